@@ -1,0 +1,117 @@
+"""The quantities a point can carry: one name each, its kind of unit and its Brick class.
+
+A point is found by its equipment and one of these names, so that the engineer's
+own tags stay as they are. Temperature words: FWS is the facility water system
+(chilled water and tower water), TCS the technology cooling system (the secondary
+loop of a CDU); supply goes to the racks, return comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from facility.units import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a point measures or sets."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    brick: str
+    """Class of the Brick schema 1.4, without its prefix."""
+
+
+def _table() -> dict[str, Quantity]:
+    t, p, f, pct = Kind.TEMPERATURE, Kind.POWER, Kind.FLOW, Kind.PERCENT
+    temp, setpoint, power = (
+        "Water_Temperature_Sensor",
+        "Water_Temperature_Setpoint",
+        "Electric_Power_Sensor",
+    )
+    rows = (
+        # racks
+        Quantity("it_power", p, "electric power of a rack's IT", power),
+        Quantity("inlet_temperature", t, "air into a rack", "Inlet_Air_Temperature_Sensor"),
+        Quantity("outlet_temperature", t, "air out of a rack", "Outlet_Air_Temperature_Sensor"),
+        Quantity("case_temperature", t, "hottest cold-plate case of a rack", "Temperature_Sensor"),
+        Quantity("return_temperature", t, "coolant out of a rack", temp),
+        # CDUs
+        Quantity("tcs_supply_temperature", t, "secondary supply of a CDU", temp),
+        Quantity("tcs_return_temperature", t, "secondary return of a CDU", temp),
+        Quantity("tcs_flow", f, "secondary flow of a CDU", "Water_Flow_Sensor"),
+        Quantity("tcs_supply_temperature_setpoint", t, "set: secondary supply", setpoint),
+        Quantity("tcs_flow_setpoint", f, "set: secondary flow", "Water_Flow_Setpoint"),
+        Quantity("pump_power", p, "electric power of pumps", power),
+        Quantity("leak", Kind.STATE, "1 where a leak is sensed", "Leak_Alarm"),
+        # CRAHs
+        Quantity("supply_air_temperature", t, "air from a CRAH", "Supply_Air_Temperature_Sensor"),
+        Quantity("return_air_temperature", t, "air to a CRAH", "Return_Air_Temperature_Sensor"),
+        Quantity(
+            "supply_air_temperature_setpoint",
+            t,
+            "set: air from a CRAH",
+            "Supply_Air_Temperature_Setpoint",
+        ),
+        Quantity("fan_speed", pct, "fan speed of a CRAH or tower", "Fan_Speed_Sensor"),
+        Quantity("fan_speed_setpoint", pct, "set: fan speed of a CRAH", "Fan_Speed_Setpoint"),
+        Quantity("fan_power", p, "electric power of fans", power),
+        Quantity("valve_position", pct, "water valve of a CDU or CRAH", "Valve_Position_Sensor"),
+        # chillers
+        Quantity(
+            "chw_supply_temperature",
+            t,
+            "chilled water from a chiller",
+            "Leaving_Chilled_Water_Temperature_Sensor",
+        ),
+        Quantity(
+            "chw_return_temperature",
+            t,
+            "chilled water to a chiller",
+            "Entering_Chilled_Water_Temperature_Sensor",
+        ),
+        Quantity(
+            "chw_supply_temperature_setpoint",
+            t,
+            "set: chilled water from a chiller",
+            "Leaving_Chilled_Water_Temperature_Setpoint",
+        ),
+        Quantity("power", p, "electric power of a chiller", power),
+        Quantity("cooling_load", p, "heat that a unit carries", "Thermal_Power_Sensor"),
+        Quantity("running", Kind.STATE, "1 while a machine runs", "On_Status"),
+        # loops and towers
+        Quantity("fws_supply_temperature", t, "supply of a facility water loop", temp),
+        Quantity("fws_return_temperature", t, "return of a facility water loop", temp),
+        Quantity("fws_supply_temperature_setpoint", t, "set: supply of a loop", setpoint),
+        Quantity("fws_flow", f, "flow of a facility water loop", "Water_Flow_Sensor"),
+        Quantity(
+            "fws_differential_pressure",
+            Kind.PRESSURE,
+            "differential pressure of a loop",
+            "Water_Differential_Pressure_Sensor",
+        ),
+        Quantity("cw_supply_temperature", t, "tower water to the condensers", temp),
+        Quantity("cw_return_temperature", t, "water back to the towers", temp),
+        Quantity("cw_supply_temperature_setpoint", t, "set: tower water", setpoint),
+        Quantity("cw_flow", f, "flow of the tower water loop", "Water_Flow_Sensor"),
+        # surroundings
+        Quantity("dry_bulb_temperature", t, "outdoor dry bulb", "Outside_Air_Temperature_Sensor"),
+        Quantity(
+            "wet_bulb_temperature", t, "outdoor wet bulb", "Outside_Air_Wet_Bulb_Temperature_Sensor"
+        ),
+        Quantity("dew_point_temperature", t, "dew point in a hall", "Dewpoint_Sensor"),
+        # devices
+        Quantity("heartbeat", Kind.COUNT, "counter that must keep changing", "Command"),
+        Quantity("remote_enable", Kind.STATE, "set: 1 asks for remote control", "Enable_Command"),
+        Quantity("remote_active", Kind.STATE, "1 while the remote holds it", "Status"),
+    )
+    return {row.name: row for row in rows}
+
+
+QUANTITIES: dict[str, Quantity] = _table()
+"""Every quantity that a points list may name."""
+
+LIMITED_TEMPERATURE = {"air": "inlet_temperature", "direct_to_chip": "case_temperature"}
+"""By kind of rack: the temperature that its limit is about."""

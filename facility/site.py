@@ -1,0 +1,310 @@
+"""What a site is: halls, racks, cooling units, plant, devices, actuators and limits.
+
+All frozen; built by `facility.loading` from ``site.toml`` and ``points.csv``.
+Temperatures in °C, differences in K, power in kW, flow in L/s, times in s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from facility.points import Point
+from facility.quantities import LIMITED_TEMPERATURE
+
+
+class RackKind(Enum):
+    """How a rack is cooled."""
+
+    AIR = "air"
+    DIRECT_TO_CHIP = "direct_to_chip"
+
+
+class HandBackClass(Enum):
+    """How soon a device must be back in its own control when we are gone."""
+
+    LIQUID = "liquid"
+    AIR = "air"
+
+    @property
+    def hand_back_s(self) -> float:
+        """Detection plus the device's own time-out, at most."""
+        return 5.0 if self is HandBackClass.LIQUID else 30.0
+
+
+class Release(Enum):
+    """How a device goes from a remote setpoint back to its own."""
+
+    RAMP = "ramp"
+    JUMP = "jump"
+
+
+class Protocol(Enum):
+    """What a device speaks."""
+
+    MODBUS = "modbus"
+    OPCUA = "opcua"
+
+
+class Cooling(Enum):
+    """Which way of a setpoint is more cooling."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+    @property
+    def sign(self) -> int:
+        """-1 where lower is more cooling, 1 where higher is."""
+        return -1 if self is Cooling.LOWER else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """A room of racks: a control problem of its own below the shared plant."""
+
+    id: str
+    name: str
+    inlet_class: str
+    """ASHRAE TC 9.9 air class of the equipment: A1 to A4 or H1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rack:
+    """A rack and the limit that it must be kept within."""
+
+    id: str
+    hall: str
+    kind: RackKind
+    rated_kw: float
+    units: tuple[str, ...]
+    """The CDU of a liquid-cooled rack; the CRAHs that blow at an air-cooled one, nearest first."""
+    limit_c: float
+    """Named limit: allowable inlet air, or highest case temperature."""
+    recommended_c: float
+    """Where operators like it to stay: recommended inlet, or the case's design temperature."""
+    row: int
+    position: int
+    design_flow_ls: float | None = None
+    """Coolant at design (liquid-cooled racks)."""
+    to_air_share: float = 1.0
+    """Share of the rack's heat that goes to the hall's air."""
+
+    @property
+    def limited_temperature(self) -> str:
+        """The quantity that the limit is about."""
+        return LIMITED_TEMPERATURE[self.kind.value]
+
+
+@dataclass(frozen=True, slots=True)
+class CoolingLoop:
+    """A facility water loop: supply from the plant, through the units, and back."""
+
+    id: str
+    supply_max_c: float
+    """FWS class or the site's own maximum."""
+    supply_min_c: float
+    rated_kw: float
+    design_flow_ls: float
+    trim: str = ""
+    """The colder loop that trims this one through a heat exchanger, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class CDU:
+    """A coolant distribution unit: heat exchanger between FWS and TCS with a pump."""
+
+    id: str
+    hall: str
+    loop: str
+    rated_kw: float
+    design_tcs_flow_ls: float
+    min_tcs_flow_ls: float
+    tcs_supply_max_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class CRAH:
+    """A computer-room air handler: chilled-water coil with fans."""
+
+    id: str
+    hall: str
+    loop: str
+    rated_kw: float
+    design_air_m3s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chiller:
+    """A water-cooled chiller on a loop."""
+
+    id: str
+    loop: str
+    rated_kw: float
+    rated_cop: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """A cooling tower cell."""
+
+    id: str
+    rated_kw: float
+    rated_fan_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A controller on the network, with its own watchdog."""
+
+    id: str
+    protocol: Protocol
+    host: str
+    port: int
+    hand_back: HandBackClass
+    release: Release
+    unit_id: int = 1
+    scan_s: float = 5.0
+    heartbeat_s: float = 1.0
+    watchdog_s: float = 4.0
+    """The device's own time-out: so long without a heartbeat, and it is in local control."""
+    timeout_s: float = 1.0
+    """A request that is not answered by then has failed."""
+    max_gap: int = 0
+    """Registers nobody asked for that a block read may span."""
+    max_block: int = 125
+    security: str = ""
+    """OPC UA security policy; «None» must be written out and shows in every log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actuator:
+    """A setpoint that Isotherm may set, with the hard limits of the envelope.
+
+    Values in the canonical unit of its quantity; rates in that unit a minute.
+    """
+
+    id: str
+    """The tag of its setpoint."""
+    equipment: str
+    quantity: str
+    device: str
+    group: str
+    """Actuators of one group carry one value (the chillers of a loop)."""
+    unit: str
+    minimum: float
+    maximum: float
+    cooling: Cooling
+    rate_towards_per_min: float
+    """Fastest change towards more cooling."""
+    rate_away_per_min: float
+    """Fastest change away from cooling."""
+    dead_band: float
+    """Optimiser moves smaller than this are not worth a write."""
+    dwell_s: float
+    """Shortest time between two optimiser writes."""
+    writes_per_hour: int
+    """Budget of optimiser writes."""
+    jump_towards: float
+    """Largest jump towards cooling that a release may make, where the device jumps."""
+    dew_point_margin_k: float | None
+    """Stay so far above the worst dew point (None: insulated, not guarded)."""
+    read_back: str
+    """Tag that shows the setpoint in force on the device."""
+    tolerance: float
+    fallback: float
+    """What the plant's own fixed control uses here; a ramp to more cooling ends at the range."""
+
+    def is_more_cooling(self, value: float, than: float) -> bool:
+        """Whether ``value`` cools more than ``than``."""
+        return (value - than) * self.cooling.sign > 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What energy costs here."""
+
+    currency: str
+    energy_per_kwh: float
+    """Flat price; a price feed outranks it."""
+    carbon_g_per_kwh: float
+    carbon_price_per_t: float
+    demand_per_kw_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """When the gateway gives the plant back by itself, and how it counts."""
+
+    beat_s: float = 1.0
+    """How often the controller beats."""
+    beat_timeout_s: float = 3.0
+    """Longest silence of the controller."""
+    plan_max_age_s: float = 1800.0
+    """Oldest plan that may stay in force."""
+    stale_scans: int = 3
+    """Scans missed before a reading is stale."""
+    command_max_age_s: float = 60.0
+    rearm_after_s: float = 900.0
+    rearms_per_day: int = 2
+
+
+@dataclass(frozen=True)
+class Site:
+    """A whole site."""
+
+    id: str
+    name: str
+    latitude: float
+    longitude: float
+    elevation_m: float
+    halls: Mapping[str, Hall]
+    racks: Mapping[str, Rack]
+    loops: Mapping[str, CoolingLoop]
+    cdus: Mapping[str, CDU]
+    crahs: Mapping[str, CRAH]
+    chillers: Mapping[str, Chiller]
+    towers: Mapping[str, Tower]
+    devices: Mapping[str, Device]
+    points: Mapping[str, Point]
+    actuators: Mapping[str, Actuator]
+    tariff: Tariff
+    gateway: GatewayLimits
+    source: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that the site was read from."""
+
+    @cached_property
+    def _by_meaning(self) -> dict[tuple[str, str], str]:
+        return {(p.equipment, p.quantity): p.tag for p in self.points.values()}
+
+    def tag(self, equipment: str, quantity: str) -> str | None:
+        """The tag of a quantity of a piece of equipment, or None where it is not measured."""
+        return self._by_meaning.get((equipment, quantity))
+
+    def tags(self, quantity: str) -> tuple[str, ...]:
+        """All tags of a quantity, in the order of the points list."""
+        return tuple(p.tag for p in self.points.values() if p.quantity == quantity)
+
+    def device_points(self, device: str) -> tuple[Point, ...]:
+        """The points of a device, in the order of the points list."""
+        return tuple(p for p in self.points.values() if p.device == device)
+
+    def device_actuators(self, device: str) -> tuple[Actuator, ...]:
+        """The actuators behind a device."""
+        return tuple(a for a in self.actuators.values() if a.device == device)
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[Actuator, ...]]:
+        """Actuators by group, in the order of the points list."""
+        found: dict[str, list[Actuator]] = {}
+        for actuator in self.actuators.values():
+            found.setdefault(actuator.group, []).append(actuator)
+        return {name: tuple(members) for name, members in found.items()}
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over the files that the site was read from."""
+        text = "\n".join(f"{name} {digest}" for name, digest in sorted(self.source.items()))
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,149 @@
+"""The two ports of storage and their words.
+
+A store answers after its data are durable: what was acknowledged survives the death of the
+process or of the machine at any instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from facility.telemetry import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class StorageError(Exception):
+    """A store that cannot be opened or used: what is wrong and how to mend it."""
+
+
+class TelemetryStore(Protocol):
+    """What the field said, by tag and time, with its quality.
+
+    Times are plant time in POSIX seconds. Frames have a UTC index and NaN where nothing
+    could be acted on: a gap in the data is a gap in the frame, never a flat line.
+    """
+
+    @property
+    def hold_s(self) -> float:
+        """How long a stored value stands without a newer one."""
+        ...
+
+    def append(self, snapshot: Snapshot) -> int:
+        """Keep a snapshot durably; answer how many readings were worth a row."""
+        ...
+
+    def frame(
+        self,
+        tags: Sequence[str],
+        start_s: float,
+        end_s: float,
+        every_s: float = 60.0,
+        known_by_s: float | None = None,
+    ) -> pd.DataFrame:
+        """Values in force at each multiple of ``every_s`` from ``start_s`` to ``end_s``.
+
+        One column a tag, in the order asked, in canonical units. With ``known_by_s`` only
+        what had been received by then is shown.
+        """
+        ...
+
+    def trend(
+        self, tags: Sequence[str], start_s: float, end_s: float, every_s: float
+    ) -> pd.DataFrame:
+        """Mean, lowest and highest in each interval of ``every_s``, labelled by its start.
+
+        Columns are pairs of tag and ``mean``, ``min`` or ``max``.
+        """
+        ...
+
+    def extent(self) -> tuple[float, float] | None:
+        """First and last moment that something was received, or None of an empty store."""
+        ...
+
+    def compact(self, now_s: float) -> int:
+        """Move finished hours out of the hot segment; answer how many rows moved."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
+        ...
+
+
+class Kind(Enum):
+    """The kinds of record."""
+
+    TICK = "tick"
+    PROPOSAL = "proposal"
+    DECISION = "decision"
+    OVERRIDE = "override"
+    RECEIPT = "receipt"
+    ALARM = "alarm"
+    AUDIT = "audit"
+    TOKEN = "token"  # noqa: S105 - the name of a kind
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One fact with an identity, and how far it has come."""
+
+    kind: Kind
+    id: str
+    time_s: float
+    """Plant time it is about; tokens carry the wall's."""
+    body: Mapping[str, Any]
+    """JSON values only."""
+    state: str = ""
+    version: int = 1
+    """Counts changes; a change must name the version that it saw."""
+    sequence: int = field(default=0, compare=False)
+    """Order of first writing, given by the store."""
+
+
+class ConflictError(Exception):
+    """Somebody else wrote first: the record exists, or has changed since it was read."""
+
+    def __init__(self, kind: Kind, record_id: str, text: str) -> None:
+        super().__init__(text)
+        self.kind, self.record_id = kind, record_id
+
+
+class RecordStore(Protocol):
+    """Proposals, decisions, overrides, audit, alarms, tokens and the index of ticks."""
+
+    def write(self, add: Sequence[Record] = (), change: Sequence[Record] = ()) -> None:
+        """Add and change records: all or none, durable on return.
+
+        A changed record carries the version that was read and is kept as the next one.
+
+        Raises
+        ------
+        ConflictError
+            An added id exists, or a changed record is not at its version any more.
+        """
+        ...
+
+    def get(self, kind: Kind, record_id: str) -> Record | None:
+        """The record as it stands."""
+        ...
+
+    def find(
+        self,
+        kind: Kind,
+        *,
+        states: Collection[str] = (),
+        since_s: float | None = None,
+        until_s: float | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Record, ...]:
+        """Records, newest first; ``before`` is the sequence that a page ended with."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
+        ...

@@ -35,7 +35,8 @@ help: ## list the targets
 	@echo 'Isotherm: make <target>'
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1\t\2/p' Makefile | expand -t 14
 
-setup: $(READY) ## make .venv with everything in requirements.lock (nothing to do when up to date)
+setup: $(READY) ## make .venv with everything in requirements.lock (does nothing when up to date)
+	@:
 
 $(BIN)/python:
 	@for candidate in python3.11 python3; do \

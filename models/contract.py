@@ -9,7 +9,7 @@ predicted temperature is the one at its end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Trajectory:
     """(T, R): inlet air of air-cooled racks, case of liquid-cooled ones."""
     supply_c: Mapping[str, Array]
     """By CDU and CRAH id, (T,): the supply that the unit reaches, capacity counted."""
+    loop_c: Mapping[str, Array] = field(default_factory=dict)
+    """By water loop, (T,): the supply that the plant reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +84,40 @@ class PowerCuts:
     """(M,) kW."""
     slope: Array
     """(M, G) kW for each canonical unit of the setpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """How the electric power of liquid-cooled IT rises with its temperature.
+
+    The extra power of rack ``r`` is ``per_k[r] * it_power_kw[r] * (limited_c[r] - reference_c[r])``.
+    """
+
+    per_k: Array
+    """(R,) share of the rack's power for each kelvin; 0 for air-cooled racks."""
+    std_per_k: Array
+    """(R,) standard deviation of ``per_k``."""
+    reference_c: Array
+    """(R,) case temperature at which the extra power is counted as 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of what is to come, for the steps of a horizon."""
+
+    quantiles: tuple[float, ...]
+    """Rising; 0.5 is among them."""
+    values: Array
+    """(Q, T) or (Q, T, R)."""
+
+    def at(self, quantile: float) -> Array:
+        """The values of one of the ``quantiles``.
+
+        Raises
+        ------
+        KeyError
+            It was not forecast.
+        """
+        if quantile not in self.quantiles:
+            raise KeyError(f"quantile {quantile:g} was not forecast; there are {self.quantiles}")
+        return np.asarray(self.values[self.quantiles.index(quantile)])

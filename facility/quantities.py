@@ -107,7 +107,12 @@ def _table() -> dict[str, Quantity]:
         Quantity("remote_enable", Kind.STATE, "set: 1 asks for remote control", "Enable_Command"),
         Quantity("remote_active", Kind.STATE, "1 while the remote holds it", "Status"),
     )
-    return {row.name: row for row in rows}
+    in_force = tuple(
+        Quantity(f"{row.name}_in_force", row.kind, f"in force: {row.meaning[5:]}", row.brick)
+        for row in rows
+        if row.name.endswith("_setpoint")
+    )
+    return {row.name: row for row in (*rows, *in_force)}
 
 
 QUANTITIES: dict[str, Quantity] = _table()

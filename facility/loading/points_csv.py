@@ -1,0 +1,161 @@
+"""``points.csv``: the points list, one row a point, as engineers keep it in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+
+from facility.loading.problems import Problem
+from facility.loading.table import TableReader
+from facility.points import Access, DataType, Order, Point, Role, Table
+from facility.quantities import QUANTITIES
+from facility.units import UNITS
+
+FILE = "points.csv"
+COLUMNS = (
+    *("tag", "device", "equipment", "quantity", "role", "table", "address", "data_type"),
+    *("unit", "access", "scale", "offset", "byte_order", "word_order", "function_code"),
+    *("minimum", "maximum", "sentinels", "dead_band", "min_write_interval_s"),
+    *("read_back", "tolerance"),
+)
+NEEDED = COLUMNS[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPoint:
+    """A point and the spreadsheet row that it came from."""
+
+    row: str
+    point: Point
+
+
+def read_points(text: str, problems: list[Problem]) -> list[NumberedPoint]:
+    """Read the points list; what is wrong goes to ``problems``.
+
+    Minimum, maximum, dead band and tolerance are in the canonical unit of the quantity.
+    """
+    lines = csv.DictReader(io.StringIO(text))
+    header = [name.strip() for name in lines.fieldnames or ()]
+    lines.fieldnames = header
+    missing = [name for name in NEEDED if name not in header]
+    problems.extend(
+        Problem(FILE, "row 1", name, "the column is missing", f"Add a column {name!r}.")
+        for name in missing
+    )
+    for name in header:
+        if name not in COLUMNS:
+            # One reader for the header alone, so that the nearest known column is named.
+            reader = TableReader(FILE, "row 1", {}, problems)
+            reader.known(name, name, COLUMNS, "column")
+    if missing:
+        return []
+    found: list[NumberedPoint] = []
+    for number, fields in enumerate(lines, start=2):
+        row = f"row {number} ({fields.get('tag', '')})"
+        if None in fields or None in fields.values():
+            problems.append(
+                Problem(
+                    FILE,
+                    row,
+                    "",
+                    f"it has not the {len(header)} cells of the header",
+                    "Give it a cell for every column; quote a cell that holds a comma.",
+                )
+            )
+            continue
+        known = {name: value for name, value in fields.items() if name in COLUMNS}
+        found.append(NumberedPoint(row, _point(TableReader(FILE, row, known, problems))))
+    return found
+
+
+def _point(reader: TableReader) -> Point:
+    quantity = reader.text("quantity")
+    reader.known("quantity", quantity, QUANTITIES, "quantity")
+    unit = reader.text("unit")
+    reader.known("unit", unit, UNITS, "unit")
+    if quantity in QUANTITIES and unit in UNITS:
+        kind = QUANTITIES[quantity].kind
+        if UNITS[unit].kind is not kind:
+            fitting = ", ".join(name for name, known in UNITS.items() if known.kind is kind)
+            reader.problem("unit", f"{unit!r} is no unit of {quantity}", f"Use one of {fitting}.")
+    table = reader.choice("table", Table)
+    point = Point(
+        tag=reader.text("tag"),
+        device=reader.text("device"),
+        equipment=reader.text("equipment"),
+        quantity=quantity,
+        role=reader.choice("role", Role),
+        table=table,
+        address=reader.text("address"),
+        data_type=reader.choice("data_type", DataType),
+        unit=unit,
+        access=reader.choice("access", Access),
+        scale=reader.number("scale", 1.0),
+        offset=reader.number("offset", 0.0),
+        byte_order=reader.choice("byte_order", Order, Order.BIG),
+        word_order=reader.choice("word_order", Order, Order.BIG),
+        function_code=reader.whole("function_code", 16),
+        minimum=reader.optional_number("minimum"),
+        maximum=reader.optional_number("maximum"),
+        sentinels=_sentinels(reader),
+        dead_band=reader.number("dead_band", 0.0, minimum=0.0),
+        min_write_interval_s=reader.number("min_write_interval_s", 0.0, minimum=0.0),
+        read_back=reader.text("read_back", ""),
+        tolerance=reader.number("tolerance", 0.0, minimum=0.0),
+    )
+    _check(reader, point)
+    return point
+
+
+def _sentinels(reader: TableReader) -> tuple[int, ...]:
+    text = reader.text("sentinels", "")
+    try:
+        return tuple(int(part, 0) for part in text.split())
+    except ValueError:
+        reader.problem(
+            "sentinels",
+            f"{text!r} is not a list of whole numbers",
+            "Write raw register values with blanks between, as in «0xFFFF 32768».",
+        )
+        return ()
+
+
+def _check(reader: TableReader, point: Point) -> None:
+    modbus = point.table is not Table.NODE
+    if modbus and not (point.address.isdigit() and int(point.address) <= 65535):
+        reader.problem(
+            "address",
+            f"{point.address!r} is not a register number",
+            "Write a whole number from 0 to 65535, as sent on the wire (40001 is 0).",
+        )
+    bits = point.table in (Table.COIL, Table.DISCRETE)
+    if modbus and bits != (point.data_type is DataType.BOOL):
+        reader.problem(
+            "data_type",
+            f"{point.data_type.value} does not fit the table {point.table.value!r}",
+            "Coils and discrete inputs are bool; registers are numbers.",
+        )
+    if point.scale == 0.0:
+        reader.problem("scale", "0 would make every value the same", "Leave it empty for 1.")
+    if point.function_code not in (6, 16):
+        reader.problem("function_code", f"{point.function_code} does not write", "Use 6 or 16.")
+    if point.function_code == 6 and modbus and point.data_type.registers > 1:
+        reader.problem(
+            "function_code",
+            f"6 writes one register, and {point.data_type.value} takes more",
+            "Use 16.",
+        )
+    if point.minimum is not None and point.maximum is not None and point.minimum >= point.maximum:
+        reader.problem(
+            "minimum",
+            f"{point.minimum:g} is not below the maximum {point.maximum:g}",
+            "Swap or mend them.",
+        )
+    if point.role is not Role.SENSOR and point.role is not Role.AUTHORITY:
+        if point.access is Access.READ:
+            reader.problem("access", f"a {point.role.value} must be written", "Use rw.")
+        if point.table in (Table.INPUT, Table.DISCRETE):
+            reader.problem(
+                "table", f"{point.table.value} cannot be written", "Use holding or coil."
+            )

@@ -28,6 +28,11 @@ class TableReader:
         self._fields = {name: value for name, value in fields.items() if value not in ("", None)}
         self._known: list[str] = []
 
+    @property
+    def problem_count(self) -> int:
+        """How many problems there are so far, of all tables."""
+        return len(self._problems)
+
     def problem(self, field: str, what: str, mend: str) -> None:
         """Note a problem with ``field`` of this table."""
         self._problems.append(Problem(self._file, self._row, field, what, mend))

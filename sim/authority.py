@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from facility.points import Access, Role
 from facility.site import Release, Site
 
+WIRE_SLACK = 1e-6
+"""Share of a value that its encoding may cost: a float32 holds seven digits."""
+
 
 @dataclass(slots=True)
 class _Device:
@@ -106,9 +109,10 @@ class DeviceAuthority:
         point = self._points.get(tag)
         if point is None or point.access is Access.READ or not math.isfinite(value):
             return False
-        if point.minimum is not None and value < point.minimum:
+        slack = WIRE_SLACK * max(1.0, abs(value))
+        if point.minimum is not None and value < point.minimum - slack:
             return False
-        if point.maximum is not None and value > point.maximum:
+        if point.maximum is not None and value > point.maximum + slack:
             return False
         if tag in self._setpoint:
             self._remote[self._setpoint[tag]] = value

@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from facility.points import Access, DataType, Point, Table
 from facility.site import Site
+from sim.authority import WIRE_SLACK
 from sim.devices.encoding import Codec
 from sim.devices.plant import Plant
 from sim.recorder import Recorder, Target
@@ -69,7 +70,7 @@ class RegisterMap:
     """
 
     def __init__(self, site: Site, device: str, plant: Plant, recorder: Recorder) -> None:
-        self._device, self._plant, self._recorder = device, plant, recorder
+        self.device, self._plant, self._recorder = device, plant, recorder
         self._slots: dict[Table, dict[int, tuple[int, _Slot]]] = {table: {} for table in Table}
         self._plans: dict[tuple[Table, int, int], tuple[_Piece, ...] | None] = {}
         for point in site.device_points(device):
@@ -83,7 +84,7 @@ class RegisterMap:
         for i in range(size):
             if (other := taken.get(point.register + i)) is not None:
                 raise ValueError(
-                    f"device {self._device}: {point.tag} and {other[1].point.tag} share "
+                    f"device {self.device}: {point.tag} and {other[1].point.tag} share "
                     f"{point.table.value} {point.register + i}; give one of them another "
                     "address in points.csv"
                 )
@@ -189,7 +190,7 @@ class RegisterMap:
     def _refuse(
         self, why: Refusal, table: Table, address: int, slot: _Slot | None, raw: bytes
     ) -> Refusal:
-        target = slot.target if slot else Target(self._device, table.value, str(address))
+        target = slot.target if slot else Target(self.device, table.value, str(address))
         self._record(target, raw, None, accepted=False)
         return why
 
@@ -201,6 +202,7 @@ def _within(point: Point, value: float) -> bool:
     """Whether the device's own range and type admit a value (canonical units)."""
     if point.data_type is DataType.BOOL and value not in (0.0, 1.0):
         return False
-    return (point.minimum is None or value >= point.minimum) and (
-        point.maximum is None or value <= point.maximum
+    slack = WIRE_SLACK * max(1.0, abs(value))
+    return (point.minimum is None or value >= point.minimum - slack) and (
+        point.maximum is None or value <= point.maximum + slack
     )

@@ -1,0 +1,236 @@
+"""Proposals and what became of them: one outcome each.
+
+States: ``pending`` (a person may decide), ``approved``, ``rejected``, ``expired`` (nobody did in
+time; counts as a rejection and is never applied late), ``superseded`` (a newer one stands),
+``adopted`` (the automatic mode said yes), ``recorded`` (shadow: nobody was asked).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from controller.authority.audit import entry
+from controller.authority.failures import (
+    InvalidError,
+    NotFoundError,
+    OutdatedError,
+    StateError,
+)
+from controller.authority.roles import ISOTHERM, Actor
+from controller.storage.ports import ConflictError, Kind, Record, RecordStore
+from facility.clock import iso
+from facility.commands import Decision, Mode, Move, Origin, Proposal
+from facility.telemetry import Snapshot
+from facility.wire import from_wire, to_wire
+
+PENDING, APPROVED, REJECTED = "pending", "approved", "rejected"
+EXPIRED, SUPERSEDED, ADOPTED, RECORDED = "expired", "superseded", "adopted", "recorded"
+
+
+class Inbox:
+    """The proposals of a site, in a record store."""
+
+    def __init__(self, records: RecordStore) -> None:
+        self._records = records
+
+    def offer(self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float) -> Record:
+        """Take a proposal in, once; the pending one before it gives way."""
+        if (known := self._records.get(Kind.PROPOSAL, proposal.id)) is not None:
+            return known
+        asked = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.ADVISORY]
+        acted = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.AUTOMATIC]
+        state = PENDING if asked else ADOPTED if acted else RECORDED
+        record = Record(
+            Kind.PROPOSAL, proposal.id, now_s, {"proposal": to_wire(proposal)}, state=state
+        )
+        gone = [
+            _closed(old, SUPERSEDED, ISOTHERM, f"proposal {proposal.id} took its place", now_s)
+            for old in self.pending()
+        ]
+        self._records.write(add=[record], change=gone)
+        return record
+
+    def pending(self) -> tuple[Record, ...]:
+        """What waits for a person, newest first."""
+        return self._records.find(Kind.PROPOSAL, states=(PENDING,))
+
+    def expire(self, now_s: float) -> int:
+        """Close what nobody answered in time; answer how many there were."""
+        late = [r for r in self.pending() if proposal_of(r).expires_at_s <= now_s]
+        for record in late:
+            self._records.write(
+                add=[entry(ISOTHERM, "expired", f"proposal {record.id}", "nobody decided", now_s)],
+                change=[_closed(record, EXPIRED, ISOTHERM, "nobody decided in time", now_s)],
+            )
+        return len(late)
+
+    def approve(
+        self,
+        proposal_id: str,
+        plan_hash: str,
+        actor: Actor,
+        why: str,
+        *,
+        snapshot: Snapshot,
+        now_s: float,
+        actuators: Collection[str] | None = None,
+        share: float = 1.0,
+    ) -> Decision:
+        """Say yes to a pending proposal, or to part of it.
+
+        Parameters
+        ----------
+        plan_hash
+            Of the plan that the person looked at.
+        snapshot
+            The plant now: it must lie in the proposal's region.
+        actuators
+            Those to move (default: all that a person is asked about).
+        share
+            Of each move that is made, above 0 and at most 1.
+
+        Raises
+        ------
+        NotFoundError, OutdatedError, StateError, InvalidError
+            See `controller.authority.failures`; nothing has changed.
+        """
+        record, proposal = self._open(proposal_id, now_s)
+        if plan_hash != proposal.plan_hash:
+            raise OutdatedError(
+                f"the plan of proposal {proposal_id} is {proposal.plan_hash}, not {plan_hash}: "
+                "look at it again and approve what stands there"
+            )
+        if outside := _outside(proposal, snapshot):
+            raise StateError(
+                f"the plant has left the region in which proposal {proposal_id} holds: "
+                f"{'; '.join(outside)}; wait for the next proposal"
+            )
+        moves = _moves(proposal, snapshot.modes, actuators, share)
+        decision = Decision(
+            id=f"d-{uuid.uuid4().hex[:12]}",
+            proposal=proposal.id,
+            plan_hash=proposal.plan_hash,
+            origin=Origin.PERSON,
+            who=actor.name,
+            why=why,
+            moves=moves,
+            decided_at_s=now_s,
+            expires_at_s=proposal.expires_at_s,
+        )
+        about = f"proposal {proposal.id}"
+        self._settle(
+            _closed(record, APPROVED, actor, why, now_s),
+            entry(actor, "approved", about, why, now_s, {"decision": to_wire(decision)}),
+            decision_record(decision),
+        )
+        return decision
+
+    def reject(self, proposal_id: str, actor: Actor, why: str, now_s: float) -> Record:
+        """Say no to a pending proposal, with the reason; the reasons are kept for tuning."""
+        if not why.strip():
+            raise InvalidError("a rejection needs a reason: it is shown to who tunes the plant")
+        record, _ = self._open(proposal_id, now_s)
+        closed = _closed(record, REJECTED, actor, why, now_s)
+        self._settle(closed, entry(actor, "rejected", f"proposal {proposal_id}", why, now_s))
+        return replace(closed, version=closed.version + 1)
+
+    def adopt(self, decision: Decision) -> Decision:
+        """Keep the decision of a mode; a known one is answered as it was made."""
+        known = self._records.get(Kind.DECISION, decision.id)
+        if known is not None:
+            return decision_of(known)
+        self._records.write(add=[decision_record(decision)])
+        return decision
+
+    def decisions_in_force(self, now_s: float) -> tuple[Decision, ...]:
+        """What people approved and what has not run out, newest first."""
+        found = (decision_of(r) for r in self._records.find(Kind.DECISION, limit=50))
+        return tuple(d for d in found if d.origin is Origin.PERSON and d.expires_at_s > now_s)
+
+    def _open(self, proposal_id: str, now_s: float) -> tuple[Record, Proposal]:
+        self.expire(now_s)
+        record = self._records.get(Kind.PROPOSAL, proposal_id)
+        if record is None:
+            raise NotFoundError(f"there is no proposal {proposal_id}")
+        if record.state != PENDING:
+            raise StateError(_why_closed(record))
+        return record, proposal_of(record)
+
+    def _settle(self, change: Record, *add: Record) -> None:
+        try:
+            self._records.write(add=add, change=[change])
+        except ConflictError:
+            now = self._records.get(Kind.PROPOSAL, change.id)
+            raise StateError(_why_closed(now) if now else f"{change.id} is gone") from None
+
+
+def proposal_of(record: Record) -> Proposal:
+    """The proposal that a record holds."""
+    return from_wire(Proposal, record.body["proposal"])
+
+
+def decision_of(record: Record) -> Decision:
+    """The decision that a record holds."""
+    return from_wire(Decision, record.body["decision"])
+
+
+def decision_record(decision: Decision) -> Record:
+    """A decision as a record; its state says who made it."""
+    return Record(
+        Kind.DECISION,
+        decision.id,
+        decision.decided_at_s,
+        {"decision": to_wire(decision)},
+        state=decision.origin.value,
+    )
+
+
+def _closed(record: Record, state: str, actor: Actor, why: str, now_s: float) -> Record:
+    outcome = {"who": actor.name, "role": actor.scope.value, "why": why, "time_s": now_s}
+    return replace(record, state=state, body={**record.body, "outcome": outcome})
+
+
+def _why_closed(record: Record) -> str:
+    outcome = record.body.get("outcome", {})
+    text = f"proposal {record.id} is {record.state}"
+    if outcome:
+        text += f" since {iso(outcome['time_s'])}, by {outcome['who']}: {outcome['why']}"
+    return text
+
+
+def _outside(proposal: Proposal, snapshot: Snapshot) -> list[str]:
+    found = []
+    for bound in proposal.region:
+        value = snapshot.good(bound.tag)
+        if value is None:
+            found.append(f"{bound.tag} cannot be read")
+        elif not bound.lower <= value <= bound.upper:
+            found.append(f"{bound.tag} is {value:g}, not {bound.lower:g} to {bound.upper:g}")
+    return found
+
+
+def _moves(
+    proposal: Proposal,
+    modes: Mapping[str, Mode],
+    actuators: Collection[str] | None,
+    share: float,
+) -> tuple[Move, ...]:
+    if not 0.0 < share <= 1.0:
+        raise InvalidError(f"share must be above 0 and at most 1, not {share:g}")
+    askable = {m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.ADVISORY}
+    chosen = askable if actuators is None else set(actuators)
+    if strangers := sorted(chosen - {m.actuator for m in proposal.moves}):
+        raise InvalidError(f"proposal {proposal.id} does not move {', '.join(strangers)}")
+    if not chosen or (locked := sorted(chosen - askable)):
+        names = ", ".join(locked) if chosen else "its actuators"
+        raise StateError(
+            f"{names} may not be written on approval in the mode in force: "
+            "set the mode to advisory first"
+        )
+    return tuple(
+        Move(m.actuator, m.now, m.now + share * (m.proposed - m.now))
+        for m in proposal.moves
+        if m.actuator in chosen
+    )

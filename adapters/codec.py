@@ -96,6 +96,14 @@ def decode(point: Point, data: bytes) -> float:
         ) from None
 
 
+def scalar(point: Point, data: bytes) -> float | int | bool:
+    """The raw number or state of an OPC UA point in ``data``, as `encode` made it."""
+    number = _unpack(point, data)
+    if point.data_type is DataType.BOOL:
+        return bool(number)
+    return int(number) if point.data_type in _INTEGERS else number
+
+
 def reading(point: Point, raw: float, time_s: float, data: bytes = b"") -> Reading:
     """A decoded raw value as a reading with its quality.
 

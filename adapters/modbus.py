@@ -120,7 +120,6 @@ class ModbusDriver:
         self._points = {p.tag: p for p in points}
         self._link: ModbusLink | None = None
         self._plans: dict[tuple[str, ...], tuple[Block, ...]] = {}
-        self._write_head: dict[str, bytes] = {}
         self._last_reply_s: float | None = None
         self._note = "not connected yet"
 

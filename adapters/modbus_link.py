@@ -17,6 +17,9 @@ import asyncio
 import struct
 import time
 from collections import deque
+from typing import cast
+
+from adapters.transport import abort
 
 _HEADER = struct.Struct(">HHHB")
 _LONGEST = 254
@@ -138,7 +141,8 @@ class ModbusLink(asyncio.Protocol):
         if transport is None:
             raise LinkLost(self.why_lost)
         self._transaction = (self._transaction + 1) & 0xFFFF
-        self._reply = reply = loop.create_future()
+        reply: asyncio.Future[bytes] = loop.create_future()
+        self._reply = reply
         timer = loop.call_later(left_s, self._lose, f"no reply within {left_s:.3g} s")
         sent = time.monotonic()
         transport.write(_HEADER.pack(self._transaction, 0, len(pdu) + 1, self._unit_id) + pdu)
@@ -191,7 +195,7 @@ class ModbusLink(asyncio.Protocol):
 
     def _lose(self, why: str) -> None:
         if self._transport is not None:
-            self._transport.abort()
+            abort(self._transport)
             self._transport = None
             self.why_lost = why
         if self._reply is not None and not self._reply.done():
@@ -201,8 +205,7 @@ class ModbusLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the open connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what create_connection gives
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is under way."""

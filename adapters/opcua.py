@@ -1,0 +1,235 @@
+"""OPC UA driver: typed writes, batched reads that carry their status, security by default.
+
+asyncua's own reconnection is off: it holds a write for up to a minute and sends it after
+the reconnect. Here a request on a lost connection fails at once, and a request that is not
+answered in time costs the connection, with whatever bytes still lay in its buffers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+import time
+from collections.abc import Collection, Mapping
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError
+
+from adapters import codec
+from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
+from adapters.opcua_security import Pki, secure
+from adapters.transport import abort
+from facility.points import Access, DataType, Point
+from facility.site import Device
+from facility.telemetry import Quality, Reading
+
+_TYPES = {
+    DataType.BOOL: ua.VariantType.Boolean,
+    DataType.INT16: ua.VariantType.Int16,
+    DataType.UINT16: ua.VariantType.UInt16,
+    DataType.INT32: ua.VariantType.Int32,
+    DataType.UINT32: ua.VariantType.UInt32,
+    DataType.FLOAT32: ua.VariantType.Float,
+    DataType.FLOAT64: ua.VariantType.Double,
+}
+_NUMBERS = frozenset(
+    {
+        *_TYPES.values(),
+        ua.VariantType.SByte,
+        ua.VariantType.Byte,
+        ua.VariantType.Int64,
+        ua.VariantType.UInt64,
+    }
+)
+_NODES_PER_READ = 500
+"""Nodes of one read request: servers state limits from 100 up; most take 1,000."""
+_SELDOM_S = 3600.0
+"""asyncua would probe the server every second; the scans of the gateway do that anyway."""
+
+# What goes wrong on the wire or in asyncua's reading of it.
+_FAULTS = (OSError, TimeoutError, UaError, ValueError, struct.error)
+
+
+class OpcUaDriver:
+    """An OPC UA server behind the driver port.
+
+    Parameters
+    ----------
+    device
+        Host, port, time-out, and the security policy that the site asks for.
+    points
+        Its points; addresses are node ids (``ns=2;s=name``).
+    now
+        Plant time, for the readings.
+    pki
+        Our certificate and whom we trust; needed for every policy but «None».
+    """
+
+    def __init__(
+        self, device: Device, points: Collection[Point], now: Now, *, pki: Pki | None = None
+    ) -> None:
+        self._device, self._now, self._pki = device, now, pki
+        self._points = {p.tag: p for p in points}
+        self._nodes = {p.tag: ua.NodeId.from_string(p.address) for p in points}
+        self._client: Client | None = None
+        self._requests: dict[tuple[str, ...], list[tuple[tuple[str, ...], ua.ReadParameters]]] = {}
+        self._last_reply_s: float | None = None
+        self._round_trip_s: float | None = None
+        self._note = "not connected yet"
+        # asyncua tells of every lost connection on its own; the gateway says it once, in words.
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+
+    @property
+    def device(self) -> Device:
+        return self._device
+
+    @property
+    def status(self) -> LinkStatus:
+        client = self._client
+        if client is None or client.uaclient.protocol is None or client.uaclient.protocol.is_closed:
+            note = self._note if client is None else "the device closed the connection"
+            return LinkStatus(False, self._last_reply_s, None, note)
+        trip = self._round_trip_s
+        return LinkStatus(True, self._last_reply_s, None if trip is None else 1e3 * trip)
+
+    async def connect(self) -> None:
+        device = self._device
+        await self.close()
+        client = Client(
+            f"opc.tcp://{device.host}:{device.port}/",
+            timeout=device.timeout_s,
+            watchdog_intervall=_SELDOM_S,
+            auto_reconnect=False,
+        )
+        client.name = client.description = "Isotherm"
+        client.application_uri = "urn:isotherm:gateway"
+        try:
+            async with asyncio.timeout(4.0 * device.timeout_s):  # socket, hello, channel, session
+                await secure(client, device, self._pki)
+                await client.connect()
+        except (*_FAULTS, ConnectionError) as error:
+            reason = str(error) or f"no answer within {device.timeout_s:g} s"
+            self._note = reason
+            await _discard(client)
+            raise Unreachable(f"{device.id}: {device.host}:{device.port}: {reason}") from None
+        self._client = client
+
+    async def read(self, tags: Collection[str]) -> Mapping[str, Reading]:
+        found: dict[str, Reading] = {}
+        key = tuple(tags)
+        if key not in self._requests:
+            self._requests[key] = self._plan(key)
+        for names, parameters in self._requests[key]:
+            client = self._client
+            if client is None or not self.status.connected:
+                break
+            sent = time.monotonic()
+            try:
+                async with asyncio.timeout(self._device.timeout_s):
+                    values = await client.uaclient.read(parameters)
+            except _FAULTS as error:
+                await self._lose(f"read failed: {error}" if str(error) else "read timed out")
+                break
+            self._round_trip_s = time.monotonic() - sent
+            time_s = self._last_reply_s = self._now()
+            if len(values) != len(names):
+                await self._lose(f"asked for {len(names)} values, got {len(values)}")
+                break
+            for tag, value in zip(names, values, strict=True):
+                found[tag] = _reading(self._points[tag], value, time_s)
+        return found
+
+    def _plan(self, tags: tuple[str, ...]) -> list[tuple[tuple[str, ...], ua.ReadParameters]]:
+        readable = [tag for tag in tags if self._points[tag].access is not Access.WRITE]
+        plan = []
+        for first in range(0, len(readable), _NODES_PER_READ):
+            names = tuple(readable[first : first + _NODES_PER_READ])
+            parameters = ua.ReadParameters()
+            parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
+            parameters.NodesToRead = [
+                ua.ReadValueId(NodeId=self._nodes[tag], AttributeId=AttributeIds.Value)
+                for tag in names
+            ]
+            plan.append((names, parameters))
+        return plan
+
+    def encode(self, tag: str, value: float) -> bytes:
+        return codec.encode(self._points[tag], value)
+
+    def address(self, tag: str) -> str:
+        return point_address(self._points[tag])
+
+    async def write(self, tag: str, data: bytes, within_s: float) -> None:
+        client, name, point = self._client, self._device.id, self._points[tag]
+        if client is None or not self.status.connected:
+            raise WriteFailed(f"{name}: {self.status.note}, {tag} not written", sent=False)
+        if within_s <= 0.0:
+            raise WriteFailed(f"{name}: the deadline of {tag} has passed", sent=False)
+        value = ua.WriteValue(
+            NodeId=self._nodes[tag],
+            AttributeId=AttributeIds.Value,
+            Value=ua.DataValue(ua.Variant(codec.scalar(point, data), _TYPES[point.data_type])),
+        )
+        sent = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                statuses = await client.uaclient.write(ua.WriteParameters(NodesToWrite=[value]))
+        except _FAULTS as error:
+            reason = str(error) or f"no reply within {within_s:.3g} s"
+            await self._lose(reason)
+            raise WriteFailed(f"{name}: {tag} not confirmed: {reason}", sent=True) from None
+        except asyncio.CancelledError:
+            await self._lose("given up in the middle of a write")
+            raise
+        self._round_trip_s = time.monotonic() - sent
+        self._last_reply_s = self._now()
+        if len(statuses) != 1 or not statuses[0].is_good():
+            words = statuses[0].name if statuses else "no status"
+            raise WriteFailed(f"{name} refuses to write {tag}: {words}", sent=True)
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        self._note = "closed"
+        try:
+            async with asyncio.timeout(self._device.timeout_s):
+                await client.disconnect()
+        except (*_FAULTS, ConnectionError):
+            await _discard(client)
+
+    async def _lose(self, why: str) -> None:
+        client, self._client = self._client, None
+        self._note = why
+        if client is not None:
+            await _discard(client)
+
+
+async def _discard(client: Client) -> None:
+    """Drop a connection with everything that still waits in its buffers to be sent."""
+    protocol = client.uaclient.protocol
+    if protocol is not None and protocol.transport is not None:
+        abort(protocol.transport)
+    try:
+        # Stops asyncua's own tasks; the socket is gone, so nothing is sent.
+        async with asyncio.timeout(1.0):
+            await client.disconnect()
+    except (*_FAULTS, ConnectionError):
+        return
+
+
+def _reading(point: Point, value: ua.DataValue, time_s: float) -> Reading:
+    status = value.StatusCode
+    if status is not None and not status.is_good():
+        return Reading(None, Quality.BAD, time_s, f"the device says {status.name}")
+    variant = value.Value
+    if variant is None or variant.Value is None:
+        return Reading(None, Quality.ABSENT, time_s, "the device says that there is no value")
+    if variant.is_array or variant.VariantType not in _NUMBERS:
+        kind = getattr(variant.VariantType, "name", "something else")
+        note = f"a number was expected, the node holds {kind}"
+        return Reading(None, Quality.BAD, time_s, note)
+    return codec.reading(point, float(variant.Value), time_s)

@@ -54,16 +54,16 @@ async def secure(client: Client, device: Device, pki: Pki | None) -> None:
         The site names no policy, an unknown one, or the certificates that it needs are
         not there.
     """
-    if device.security == NO_SECURITY:
+    policy, _, reason = (part.strip() for part in device.security.partition(":"))
+    if policy == NO_SECURITY and reason:
         return
-    if device.security not in POLICIES:
-        known = ", ".join((*POLICIES, f"{NO_SECURITY} (neither signed nor encrypted)"))
+    if policy not in POLICIES:
         raise Unreachable(
-            f"{device.id}: security policy {device.security!r} is unknown; "
-            f"write one of {known} as `security` of the device in site.toml"
+            f"{device.id}: security is {device.security!r}; name one of {', '.join(POLICIES)} in "
+            f"site.toml, or write «{NO_SECURITY}: REASON» to go without"
         )
     if pki is None:
-        raise Unreachable(f"{device.id}: {device.security} needs a folder of certificates")
+        raise Unreachable(f"{device.id}: {policy} needs a folder of certificates")
     trusted = sorted(p for p in pki.trusted.glob("*") if p.suffix in (".der", ".pem"))
     if not trusted:
         raise Unreachable(
@@ -76,4 +76,4 @@ async def secure(client: Client, device: Device, pki: Pki | None) -> None:
     client.certificate_validator = CertificateValidator(
         options | CertificateValidatorOptions.PEER_SERVER, store
     ).validate
-    await client.set_security(POLICIES[device.security], pki.certificate, pki.key)
+    await client.set_security(POLICIES[policy], pki.certificate, pki.key)

@@ -37,11 +37,14 @@ class Inbox:
 
     def offer(self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float) -> Record:
         """Take a proposal in, once; the pending one before it gives way."""
-        if (known := self._records.get(Kind.PROPOSAL, proposal.id)) is not None:
-            return known
         asked = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.ADVISORY]
         acted = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.AUTOMATIC]
         state = PENDING if asked else ADOPTED if acted else RECORDED
+        if (known := self._records.get(Kind.PROPOSAL, proposal.id)) is not None:
+            # It still stands while a person has changed the modes.
+            if known.state in (PENDING, RECORDED) and known.state != state:
+                self._records.write(change=[replace(known, state=state)])
+            return replace(known, state=state) if known.state in (PENDING, RECORDED) else known
         record = Record(
             Kind.PROPOSAL, proposal.id, now_s, {"proposal": to_wire(proposal)}, state=state
         )

@@ -1,0 +1,300 @@
+"""Where authority is given and taken: what people and modes decide, brought to the gateway.
+
+The tick asks through `controller.authority.port.Authority`; people through the service. What a
+person has decided is carried out at once and then again after each snapshot until the device
+shows it or it has run out, for the envelope may let a value move in steps only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from controller.authority.audit import entry
+from controller.authority.failures import GatewayError, InvalidError, NotFoundError
+from controller.authority.inbox import Inbox
+from controller.authority.overrides import OverrideBook
+from controller.authority.roles import Actor
+from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
+from controller.storage.ports import Kind, Record, RecordStore
+from facility.commands import Command, Decision, Mode, Origin, Override, Proposal, Receipt
+from facility.site import Site
+from facility.telemetry import Snapshot
+from facility.wire import to_wire
+
+log = logging.getLogger(__name__)
+
+CARRY_EVERY_S = 30.0
+"""A value that is not in force yet is asked for again after so long."""
+
+
+class Desk:
+    """Authority over one site."""
+
+    def __init__(self, site: Site, records: RecordStore, link: GatewayLink) -> None:
+        self._site, self._records, self._link = site, records, link
+        self.inbox = Inbox(records)
+        self.book = OverrideBook(site, records)
+        self._asked_s: dict[tuple[str, str], float] = {}
+
+    # ---- what the tick asks
+
+    def decide(
+        self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float
+    ) -> Decision | None:
+        """The decision in force after this proposal; see the port."""
+        self.inbox.expire(now_s)
+        self.inbox.offer(proposal, modes, now_s)
+        held = {override.actuator for override in self.book.in_force(now_s)}
+        moves = tuple(
+            move
+            for move in proposal.moves
+            if modes.get(move.actuator) is Mode.AUTOMATIC and move.actuator not in held
+        )
+        if moves and proposal.expires_at_s > now_s:
+            return self.inbox.adopt(
+                Decision(
+                    id=f"mode-{proposal.id}",
+                    proposal=proposal.id,
+                    plan_hash=proposal.plan_hash,
+                    origin=Origin.OPTIMISER,
+                    who="automatic mode",
+                    why="the mode of these actuators",
+                    moves=moves,
+                    decided_at_s=now_s,
+                    expires_at_s=proposal.expires_at_s,
+                )
+            )
+        standing = self.inbox.decisions_in_force(now_s)
+        asked = {actuator for actuator, mode in modes.items() if mode is Mode.ADVISORY}
+        return next((d for d in standing if any(m.actuator in asked for m in d.moves)), None)
+
+    def overrides(self, now_s: float) -> tuple[Override, ...]:
+        """The overrides in force."""
+        return self.book.in_force(now_s)
+
+    # ---- what people ask
+
+    async def approve(
+        self,
+        proposal_id: str,
+        plan_hash: str,
+        actor: Actor,
+        why: str,
+        *,
+        snapshot: Snapshot,
+        now_s: float,
+        actuators: Collection[str] | None = None,
+        share: float = 1.0,
+    ) -> tuple[Decision, tuple[Receipt, ...]]:
+        """Approve (see `Inbox.approve`) and carry it out; receipts as far as they are in.
+
+        The decision stands once it is written down. If the gateway is away at that moment,
+        it is carried out when the gateway is back, unless it has run out by then.
+        """
+        decision = self.inbox.approve(
+            proposal_id,
+            plan_hash,
+            actor,
+            why,
+            snapshot=snapshot,
+            now_s=now_s,
+            actuators=actuators,
+            share=share,
+        )
+        try:
+            await self._link.decide(decision)
+            return decision, await self._send(self._of_decision(decision, snapshot, now_s))
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            log.warning("decision %s is not carried out yet: %s", decision.id, error)
+            return decision, ()
+
+    def reject(self, proposal_id: str, actor: Actor, why: str, now_s: float) -> Record:
+        """Reject; see `Inbox.reject`."""
+        return self.inbox.reject(proposal_id, actor, why, now_s)
+
+    async def override(
+        self,
+        target: str,
+        value: float,
+        lasts_s: float,
+        actor: Actor,
+        why: str,
+        *,
+        snapshot: Snapshot,
+        now_s: float,
+    ) -> tuple[tuple[Override, ...], tuple[Receipt, ...]]:
+        """Override an actuator, or every actuator of a group, and write it."""
+        members = [a.id for a in self._site.groups.get(target, ())] or [target]
+        placed: list[Override] = []
+        try:
+            for actuator in members:
+                override = self.book.place(
+                    actuator, value, lasts_s, actor, why, snapshot=snapshot, now_s=now_s
+                )
+                placed.append(override)
+                await self._link.override(override)
+        except Exception as error:
+            await self._take_back(placed, f"not all of {target} could be overridden", now_s)
+            if isinstance(error, (GatewayUnavailableError, GatewayRefusedError)):
+                raise GatewayError(f"{target} is not overridden: {error}") from error
+            raise
+        try:
+            receipts = await self._send([_of_override(o, now_s) for o in placed])
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            log.warning("override of %s is not in force yet: %s", target, error)
+            receipts = ()
+        return tuple(placed), receipts
+
+    async def end_override(
+        self, override_id: str, actor: Actor, why: str, now_s: float
+    ) -> Override:
+        """Take an override back; the optimiser goes on from the value in force."""
+        override = self.book.release(override_id, actor, why, now_s)
+        try:
+            await self._link.end_override(override_id, actor.name, why)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            # Nothing renews it any more, and the gateway lets it end by itself.
+            log.warning("the gateway was not told that override %s ended: %s", override_id, error)
+        return override
+
+    async def set_mode(
+        self, actuators: Sequence[str] | None, mode: Mode, actor: Actor, why: str, now_s: float
+    ) -> Mapping[str, Mode]:
+        """Set modes in the gateway, which owns them."""
+        self._check_known(actuators)
+        if not why.strip():
+            raise InvalidError("a change of mode needs a reason")
+        try:
+            modes = await self._link.set_mode(actuators, mode, actor.name, why)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            raise GatewayError(f"the modes are as they were: {error}") from error
+        about = "all actuators" if actuators is None else ", ".join(actuators)
+        self._records.write(
+            add=[entry(actor, f"set mode {mode.value}", about, why, now_s)],
+        )
+        return modes
+
+    async def release(
+        self, actuators: Sequence[str] | None, actor: Actor, why: str, now_s: float
+    ) -> Mapping[str, Any]:
+        """Give the plant back; the gateway first, then the audit."""
+        self._check_known(actuators)
+        about = "all actuators" if actuators is None else ", ".join(actuators)
+        try:
+            released = await self._link.release(actuators, actor.name, why)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            self._records.write(add=[entry(actor, "failed to release", about, str(error), now_s)])
+            raise GatewayError(
+                f"the gateway did not answer: {error}. If it is dead, its devices return to local "
+                "control by their own watchdogs; else run `isotherm release` on its machine"
+            ) from error
+        self._records.write(add=[entry(actor, "released", about, why, now_s, released)])
+        return released
+
+    async def arm(self, actor: Actor, why: str, now_s: float) -> None:
+        """Lift the latches that a release left."""
+        try:
+            await self._link.arm(actor.name, why)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            raise GatewayError(f"the latches stay: {error}") from error
+        self._records.write(add=[entry(actor, "armed", "gateway", why, now_s)])
+
+    # ---- what the loop asks
+
+    async def register_again(self, now_s: float) -> None:
+        """Tell a gateway that has been away of every authority that stands."""
+        for decision in self.inbox.decisions_in_force(now_s):
+            await self._link.decide(decision)
+        for override in self.book.in_force(now_s):
+            await self._link.override(override)
+
+    async def carry_out(self, snapshot: Snapshot, now_s: float) -> tuple[Receipt, ...]:
+        """Ask again for what people want and the devices do not show yet."""
+        self.book.expire(now_s)
+        self.inbox.expire(now_s)
+        overrides = self.book.in_force(now_s)
+        wanted = [_of_override(o, now_s) for o in overrides]
+        taken = {o.actuator for o in overrides}
+        for decision in self.inbox.decisions_in_force(now_s):
+            commands = self._of_decision(decision, snapshot, now_s)
+            wanted += [c for c in commands if c.actuator not in taken]
+            taken |= {move.actuator for move in decision.moves}
+        due = [c for c in wanted if self._is_due(c, snapshot, now_s)]
+        return await self._send(due) if due else ()
+
+    def _is_due(self, command: Command, snapshot: Snapshot, now_s: float) -> bool:
+        actuator = self._site.actuators[command.actuator]
+        if not snapshot.modes.get(actuator.id, Mode.SHADOW).writes:
+            return False
+        in_force = snapshot.good(actuator.read_back)
+        if in_force is None or abs(in_force - command.value) <= actuator.tolerance:
+            return False
+        asked_s = self._asked_s.get((command.authority, actuator.id))
+        return asked_s is None or now_s - asked_s >= CARRY_EVERY_S
+
+    def _of_decision(self, decision: Decision, snapshot: Snapshot, now_s: float) -> list[Command]:
+        held = {override.actuator for override in self.book.in_force(now_s)}
+        return [
+            Command(
+                id=f"{decision.id}:{move.actuator}:{now_s:.0f}",
+                actuator=move.actuator,
+                value=move.proposed,
+                origin=decision.origin,
+                authority=decision.id,
+                plan_hash=decision.plan_hash,
+                issued_at_s=now_s,
+                expires_at_s=decision.expires_at_s,
+            )
+            for move in decision.moves
+            if snapshot.modes.get(move.actuator) is Mode.ADVISORY and move.actuator not in held
+        ]
+
+    async def _send(self, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        if not commands:
+            return ()
+        for command in commands:
+            self._asked_s[command.authority, command.actuator] = command.issued_at_s
+        receipts = await self._link.command(commands)
+        self._records.write(
+            add=[
+                Record(
+                    Kind.RECEIPT,
+                    command.id,
+                    receipt.time_s,
+                    {"command": to_wire(command), "receipt": to_wire(receipt)},
+                    state=receipt.result.value,
+                )
+                for command, receipt in zip(commands, receipts, strict=True)
+                if self._records.get(Kind.RECEIPT, command.id) is None
+            ]
+        )
+        return receipts
+
+    async def _take_back(self, placed: Sequence[Override], why: str, now_s: float) -> None:
+        for override in placed:
+            self.book.fail(override, why, now_s)
+            try:
+                await self._link.end_override(override.id, "isotherm", why)
+            except (GatewayUnavailableError, GatewayRefusedError) as error:
+                log.warning("override %s may stand in the gateway: %s", override.id, error)
+
+    def _check_known(self, actuators: Sequence[str] | None) -> None:
+        if strangers := sorted(set(actuators or ()) - set(self._site.actuators)):
+            raise NotFoundError(
+                f"there is no actuator {', '.join(strangers)}; see the site's list of actuators"
+            )
+
+
+def _of_override(override: Override, now_s: float) -> Command:
+    return Command(
+        id=f"{override.id}:{override.actuator}:{now_s:.0f}",
+        actuator=override.actuator,
+        value=override.value,
+        origin=Origin.PERSON,
+        authority=override.id,
+        plan_hash="",
+        issued_at_s=now_s,
+        expires_at_s=override.expires_at_s,
+    )

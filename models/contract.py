@@ -90,7 +90,8 @@ class PowerCuts:
 class Leakage:
     """How the electric power of liquid-cooled IT rises with its temperature.
 
-    The extra power of rack ``r`` is ``per_k[r] * it_power_kw[r] * (limited_c[r] - reference_c[r])``.
+    The extra power of rack ``r`` is
+    ``per_k[r] * it_power_kw[r] * (limited_c[r] - reference_c[r])``.
     """
 
     per_k: Array

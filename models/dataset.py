@@ -1,0 +1,313 @@
+"""A historian's table, checked against a site and turned into arrays.
+
+The table: a pandas frame with an index of UTC moments, one column a tag of the points
+list, canonical units, NaN where nothing was recorded. It may come at any spacing up to
+a minute or two; it is resampled to 60 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from facility.clock import iso
+from facility.quantities import QUANTITIES
+from facility.site import Site
+from facility.units import Kind
+from models.contract import Array, Inputs
+from models.layout import Layout, layout_of
+
+STEP_S = 60.0
+"""Spacing of every table that models see."""
+BRIDGE_ROWS = 10
+"""A gap in a load or the weather is bridged in a straight line up to so many minutes."""
+FROZEN_ROWS = 180
+"""A temperature that shows one value for so many minutes while its rack's load moves is frozen."""
+FROZEN_LOAD_SHARE = 0.05
+"""Range of the rack's power over that time, as a share of its rating, that counts as moving."""
+OUTDOOR = "outdoor"
+# Outside these a value is a wrong unit or a sentinel, whatever the site.
+PLAUSIBLE = {
+    Kind.TEMPERATURE: (-60.0, 150.0),
+    Kind.POWER: (-1.0, 1e6),
+    Kind.FLOW: (-1.0, 1e6),
+    Kind.PERCENT: (-1.0, 105.0),
+}
+
+
+class DatasetError(ValueError):
+    """The table cannot be used; ``problems`` says what is wrong and how to mend it, each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the history cannot be used:\n- " + "\n- ".join(self.problems))
+
+
+@dataclass(frozen=True)
+class History:
+    """Arrays of a checked table: N rows of 60 s. NaN marks what was not measured."""
+
+    layout: Layout
+    time_s: Array
+    """(N,) plant time of each row."""
+    setpoints: Array
+    """(N, G) in force; NaN where unknown."""
+    it_power_kw: Array
+    """(N, R)."""
+    wet_bulb_c: Array
+    dry_bulb_c: Array
+    limited_c: Array
+    """(N, R) measured; frozen sensors are NaN."""
+    supply_c: Array
+    """(N, M) measured supply of each node of the layout."""
+    meters: dict[str, Array]
+    """(N,) of each electric meter that the table has, by tag."""
+    usable: NDArray[np.bool_]
+    """(N,): all that drives the hall is known."""
+    notes: tuple[str, ...]
+    """What was set aside, in words."""
+
+    @classmethod
+    def of(cls, site: Site, frame: pd.DataFrame) -> History:
+        """Check ``frame`` against ``site`` and turn it into arrays.
+
+        Raises
+        ------
+        DatasetError
+            With every problem at once.
+        """
+        layout = layout_of(site)
+        problems = _index_problems(frame)
+        needed = _needed(site, layout)
+        missing = [tag for tag, there in needed.items() if not any(t in frame for t in there)]
+        if missing:
+            problems.append(
+                f"{len(missing)} of {len(needed)} columns are missing: {_few(missing)}. Export "
+                "these tags too, or correct the tags in points.csv."
+            )
+        problems += _value_problems(site, frame)
+        if problems:
+            raise DatasetError(problems)
+        known = [tag for tag in frame.columns if tag in site.points]
+        return _arrays(site, layout, _regular(frame[known]))
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return len(self.time_s)
+
+    def inputs(self, start: int, stop: int, step_s: float = STEP_S) -> Inputs:
+        """What drove the hall in rows ``start`` to ``stop``, averaged over steps of ``step_s``.
+
+        Raises
+        ------
+        ValueError
+            ``step_s`` is no multiple of 60 s, or there are not enough rows for a step.
+        """
+        width = round(step_s / STEP_S)
+        steps = (stop - start) // max(width, 1)
+        if width < 1 or abs(width * STEP_S - step_s) > 1e-6 or steps < 1:
+            raise ValueError(f"rows {start} to {stop} hold no whole step of {step_s:g} s")
+
+        def mean(values: Array) -> Array:
+            part = values[start : start + steps * width]
+            return np.asarray(part.reshape(steps, width, *part.shape[1:]).mean(axis=1))
+
+        return Inputs(
+            start_s=float(self.time_s[start]),
+            step_s=step_s,
+            setpoints=mean(self.setpoints),
+            it_power_kw=mean(self.it_power_kw),
+            wet_bulb_c=mean(self.wet_bulb_c),
+            dry_bulb_c=mean(self.dry_bulb_c),
+        )
+
+    def part(self, start: int, stop: int) -> History:
+        """Rows ``start`` to ``stop`` alone."""
+        rows = slice(start, stop)
+        return History(
+            layout=self.layout,
+            time_s=self.time_s[rows],
+            setpoints=self.setpoints[rows],
+            it_power_kw=self.it_power_kw[rows],
+            wet_bulb_c=self.wet_bulb_c[rows],
+            dry_bulb_c=self.dry_bulb_c[rows],
+            limited_c=self.limited_c[rows],
+            supply_c=self.supply_c[rows],
+            meters={tag: values[rows] for tag, values in self.meters.items()},
+            usable=self.usable[rows],
+            notes=self.notes,
+        )
+
+    def split(self, share: float) -> tuple[History, History]:
+        """The first ``share`` of the time, and what came later: never shuffled."""
+        cut = round(self.rows * share)
+        return self.part(0, cut), self.part(cut, self.rows)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over every value."""
+        digest = hashlib.sha256()
+        arrays = {
+            "time": self.time_s,
+            "setpoints": self.setpoints,
+            "it_power": self.it_power_kw,
+            "wet_bulb": self.wet_bulb_c,
+            "dry_bulb": self.dry_bulb_c,
+            "limited": self.limited_c,
+            "supply": self.supply_c,
+            **self.meters,
+        }
+        for name, values in arrays.items():
+            digest.update(f"{name} {values.shape}".encode())
+            digest.update(np.ascontiguousarray(values, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+
+def _needed(site: Site, layout: Layout) -> dict[str, tuple[str, ...]]:
+    """What a history must have: a name for the reader, and the tags that would do."""
+    needed: dict[str, tuple[str, ...]] = {}
+    for actuator in site.actuators.values():
+        needed[actuator.read_back] = (actuator.read_back, actuator.id)
+    for rack in site.racks:
+        for quantity in ("it_power", site.racks[rack].limited_temperature):
+            tag = site.tag(rack, quantity)
+            needed[tag or f"{rack}.{quantity} (not in points.csv)"] = (tag,) if tag else ()
+    for quantity in ("wet_bulb_temperature", "dry_bulb_temperature"):
+        tag = site.tag(OUTDOOR, quantity)
+        needed[tag or f"{OUTDOOR}.{quantity} (not in points.csv)"] = (tag,) if tag else ()
+    for node in layout.nodes:
+        if node.tag:
+            needed[node.tag] = (node.tag,)
+    return needed
+
+
+def _index_problems(frame: pd.DataFrame) -> list[str]:
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex):
+        return ["the index holds no moments: give the frame a DatetimeIndex in UTC"]
+    problems = []
+    if index.tz is None or index.tz.utcoffset(None) != pd.Timedelta(0):
+        problems.append(
+            f"the index is in {index.tz or 'no time zone'}: convert it with tz_convert('UTC')"
+        )
+    if len(index) < 2:
+        problems.append("it has fewer than two rows")
+    elif not index.is_monotonic_increasing or not index.is_unique:
+        spots = np.flatnonzero(np.diff(index.asi8) <= 0)
+        problems.append(
+            f"time stands still or goes back at {len(spots)} rows, first after "
+            f"{index[spots[0]].isoformat()}: a clock was changed, or exports overlap; sort the "
+            "rows and drop duplicates"
+        )
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()].tolist()
+        problems.append(f"columns are there twice: {_few(twice)}")
+    return problems
+
+
+def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
+    problems = []
+    for tag in frame.columns:
+        point = site.points.get(str(tag))
+        if point is None:
+            continue
+        column: Any = frame[tag]
+        if not pd.api.types.is_numeric_dtype(column):
+            problems.append(f"{tag}: the column holds text, not numbers")
+            continue
+        bounds = PLAUSIBLE.get(QUANTITIES[point.quantity].kind)
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        if bounds is None or np.isnan(values).all():
+            continue
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        if low < bounds[0] or high > bounds[1]:
+            unit = QUANTITIES[point.quantity].kind.unit
+            problems.append(
+                f"{tag}: values from {low:g} to {high:g} cannot be in {unit}: "
+                "convert the column, or blank the sentinels"
+            )
+    return problems
+
+
+def _regular(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a minute: the mean of what fell into it."""
+    return frame.astype(float).resample(f"{STEP_S:g}s").mean()
+
+
+def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
+    time_s = frame.index.as_unit("ns").asi8 / 1e9  # type: ignore[attr-defined]  # a DatetimeIndex
+    notes: list[str] = []
+
+    def column(tag: str | None) -> Array:
+        if tag is None or tag not in frame:
+            return np.full(len(frame), np.nan)
+        return frame[tag].to_numpy(dtype=float, copy=True)
+
+    def driver(tag: str | None) -> Array:
+        if tag is None or tag not in frame:
+            return np.full(len(frame), np.nan)
+        bridged = frame[tag].interpolate(limit=BRIDGE_ROWS, limit_area="inside")
+        return bridged.to_numpy(dtype=float, copy=True)
+
+    setpoints = []
+    for members in site.groups.values():
+        tags = [a.read_back if a.read_back in frame else a.id for a in members]
+        # A setpoint holds until it changes, so a gap carries the last value on.
+        setpoints.append(frame[tags].ffill().mean(axis=1).to_numpy(dtype=float))
+    it_power = np.stack([driver(site.tag(rack, "it_power")) for rack in layout.racks], axis=1)
+    limited = np.stack([column(tag) for tag in layout.limited_tags], axis=1)
+    _blank_frozen(limited, it_power / layout.rated_kw, layout, notes)
+    wet_bulb = driver(site.tag(OUTDOOR, "wet_bulb_temperature"))
+    dry_bulb = driver(site.tag(OUTDOOR, "dry_bulb_temperature"))
+    held = np.stack(setpoints, axis=1)
+    known = np.concatenate([held, it_power, wet_bulb[:, None], dry_bulb[:, None]], axis=1)
+    usable = ~np.isnan(known).any(axis=1)
+    if not usable.all():
+        first = iso(float(time_s[int(np.argmin(usable))]))
+        notes.append(f"{int((~usable).sum())} of {len(usable)} minutes unused, first at {first}")
+    meters = {
+        point.tag: column(point.tag)
+        for point in site.points.values()
+        if point.quantity in ("power", "fan_power", "pump_power") and point.tag in frame
+    }
+    return History(
+        layout=layout,
+        time_s=np.asarray(time_s, dtype=float),
+        setpoints=held,
+        it_power_kw=it_power,
+        wet_bulb_c=wet_bulb,
+        dry_bulb_c=dry_bulb,
+        limited_c=limited,
+        supply_c=np.stack([column(node.tag) for node in layout.nodes], axis=1),
+        meters=meters,
+        usable=usable,
+        notes=tuple(notes),
+    )
+
+
+def _blank_frozen(limited: Array, load: Array, layout: Layout, notes: list[str]) -> None:
+    """Set a temperature to NaN where it stood still for hours while its rack's load moved."""
+    for rack in range(limited.shape[1]):
+        values = limited[:, rack]
+        changes = np.flatnonzero(np.diff(values, prepend=np.nan) != 0.0)
+        ends = np.append(changes[1:], len(values))
+        long = ends - changes >= FROZEN_ROWS
+        for start, end in zip(changes[long], ends[long], strict=True):
+            if np.isnan(values[start]):
+                continue
+            if np.ptp(load[start:end, rack]) > FROZEN_LOAD_SHARE:
+                limited[start:end, rack] = np.nan
+                notes.append(f"{layout.limited_tags[rack]}: frozen for {end - start} minutes")
+
+
+def _few(names: Iterable[object]) -> str:
+    listed = [str(name) for name in names]
+    tail = f" and {len(listed) - 6} more" if len(listed) > 6 else ""
+    return ", ".join(listed[:6]) + tail

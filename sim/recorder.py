@@ -57,7 +57,7 @@ class Recorder:
     def __init__(self, path: Path | None = None) -> None:
         self._file: TextIO | None = None
         if path is not None:
-            self._file = path.open("w", encoding="utf-8", buffering=1 << 18)
+            self.open(path)
         self._heads: dict[Target, str] = {}
         self.accepted: Counter[str] = Counter()
         """Accepted writes by kind."""
@@ -65,6 +65,11 @@ class Recorder:
         """Rejected writes by kind, or `unknown` where no kind of write goes there."""
         self.requests: Counter[str] = Counter()
         """Every request to write, by device, malformed and mistaken ones included."""
+
+    def open(self, path: Path) -> None:
+        """Write lines to ``path`` from now on, a new file."""
+        self.close()
+        self._file = path.open("w", encoding="utf-8", buffering=1 << 18)
 
     def request(self, device: str) -> None:
         """Count a request to write that reached a device, before it is judged."""

@@ -1,0 +1,135 @@
+"""The limits of the envelope as plain data: what is guarded, by which sensors, and how tightly.
+
+Nothing here decides anything. `safety.limits` makes these from a `Site`; the checks read them.
+Values in the canonical unit of their actuator, temperatures in °C, differences in K, times in s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from facility.points import Point
+from facility.site import Cooling
+from facility.wire import dumps
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A reading that a check needs, and how old it may be."""
+
+    tag: str
+    max_age_s: float
+
+
+class Effect(Enum):
+    """What an active condition leaves open."""
+
+    TOWARDS = "towards"
+    """Only moves towards more cooling."""
+    HOLD = "hold"
+    """No move at all."""
+    ISOLATE = "isolate"
+    """No move, and the device goes back to its own control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A sensor of an interlock with the threshold that its reading must not cross."""
+
+    sensor: Sensor
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interlock:
+    """A condition of the plant that narrows what may be written while it is active."""
+
+    name: str
+    watches: tuple[Watch, ...]
+    above: bool
+    """Active where a reading is above its threshold; else where one is below."""
+    effect: Effect
+    quorum: int
+    """So many of the sensors must be usable; with fewer, ``unknown`` takes effect."""
+    unknown: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class DewGuard:
+    """Condensation: how far above which dew points the supply must stay."""
+
+    margin_k: float
+    sensors: tuple[Sensor, ...]
+    """The dew-point sensors of every hall that the supply passes; the worst usable one counts."""
+    supply: Sensor | None
+    """The measured supply, where it is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit that depends on no reading, with the name of its check."""
+
+    check: str
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorLimits:
+    """Everything that limits one actuator."""
+
+    actuator: str
+    device: str
+    equipment: str
+    point: Point
+    """The whitelist: the only address, type and scale that this actuator is written with."""
+    cooling: Cooling
+    bounds: tuple[Bound, ...]
+    """In the order in which they are named where several bind."""
+    rate_towards_per_min: float
+    rate_away_per_min: float
+    dew: DewGuard | None
+    """None only where the site declares the surfaces insulated."""
+    interlocks: tuple[Interlock, ...]
+    read_back: Sensor
+    tolerance: float
+    settle_s: float
+    """So long after a write the read-back may still show what was before."""
+    dead_band: float
+    dwell_s: float
+    writes_per_hour: int
+    fallback: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """All limits of a site: a version that people count, and a hash that nobody chooses."""
+
+    version: int
+    site: str
+    actuators: Mapping[str, ActuatorLimits]
+    command_max_age_s: float
+    unguarded: tuple[str, ...] = ()
+    """What the site does not measure, and which check therefore does not exist: for people."""
+    towards_window_s: float = 60.0
+    """A move towards cooling may use up the rate of so many seconds without a move, at most."""
+    away_window_s: float = 300.0
+    """The same away from cooling: «at most 0.5 °C in 5 min»."""
+    blind_hold_s: float = 300.0
+    """So long a value is held while the dew point or an interlock cannot be known."""
+    correction_deadline_s: float = 300.0
+    """A value in force that cannot be brought within the limits by then is given back."""
+    reversals_per_hour: int = 2
+    """Turns of the optimiser from more cooling to less, on one actuator."""
+    clock_slack_s: float = 1.0
+    """How far the moments of a scan, a command and a verdict may disagree: one beat."""
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over every limit: equal hashes are equal limits."""
+        return hashlib.sha256(dumps(self).encode()).hexdigest()

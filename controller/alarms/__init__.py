@@ -1,0 +1,1 @@
+"""What asks for an action of the operator: raised, acknowledged, cleared."""

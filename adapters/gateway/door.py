@@ -84,6 +84,11 @@ def claim_socket(path: Path) -> None:
     raise DoorError(f"another gateway is listening on {path}; stop it first")
 
 
+def remove(path: Path) -> None:
+    """Remove a socket that nobody listens on any more."""
+    path.unlink(missing_ok=True)
+
+
 class Door:
     """Listens, reads requests, and writes answers.
 
@@ -98,6 +103,7 @@ class Door:
     def __init__(self, answer: Answer, left: Callable[[int], None]) -> None:
         self._answer, self._left = answer, left
         self._server: asyncio.Server | None = None
+        self._path: Path | None = None
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._count = 0
 
@@ -107,6 +113,7 @@ class Door:
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, path, limit=LONGEST_LINE)
+            self._path = path
         finally:
             os.umask(before)
 
@@ -117,11 +124,10 @@ class Door:
         self._server.close()
         for writer in list(self._writers.values()):
             writer.close()
-        path = self._server.sockets[0].getsockname() if self._server.sockets else None
+        if self._path is not None:
+            remove(self._path)
         await asyncio.wait_for(self._server.wait_closed(), 2.0)
         self._server = None
-        if path is not None:
-            Path(path).unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1

@@ -12,10 +12,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
@@ -110,7 +110,7 @@ class ControlLoop:
             self._next_compaction_s = _next(now_s, COMPACT_S)
             await self._do("compaction", self._compact(now_s))
 
-    async def _do(self, name: str, work: Awaitable[None]) -> None:
+    async def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it now where time stands still, else beside the loop, never twice at once."""
         if self._p.clock.stands_still:
             await work
@@ -118,7 +118,7 @@ class ControlLoop:
         running = self._work.get(name)
         if running is not None and not running.done():
             log.warning("the %s before is not done yet: this one is left out", name)
-            work.close()  # type: ignore[attr-defined]
+            work.close()
             return
         if running is not None:
             running.result()  # a fault of the work is a fault of the process: fail, do not hide

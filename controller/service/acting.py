@@ -1,0 +1,157 @@
+"""What people set: overrides, modes, releases; and alarms they have seen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Query
+
+from controller.authority.overrides import override_of
+from controller.authority.roles import Actor, Scope
+from controller.service.auth import Operator, Viewer, at_least
+from controller.service.context import Here
+from controller.service.history import entry_view
+from controller.service.paging import Pages
+from controller.service.problems import responses
+from controller.service.schemas import (
+    AcknowledgementRequest,
+    ArmingRequest,
+    EndRequest,
+    Entry,
+    ModeRequest,
+    Modes,
+    Outcome,
+    OverrideRequest,
+    Overrides,
+    OverrideView,
+    Placed,
+    Released,
+    ReleaseRequest,
+)
+from controller.storage.ports import Kind, Record
+
+router = APIRouter(responses=responses(401))
+
+
+def _view(record: Record) -> OverrideView:
+    outcome = record.body.get("outcome")
+    return OverrideView(
+        id=record.id,
+        state=record.state,
+        override=override_of(record),
+        outcome=Outcome(**outcome) if outcome else None,
+    )
+
+
+@router.get("/overrides", tags=["overrides"])
+async def overrides(
+    here: Here,
+    _: Viewer,
+    pages: Pages,
+    state: Annotated[
+        list[str] | None,
+        Query(description="`active`, `released`, `expired` or `failed`; by default all."),
+    ] = None,
+) -> Overrides:
+    """Overrides, newest first."""
+    here.desk.book.expire(here.clock.now_s())
+    records, next_before = pages.find(here.records, Kind.OVERRIDE, state or ())
+    return Overrides(items=[_view(record) for record in records], next_before=next_before)
+
+
+@router.post(
+    "/overrides",
+    tags=["overrides"],
+    status_code=201,
+    responses=responses(403, 404, 409, 422, 503),
+)
+async def override(here: Here, actor: Operator, request: OverrideRequest) -> Placed:
+    """Hold a setpoint until the override ends; the optimiser plans around it.
+
+    It outranks every decision. The envelope judges its write too, and may let the value move
+    in steps only; it is asked for again until the device shows it.
+    """
+    placed, receipts = await here.desk.override(
+        request.target,
+        request.value,
+        request.lasts_s,
+        actor,
+        request.why,
+        snapshot=here.snapshot(),
+        now_s=here.clock.now_s(),
+    )
+    here.live.count_receipts(receipts)
+    return Placed(overrides=list(placed), receipts=list(receipts))
+
+
+@router.post(
+    "/overrides/{override_id}/releases",
+    tags=["overrides"],
+    status_code=201,
+    responses=responses(403, 404, 409, 422),
+)
+async def end_override(
+    here: Here, actor: Operator, override_id: str, request: EndRequest
+) -> OverrideView:
+    """End an override before its time; the optimiser goes on from the value in force."""
+    await here.desk.end_override(override_id, actor, request.why, here.clock.now_s())
+    record = here.records.get(Kind.OVERRIDE, override_id)
+    assert record is not None  # noqa: S101 - it was just ended
+    return _view(record)
+
+
+@router.get("/modes", tags=["modes"], responses=responses(503))
+async def modes(here: Here, _: Viewer) -> Modes:
+    """Modes by actuator, as the gateway keeps them."""
+    return Modes(modes=here.snapshot().modes)
+
+
+@router.put("/modes", tags=["modes"], responses=responses(403, 404, 422, 503))
+async def set_modes(here: Here, actor: Operator, request: ModeRequest) -> Modes:
+    """Set how far Isotherm may go; towards writing it takes the scope `engineer`."""
+    if request.mode.writes and not actor.scope.covers(Scope.ENGINEER):
+        raise HTTPException(
+            403,
+            f"mode {request.mode.value} lets Isotherm write: it takes the scope engineer, and the "
+            f"token {actor.name!r} has {actor.scope.value}",
+        )
+    found = await here.desk.set_mode(
+        request.actuators, request.mode, actor, request.why, here.clock.now_s()
+    )
+    return Modes(modes=found)
+
+
+@router.post("/releases", tags=["modes"], status_code=201, responses=responses(403, 404, 422, 503))
+async def release(here: Here, actor: Operator, request: ReleaseRequest) -> Released:
+    """Give the plant back to its own control, now; modes fall to shadow and stay latched."""
+    released = await here.desk.release(request.actuators, actor, request.why, here.clock.now_s())
+    return Released(released=released)
+
+
+@router.post(
+    "/armings",
+    tags=["modes"],
+    status_code=201,
+    responses=responses(403, 422, 503),
+)
+async def arm(
+    here: Here,
+    actor: Annotated[Actor, Depends(at_least(Scope.ENGINEER))],
+    request: ArmingRequest,
+) -> Modes:
+    """Lift the latches that a release left; the modes stay as they are."""
+    await here.desk.arm(actor, request.why, here.clock.now_s())
+    return Modes(modes=here.snapshot().modes)
+
+
+@router.post(
+    "/alarms/{alarm_id}/acknowledgements",
+    tags=["alarms"],
+    status_code=201,
+    responses=responses(403, 404, 409, 422),
+)
+async def acknowledge(
+    here: Here, actor: Operator, alarm_id: str, request: AcknowledgementRequest
+) -> Entry:
+    """Say that somebody has seen an alarm; it stays on the list until its cause has gone."""
+    return entry_view(here.alarms.acknowledge(alarm_id, actor, request.note, here.clock.now_s()))

@@ -1,0 +1,36 @@
+"""The application: routes, errors, documentation that needs no internet."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from controller.service import acting, deciding, history, problems, reading, tokens
+from controller.service.context import Context
+
+DESCRIPTION = """
+Predictive control of cooling for liquid-cooled AI data halls.
+
+Every route but `health` needs a token (`Authorization: Bearer TOKEN`). Scopes, each including
+the ones before: **viewer** reads, **operator** decides, overrides and releases, **engineer** lets
+Isotherm go further, **admin** hands out tokens. Times are plant time; values are in the canonical
+unit of their point (°C, K, kW, L/s, kPa, %). Errors are problem details after RFC 9457.
+"""
+
+
+def create_app(context: Context) -> FastAPI:
+    """The application over one site's parts."""
+    app = FastAPIOffline(
+        title="Isotherm",
+        description=DESCRIPTION,
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url="/docs",
+        redoc_url="/redoc",
+    )
+    app.state.context = context
+    problems.install(app)
+    for module in (reading, deciding, acting, history, tokens):
+        app.include_router(module.router, prefix="/v1")
+    app.include_router(reading.open_router, prefix="/v1")
+    return app

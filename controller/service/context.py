@@ -1,0 +1,58 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from controller.alarms.watch import AlarmBook
+from controller.authority.desk import Desk
+from controller.authority.failures import GatewayError
+from controller.authority.tokens import TokenBook
+from controller.gateway_link import GatewayLink
+from controller.live import Live
+from controller.storage.ports import RecordStore, TelemetryStore
+from controller.storage.ticks import TickArchive
+from facility.clock import Clock
+from facility.site import Site
+from facility.telemetry import Snapshot
+
+
+@dataclass(frozen=True)
+class Context:
+    """One site's parts, as `controller.assembly` wires them."""
+
+    site: Site
+    clock: Clock
+    live: Live
+    link: GatewayLink
+    telemetry: TelemetryStore
+    records: RecordStore
+    ticks: TickArchive
+    desk: Desk
+    alarms: AlarmBook
+    tokens: TokenBook
+
+    def snapshot(self) -> Snapshot:
+        """The latest snapshot.
+
+        Raises
+        ------
+        GatewayError
+            There is none yet.
+        """
+        if self.live.snapshot is None:
+            why = self.live.gateway_error or "the controller has just started"
+            raise GatewayError(f"there is no word from the field yet: {why}")
+        return self.live.snapshot
+
+
+def context(request: Request) -> Context:
+    """The context that the application was made with."""
+    found: Context = request.app.state.context
+    return found
+
+
+Here = Annotated[Context, Depends(context)]

@@ -1,0 +1,276 @@
+"""What requests and responses look like. Values are in the canonical unit of their point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facility.commands import Decision, Mode, Override, Proposal, Receipt
+from facility.telemetry import DeviceStatus, Reading
+
+Why = Field(min_length=1, max_length=2000, description="The reason; it is kept in the audit.")
+
+
+class Request(BaseModel):
+    """A body; a misspelt field is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# ---- requests
+
+
+class ApprovalRequest(Request):
+    """Yes to a proposal, or to part of it."""
+
+    why: str = Field("", max_length=2000, description="A note for the audit.")
+    actuators: list[str] | None = Field(
+        None, description="Those to move; by default all that are in advisory mode."
+    )
+    share: float = Field(1.0, gt=0.0, le=1.0, description="Of each move that is made.")
+
+
+class RejectionRequest(Request):
+    """No to a proposal."""
+
+    why: str = Why
+
+
+class OverrideRequest(Request):
+    """A person's own setpoint."""
+
+    target: str = Field(description="An actuator, or a group of them.")
+    value: float = Field(allow_inf_nan=False, description="In the actuator's canonical unit.")
+    lasts_s: float = Field(gt=0.0, description="Seconds of plant time until it ends by itself.")
+    why: str = Why
+
+
+class EndRequest(Request):
+    """The end of an override before its time."""
+
+    why: str = Why
+
+
+class ModeRequest(Request):
+    """How far Isotherm may go."""
+
+    mode: Mode
+    actuators: list[str] | None = Field(None, min_length=1, description="By default all.")
+    why: str = Why
+
+
+class ReleaseRequest(Request):
+    """The plant back to its own control."""
+
+    actuators: list[str] | None = Field(None, min_length=1, description="By default all.")
+    why: str = Why
+
+
+class ArmingRequest(Request):
+    """The latches of a release lifted; modes are set anew after that."""
+
+    why: str = Why
+
+
+class AcknowledgementRequest(Request):
+    """Somebody has seen an alarm."""
+
+    note: str = Field("", max_length=2000)
+
+
+# ---- responses
+
+
+class Health(BaseModel):
+    """Whether this process lives; no more is told without a token."""
+
+    status: str = Field(description="`ok`, or `degraded` while there is no word from the gateway.")
+
+
+class PointView(BaseModel):
+    """A point of the points list."""
+
+    tag: str
+    equipment: str
+    quantity: str
+    meaning: str
+    unit: str = Field(description="Canonical: all values of the API are in it.")
+    role: str
+    device: str
+    minimum: float | None
+    maximum: float | None
+
+
+class ActuatorView(BaseModel):
+    """A setpoint that Isotherm may set."""
+
+    id: str
+    equipment: str
+    quantity: str
+    group: str
+    device: str
+    unit: str
+    minimum: float
+    maximum: float
+    more_cooling: str = Field(description="`lower` or `higher` values cool more.")
+    read_back: str
+
+
+class RackView(BaseModel):
+    """A rack and its limit."""
+
+    id: str
+    hall: str
+    kind: str
+    rated_kw: float
+    units: list[str]
+    limit_c: float
+    recommended_c: float
+    row: int
+    position: int
+    temperature_tag: str | None = Field(description="Of the temperature that the limit is about.")
+
+
+class SiteView(BaseModel):
+    """The site that this controller runs."""
+
+    id: str
+    name: str
+    content_hash: str
+    halls: list[str]
+    racks: list[RackView]
+    cooling_units: list[str]
+    plant: list[str]
+    actuators: list[ActuatorView]
+    currency: str
+
+
+class Latest(BaseModel):
+    """The latest snapshot."""
+
+    time_s: float
+    time: str
+    readings: Mapping[str, Reading]
+    devices: Mapping[str, DeviceStatus]
+    modes: Mapping[str, Mode]
+
+
+class Status(BaseModel):
+    """How Isotherm is doing."""
+
+    site: str
+    time_s: float
+    time: str
+    modes: Mapping[str, int] = Field(description="Actuators by mode.")
+    gateway_error: str = Field(description="Why there is no word from the gateway, or nothing.")
+    gateway: Mapping[str, Any] | None = Field(description="The gateway's own word.")
+    snapshot_age_s: float | None
+    plan_age_s: float | None
+    pending_proposals: int
+    overrides: int
+    alarms: int
+    run: Mapping[str, Any] = Field(description="Counts since the start of this process.")
+
+
+class Outcome(BaseModel):
+    """Who ended something, and why."""
+
+    who: str
+    role: str = ""
+    why: str
+    time_s: float
+
+
+class ProposalView(BaseModel):
+    """A proposal and what became of it."""
+
+    id: str
+    state: str
+    proposal: Proposal
+    outcome: Outcome | None
+
+
+class Approval(BaseModel):
+    """A decision, and what became of its first commands."""
+
+    decision: Decision
+    receipts: list[Receipt] = Field(
+        description="Empty while the gateway is away; then it is carried out when it is back."
+    )
+
+
+class DecisionView(BaseModel):
+    """A decision on record."""
+
+    id: str
+    decision: Decision
+
+
+class OverrideView(BaseModel):
+    """An override and what became of it."""
+
+    id: str
+    state: str
+    override: Override
+    outcome: Outcome | None
+
+
+class Placed(BaseModel):
+    """Overrides that were just placed, one an actuator, and what became of their commands."""
+
+    overrides: list[Override]
+    receipts: list[Receipt]
+
+
+class Modes(BaseModel):
+    """Modes by actuator, as the gateway keeps them."""
+
+    modes: Mapping[str, Mode]
+
+
+class Released(BaseModel):
+    """The gateway's answer to a release."""
+
+    released: Mapping[str, Any]
+
+
+class Entry(BaseModel):
+    """A record: alarm, audit entry or the index of a tick."""
+
+    id: str
+    time_s: float
+    time: str
+    state: str
+    body: Mapping[str, Any]
+
+
+class Page(BaseModel):
+    """Newest first; `next_before` asks for the page after."""
+
+    next_before: int | None = Field(description="Send as `before`; null on the last page.")
+
+
+class Proposals(Page):
+    """Proposals, newest first."""
+
+    items: list[ProposalView]
+
+
+class Decisions(Page):
+    """Decisions, newest first."""
+
+    items: list[DecisionView]
+
+
+class Overrides(Page):
+    """Overrides, newest first."""
+
+    items: list[OverrideView]
+
+
+class Entries(Page):
+    """Records, newest first."""
+
+    items: list[Entry]

@@ -1,9 +1,11 @@
-"""Canonical values to the bytes of a Modbus register and back, one codec for each point.
+"""Canonical values to the bytes on the wire and back, one codec for each point.
 
 Modbus registers are 16 bits, the high byte first on the wire (Modbus Application Protocol
 V1.1b3, 4.2). How several registers make one value is the vendor's choice: with the bytes of
 a big-endian value named A B C D, the orders (bytes in a register, registers in a value) are
-big-big A B C D, big-little C D A B, little-big B A D C and little-little D C B A.
+big-big A B C D, big-little C D A B, little-big B A D C and little-little D C B A. A coil is
+a byte of 0 or 1 here. A value of an OPC UA node is its little-endian scalar (OPC 10000-6,
+5.2.2).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import math
 import struct
 from dataclasses import dataclass
 
-from facility.points import DataType, Order, Point
+from facility.points import DataType, Order, Point, Table
 from facility.units import UNITS
 
 _FORMATS = {
@@ -31,6 +33,7 @@ _RANGES = {
     DataType.INT32: (-(2**31), 2**31 - 1),
     DataType.UINT32: (0, 2**32 - 1),
 }
+_REGISTERS = (Table.HOLDING, Table.INPUT)
 _FLOAT32_MAX = 3.4028234663852886e38
 
 
@@ -58,12 +61,12 @@ class Codec:
     def of(cls, point: Point) -> Codec:
         """The codec of a Modbus point; ``raw = (canonical - bias) / gain``."""
         unit = UNITS[point.unit]
-        layout = struct.Struct(_FORMATS[point.data_type])
+        layout = _layout(point)
         integer = _RANGES.get(point.data_type)
         bare = cls(
             layout=layout,
-            swap_bytes=point.byte_order is Order.LITTLE,
-            swap_words=point.word_order is Order.LITTLE,
+            swap_bytes=point.byte_order is Order.LITTLE and point.table in _REGISTERS,
+            swap_words=point.word_order is Order.LITTLE and point.table in _REGISTERS,
             gain=point.scale * unit.factor,
             bias=point.offset * unit.factor + unit.offset,
             integer=integer,
@@ -118,6 +121,15 @@ class Codec:
         if self.swap_bytes:
             words = [word[::-1] for word in words]
         return b"".join(words)
+
+
+def _layout(point: Point) -> struct.Struct:
+    if point.table in (Table.COIL, Table.DISCRETE):
+        return struct.Struct("B")
+    form = _FORMATS[point.data_type]
+    if point.table is Table.NODE:
+        form = "<B" if point.data_type is DataType.BOOL else form.replace(">", "<")
+    return struct.Struct(form)
 
 
 def _bits(raw: int, size: int) -> bytes:

@@ -57,7 +57,8 @@ async def host_run(site: Site, plant: RunningPlant, options: RunOptions) -> None
     try:
         await work
     except asyncio.CancelledError:
-        if not work.cancelled():  # this task itself was cancelled, not the run
+        this = asyncio.current_task()
+        if this is not None and this.cancelling():  # cancelled from outside, not by a signal
             raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,8 +75,10 @@ async def _host(site: Site, plant: RunningPlant, options: RunOptions) -> None:
             recorder.open(options.out / "recorder.jsonl")
             await (_stepped if options.stepped else _wall)(host, options)
         finally:
-            await host.stop()
-            host.finish()
+            try:
+                await host.stop()
+            finally:
+                host.finish()
 
 
 async def _stepped(host: DeviceHost, options: RunOptions) -> None:

@@ -1,0 +1,1 @@
+"""From what the field said to what the planner may assume: state, inputs held, forecasts."""

@@ -1,0 +1,129 @@
+"""From the history to the thermal state: stale and bad sensors handled, inputs held.
+
+A sensor without a good reading corrects nothing (its offset stays as it was). An *input* that
+was not measured (load, weather, a setpoint in force) is held at its last good value, and the
+record says so; the state is never fed a guess without a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+
+from controller.estimation.history import History
+from facility.clock import iso
+from facility.site import Site
+
+OUTDOOR = "outdoor"
+
+MEMORY_S = 7200.0
+"""History that a state is started from, at most."""
+
+RESTART_AFTER_S = 1800.0
+"""A gap in the history longer than this starts the state anew."""
+
+
+class EstimateError(Exception):
+    """The state cannot be known yet: what is missing."""
+
+
+class Estimator(Protocol):
+    """What estimation asks of the thermal model."""
+
+    def start(self, frame: pd.DataFrame) -> Any:
+        """A state at the end of a frame whose inputs are whole."""
+        ...
+
+    def follow(self, state: Any, frame: pd.DataFrame) -> Any:
+        """The state at the end of ``frame``, which begins where the state ends."""
+        ...
+
+    def to_text(self, state: Any) -> str:
+        """The state as text for a record."""
+        ...
+
+    def time_s(self, state: Any) -> float:
+        """The moment that a state is of."""
+        ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is known of the hall at a moment."""
+
+    time_s: float
+    state: Any
+    """The model's own thermal state."""
+    frame: pd.DataFrame
+    """The history with its inputs held where they were not measured."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Inputs that are held now, by tag, and since when."""
+
+
+def estimate(
+    previous: Estimate | None, history: History, site: Site, estimator: Estimator
+) -> Estimate:
+    """The state at the end of ``history``.
+
+    Raises
+    ------
+    EstimateError
+        An input has never been measured, or the history is too short for the model.
+    """
+    if not history.times_s:
+        raise EstimateError("no snapshot has been seen yet")
+    frame, held = with_inputs_held(history, site)
+    now_s = history.times_s[-1]
+    state = None
+    if previous is not None and now_s - previous.time_s <= RESTART_AFTER_S:
+        # A row stamped with its minute's start ends a minute later.
+        new = frame[
+            frame.index >= pd.Timestamp(estimator.time_s(previous.state), unit="s", tz="UTC")
+        ]
+        state = estimator.follow(previous.state, new) if len(new) else previous.state
+    if state is None:
+        recent = frame[frame.index > frame.index[-1] - pd.Timedelta(seconds=MEMORY_S)]
+        try:
+            state = estimator.start(recent)
+        except ValueError as error:
+            raise EstimateError(str(error)) from error
+    return Estimate(now_s, state, frame, held)
+
+
+def input_tags(site: Site) -> tuple[str, ...]:
+    """The tags of what drives the hall: load, weather, setpoints in force."""
+    racks = [site.tag(rack, "it_power") for rack in site.racks]
+    weather = [site.tag(OUTDOOR, q) for q in ("wet_bulb_temperature", "dry_bulb_temperature")]
+    setpoints = [actuator.read_back for actuator in site.actuators.values()]
+    return tuple(tag for tag in (*racks, *weather, *setpoints) if tag is not None)
+
+
+def with_inputs_held(history: History, site: Site) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The frame with every input filled forward (and back, before its first reading).
+
+    Raises
+    ------
+    EstimateError
+        An input has no good reading at all.
+    """
+    frame = history.frame()
+    inputs = [tag for tag in input_tags(site) if tag in frame.columns]
+    part = frame[inputs]
+    never = part.columns[part.isna().all()].tolist()
+    if never:
+        some = ", ".join(never[:5])
+        raise EstimateError(
+            f"{len(never)} inputs have not been read since the start, among them {some}: "
+            "check their devices and the points list"
+        )
+    held = {}
+    missing = part.iloc[-1]
+    for tag in missing.index[missing.isna()]:
+        found = history.last(tag)
+        since = iso(found[0]) if found is not None else "before the history"
+        held[str(tag)] = f"no good reading since {since}; held at its last value"
+    frame[inputs] = part.ffill().bfill()
+    return frame, held

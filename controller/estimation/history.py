@@ -1,0 +1,80 @@
+"""What the field said lately, thinned to a row a minute, for the state and the forecasts.
+
+Only good readings are kept: a gap in the data is a gap in the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from facility.quantities import LIMITED_TEMPERATURE
+from facility.site import Site
+from facility.telemetry import Snapshot
+
+ROW_S = 60.0
+
+METERS = ("power", "fan_power", "pump_power")
+
+
+@dataclass(frozen=True)
+class History:
+    """Rows of good readings, oldest first, one a minute at most.
+
+    Each row is stamped with the end of its minute's first snapshot, rounded down to the minute.
+    """
+
+    tags: tuple[str, ...]
+    times_s: tuple[float, ...] = ()
+    rows: tuple[dict[str, float], ...] = ()
+    keep_s: float = 6.0 * 3600.0
+
+    def seen(self, snapshot: Snapshot) -> History:
+        """With a snapshot; a second one of the same minute replaces the first."""
+        time_s = float(np.floor(snapshot.time_s / ROW_S) * ROW_S)
+        if self.times_s and time_s < self.times_s[-1]:
+            return self
+        row = {tag: value for tag in self.tags if (value := snapshot.good(tag)) is not None}
+        same = bool(self.times_s) and self.times_s[-1] == time_s
+        times = (*(self.times_s[:-1] if same else self.times_s), time_s)
+        rows = (*(self.rows[:-1] if same else self.rows), row)
+        first = next(i for i, t in enumerate(times) if t > time_s - self.keep_s)
+        return History(self.tags, times[first:], rows[first:], self.keep_s)
+
+    def frame(self) -> pd.DataFrame:
+        """UTC index at 60 s without holes, one column a tag, NaN where nothing good was read."""
+        index = pd.to_datetime(np.array(self.times_s) * 1e9, utc=True)
+        frame = pd.DataFrame.from_records(list(self.rows), index=index, columns=list(self.tags))
+        return frame.astype(float).asfreq(f"{ROW_S:g}s")
+
+    def last(self, tag: str) -> tuple[float, float] | None:
+        """The last good value of a tag and its time, or None where there has been none."""
+        for time_s, row in zip(reversed(self.times_s), reversed(self.rows), strict=True):
+            if tag in row:
+                return time_s, row[tag]
+        return None
+
+
+def tags_used(site: Site) -> tuple[str, ...]:
+    """The tags that estimation and forecasts look at."""
+    quantities: Collection[str] = {
+        *LIMITED_TEMPERATURE.values(),
+        *("it_power", "wet_bulb_temperature", "dry_bulb_temperature", "dew_point_temperature"),
+        *("cw_supply_temperature", "fws_supply_temperature"),
+        *("tcs_supply_temperature", "supply_air_temperature"),
+        *METERS,
+    }
+    setpoints = {actuator.read_back for actuator in site.actuators.values()}
+    return tuple(
+        point.tag
+        for point in site.points.values()
+        if point.quantity in quantities or point.tag in setpoints
+    )
+
+
+def start(site: Site) -> History:
+    """An empty history of a site."""
+    return History(tags_used(site))

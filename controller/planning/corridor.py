@@ -1,0 +1,138 @@
+"""Where setpoints may go over the blocks of a horizon: ranges, rates, dwell and overrides.
+
+Arithmetic on a request alone; no model is asked, so the rule of last resort needs nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.planning.settings import PlanningSettings
+from controller.planning.words import PlanRequest
+from models.contract import Array
+
+PERSON_SPAN = 100.0
+"""A person's move is exempt from rates: a change so far beyond the range is allowed."""
+
+
+@dataclass(frozen=True)
+class Corridor:
+    """The limits of a request by block, (B, G), in canonical units."""
+
+    request: PlanRequest
+    settings: PlanningSettings
+
+    @property
+    def blocks(self) -> int:
+        """B."""
+        return len(self.settings.blocks)
+
+    @cached_property
+    def block_of_step(self) -> NDArray[np.int64]:
+        """(T,)."""
+        return np.repeat(np.arange(self.blocks), self.settings.blocks)
+
+    @cached_property
+    def block_start(self) -> NDArray[np.int64]:
+        """(B,) first step of each block."""
+        lengths = np.array(self.settings.blocks)
+        return np.asarray(np.cumsum(lengths) - lengths)
+
+    @cached_property
+    def starts_s(self) -> Array:
+        """(B,) plant time at which each block starts."""
+        return np.asarray(self.request.now_s + self.block_start * self.request.step_s)
+
+    @cached_property
+    def fixed(self) -> NDArray[np.bool_]:
+        """Whether a person's or another's hand holds the setpoint in a block."""
+        until = np.array([limit.fixed_until_s or -np.inf for limit in self.request.limits])
+        return np.asarray(self.starts_s[:, None] < until[None, :])
+
+    @cached_property
+    def fixed_at(self) -> Array:
+        """(G,) where fixed setpoints are held; the setpoint in force of the others."""
+        return np.array(
+            [
+                limit.in_force if limit.fixed_at is None else limit.fixed_at
+                for limit in self.request.limits
+            ]
+        )
+
+    @cached_property
+    def rates(self) -> tuple[Array, Array]:
+        """Largest rise and fall into each block.
+
+        A change into a block may use the time since the block before it began, a write for
+        each dwell. Nothing optimised moves before its dwell and its budget of writes let it; a
+        person's moves are exempt from rates, and so is the return from them.
+        """
+        request, settings = self.request, self.settings
+        steps = np.concatenate([[1], settings.blocks[:-1]])
+        steps_a_write = max(1, round(settings.dwell_s / request.step_s))
+        writes = np.maximum(1, steps // steps_a_write).astype(float)
+        rise = writes[:, None] * np.array([limit.rise_per_step for limit in request.limits])
+        fall = writes[:, None] * np.array([limit.fall_per_step for limit in request.limits])
+        free_from = np.array([limit.free_from_s for limit in request.limits])
+        waiting = self.waiting
+        # The first move after the wait is of one write, however long the wait was.
+        first = np.vstack([free_from[None, :] > request.now_s, waiting[:-1]]) & ~waiting
+        one_rise = np.array([limit.rise_per_step for limit in request.limits])
+        one_fall = np.array([limit.fall_per_step for limit in request.limits])
+        rise = np.where(waiting, 0.0, np.where(first, one_rise, rise))
+        fall = np.where(waiting, 0.0, np.where(first, one_fall, fall))
+        none = np.zeros((1, len(request.limits)), dtype=bool)
+        person = self.fixed | np.vstack([none, self.fixed[:-1]])
+        span = PERSON_SPAN + np.array([limit.upper - limit.lower for limit in request.limits])
+        return np.where(person, span, rise), np.where(person, span, fall)
+
+    @cached_property
+    def waiting(self) -> NDArray[np.bool_]:
+        """Whether dwell or budget forbid a move into a block."""
+        free_from = np.array([limit.free_from_s for limit in self.request.limits])
+        return np.asarray(self.starts_s[:, None] + 0.5 < free_from[None, :])
+
+    @cached_property
+    def ends(self) -> tuple[Array, Array]:
+        """The range that can be reached from the setpoints in force at their rates.
+
+        A setpoint that is out of its range now (the dew point rose) must come back as fast as
+        it may, and the problem stays feasible meanwhile.
+        """
+        lower = np.tile([limit.lower for limit in self.request.limits], (self.blocks, 1))
+        upper = np.tile([limit.upper for limit in self.request.limits], (self.blocks, 1))
+        rise, fall = self.rates
+        reach_up = self.request.in_force + np.cumsum(rise, axis=0)
+        reach_down = self.request.in_force - np.cumsum(fall, axis=0)
+        lower = np.where(self.fixed, self.fixed_at, np.minimum(lower, reach_up))
+        upper = np.where(self.fixed, self.fixed_at, np.maximum(upper, reach_down))
+        return lower, np.maximum(lower, upper)
+
+    def settle(self, wanted: Array) -> Array:
+        """(B, G) the nearest setpoints to ``wanted`` within ranges, rates and overrides."""
+        lower, upper = self.ends
+        rise, fall = self.rates
+        before = self.request.in_force
+        settled = np.empty_like(wanted)
+        for b in range(self.blocks):
+            x = np.clip(wanted[b], before - fall[b], before + rise[b])
+            settled[b] = before = np.round(np.clip(x, lower[b], upper[b]), 6)
+        return settled
+
+    def holding(self) -> Array:
+        """(B, G) the setpoints in force, held as far as ranges and overrides let them."""
+        return self.settle(np.tile(self.fixed_at, (self.blocks, 1)))
+
+    def previous(self) -> Array | None:
+        """(B, G) the last plan as far as it still fits; None where there is none."""
+        if self.request.previous is None:
+            return None
+        return self.settle(np.array(self.request.previous)[self.block_start])
+
+    def steps(self, blocks: Array) -> Array:
+        """(B, G) to (T, G)."""
+        return np.asarray(blocks[self.block_of_step])

@@ -1,0 +1,192 @@
+"""What may be done with each actuator group now: ranges, dew point, rates, dwell, overrides.
+
+The same rules as the envelope's, stated from the site file, so that a plan asks for nothing that
+would be refused for a reason that could have been known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from controller.planning.settings import PlanningSettings
+from controller.planning.words import GroupLimits
+from facility.commands import Mode, Override
+from facility.site import Actuator, Release, Site
+from facility.telemetry import Snapshot
+
+AWAY_WINDOW_S = 300.0
+"""The envelope counts the rate away from cooling over a window of five minutes."""
+
+BUDGET_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a range and what sets it."""
+
+    value: float
+    name: str
+
+
+def in_force(site: Site, snapshot: Snapshot, last: Mapping[str, float]) -> dict[str, float]:
+    """By group: the setpoint in force, from read-backs; ``last`` where none is good now.
+
+    A group whose setpoint has never been seen is left out.
+    """
+    found = {}
+    for group, members in site.groups.items():
+        values = [v for a in members if (v := snapshot.good(a.read_back)) is not None]
+        if values:
+            found[group] = sum(values) / len(values)
+        elif group in last:
+            found[group] = last[group]
+    return found
+
+
+def group_limits(
+    site: Site,
+    snapshot: Snapshot,
+    setpoints: Mapping[str, float],
+    overrides: Iterable[Override],
+    writes: Mapping[str, tuple[float, ...]],
+    settings: PlanningSettings,
+) -> tuple[GroupLimits, ...]:
+    """The limits of each group, in the order of ``site.groups``.
+
+    Parameters
+    ----------
+    setpoints
+        In force, by group; one for every group.
+    writes
+        By actuator: times of the optimiser's writes in the last hour, oldest first.
+    """
+    by_actuator = {override.actuator: override for override in overrides}
+    return tuple(
+        _limits(site, snapshot, group, members, setpoints[group], by_actuator, writes, settings)
+        for group, members in site.groups.items()
+    )
+
+
+def _limits(  # noqa: PLR0917 - the parts of one group's situation
+    site: Site,
+    snapshot: Snapshot,
+    group: str,
+    members: tuple[Actuator, ...],
+    setpoint: float,
+    overrides: Mapping[str, Override],
+    writes: Mapping[str, tuple[float, ...]],
+    settings: PlanningSettings,
+) -> GroupLimits:
+    lower = max((e for a in members for e in _lower_ends(site, snapshot, a, settings)), key=_value)
+    upper = min((e for a in members for e in _upper_ends(site, a)), key=_value)
+    minutes = settings.step_s / 60.0
+    away = min(a.rate_away_per_min for a in members)
+    away = min(away * minutes, away * AWAY_WINDOW_S / 60.0)
+    towards = min(a.rate_towards_per_min for a in members) * minutes
+    colder_is_lower = members[0].cooling.sign < 0
+    held = [overrides[a.id] for a in members if a.id in overrides]
+    # Where people hold members of a group at different values, the last one stands for it.
+    held.sort(key=lambda override: (override.expires_at_s, override.id))
+    not_ours = {snapshot.modes.get(a.id, Mode.SHADOW) for a in members} == {Mode.OFF}
+    fixed_until = held[-1].expires_at_s if held else (float(2**53) if not_ours else None)
+    return GroupLimits(
+        group=group,
+        unit=members[0].unit,
+        in_force=setpoint,
+        lower=lower.value,
+        lower_name=lower.name,
+        upper=max(upper.value, lower.value),
+        upper_name=upper.name,
+        rise_per_step=away if colder_is_lower else towards,
+        fall_per_step=towards if colder_is_lower else away,
+        colder_is_lower=colder_is_lower,
+        free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
+        fixed_until_s=fixed_until,
+        fixed_at=held[-1].value if held else (setpoint if not_ours else None),
+        fixed_by=held[-1].who if held else ("mode off" if not_ours else ""),
+    )
+
+
+def free_from(actuator: Actuator, writes: tuple[float, ...], settings: PlanningSettings) -> float:
+    """Plant time from which the optimiser may write an actuator again; 0 where it may now."""
+    if not writes:
+        return 0.0
+    budget = min(actuator.writes_per_hour, settings.writes_per_hour)
+    dwell = max(actuator.dwell_s, settings.dwell_s)
+    earliest = writes[-1] + dwell
+    if len(writes) >= budget:
+        earliest = max(earliest, writes[-budget] + BUDGET_S)
+    return earliest
+
+
+def recent(
+    writes: Mapping[str, tuple[float, ...]], written: Collection[str], now_s: float
+) -> dict[str, tuple[float, ...]]:
+    """The times of writes with those of ``written`` now added, and old ones dropped."""
+    found = {}
+    for actuator in sorted({*writes, *written}):
+        times = tuple(t for t in writes.get(actuator, ()) if t > now_s - BUDGET_S)
+        times = (*times, now_s) if actuator in written else times
+        if times:
+            found[actuator] = times
+    return found
+
+
+def _value(end: End) -> float:
+    return end.value
+
+
+def _lower_ends(
+    site: Site, snapshot: Snapshot, actuator: Actuator, settings: PlanningSettings
+) -> list[End]:
+    ends = [End(actuator.minimum, "range")]
+    cdu = site.cdus.get(actuator.equipment)
+    if cdu is not None and actuator.quantity == "tcs_flow_setpoint":
+        ends.append(End(cdu.min_tcs_flow_ls, "minimum flow"))
+    if actuator.dew_point_margin_k is not None:
+        worst = snapshot.worst_good(site.tags("dew_point_temperature"))
+        if worst is None:
+            # Unknown air: what cools more than now could condense.
+            known = snapshot.good(actuator.read_back)
+            ends.append(End(actuator.maximum if known is None else known, "dew point unknown"))
+        else:
+            guard = actuator.dew_point_margin_k + settings.dew_point_reserve_k
+            ends.append(End(min(worst + guard, actuator.maximum), "dew point"))
+    loop = _loop_of(site, actuator)
+    if loop is not None:
+        ends.append(End(site.loops[loop].supply_min_c, "supply minimum"))
+    if site.devices[actuator.device].release is Release.JUMP:
+        ends.append(End(_hand_back(actuator)[0], "hand-back jump"))
+    return ends
+
+
+def _upper_ends(site: Site, actuator: Actuator) -> list[End]:
+    ends = [End(actuator.maximum, "range")]
+    cdu = site.cdus.get(actuator.equipment)
+    if cdu is not None and actuator.quantity == "tcs_supply_temperature_setpoint":
+        ends.append(End(cdu.tcs_supply_max_c, "supply maximum"))
+    loop = _loop_of(site, actuator)
+    if loop is not None:
+        ends.append(End(site.loops[loop].supply_max_c, "supply maximum"))
+    if site.devices[actuator.device].release is Release.JUMP:
+        ends.append(End(_hand_back(actuator)[1], "hand-back jump"))
+    return ends
+
+
+def _loop_of(site: Site, actuator: Actuator) -> str | None:
+    """The loop whose supply the setpoint is of."""
+    if "supply_temperature" not in actuator.quantity:
+        return None
+    chiller = site.chillers.get(actuator.equipment)
+    loop = actuator.equipment if chiller is None else chiller.loop
+    return loop if loop in site.loops else None
+
+
+def _hand_back(actuator: Actuator) -> tuple[float, float]:
+    """Where a jump back to the device's own value does no harm (the envelope's bound)."""
+    towards = actuator.jump_towards
+    away = actuator.rate_away_per_min * AWAY_WINDOW_S / 60.0
+    if actuator.cooling.sign > 0:
+        return actuator.fallback - towards, actuator.fallback + away
+    return actuator.fallback - away, actuator.fallback + towards

@@ -1,0 +1,66 @@
+"""The learned models as the planner asks them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from facility.site import Site
+from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory
+from models.registry import Bundle
+from models.state import ThermalState
+from models.uncertainty import rack_groups
+
+
+class LearnedPredictor:
+    """A `Predictor` over a trained bundle."""
+
+    def __init__(self, site: Site, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._racks = len(site.racks)
+        self._groups = {name: np.asarray(racks) for name, racks in rack_groups(site).items()}
+
+    @property
+    def version(self) -> str:
+        """Content hash of the bundle."""
+        return self._bundle.version
+
+    def state(self, record: str) -> ThermalState:
+        """The thermal state of a request."""
+        return ThermalState.from_json(json.loads(record))
+
+    def roll_out(self, state: ThermalState, inputs: Inputs) -> Trajectory:
+        """Every rack over the inputs."""
+        return self._bundle.thermal.roll_out(state, inputs)
+
+    def sensitivities(self, state: ThermalState, inputs: Inputs) -> Sensitivities:
+        """About the roll-out of the inputs."""
+        return self._bundle.thermal.sensitivities(state, inputs)
+
+    def power(self, inputs: Inputs) -> dict[str, Array]:
+        """(T,) kW by component, without the leakage of IT."""
+        return dict(self._bundle.power.predict(inputs))
+
+    def cuts(self, inputs: Inputs) -> PowerCuts:
+        """Affine under-estimates of those components."""
+        return self._bundle.power.cuts(inputs)
+
+    def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
+        """(T, R) kW of IT for each kelvin of its limited temperature."""
+        return np.asarray(self._bundle.power.leakage_kw_per_k(it_power_kw))
+
+    def margins(self, lead_s: Array) -> Array:
+        """(leads, R) K below the limits, for forecast load and weather."""
+        found = np.zeros((len(lead_s), self._racks))
+        for name, racks in self._groups.items():
+            found[:, racks] = self._bundle.errors.margins(lead_s, name, forecast=True)[:, None]
+        return found
+
+    def band(self, lead_s: Array) -> tuple[Array, Array]:
+        """(leads, R) lower and upper end of the 90 % band."""
+        lower, upper = np.zeros((2, len(lead_s), self._racks))
+        for name, racks in self._groups.items():
+            below, above = self._bundle.errors.band(lead_s, name)
+            lower[:, racks], upper[:, racks] = below[:, None], above[:, None]
+        return lower, upper

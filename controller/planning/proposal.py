@@ -1,0 +1,215 @@
+"""A verified plan as a proposal, in the engineer's words.
+
+What is proposed for an actuator is the value for this step where its mode is automatic, and
+where a person decides, the value at the end of the time that the proposal stands: the person
+approves a direction, and the envelope's rates walk there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from controller.planning.settings import PlanningSettings
+from controller.planning.words import Plan
+from facility.commands import Bound, Mode, Move, Proposal
+from facility.quantities import LIMITED_TEMPERATURE
+from facility.site import Site
+from facility.telemetry import Snapshot
+
+REGION_K = 3.0
+"""Outdoor and rack temperatures may move so far before a standing proposal falls."""
+REGION_LOAD_SHARE = 0.25
+"""And the load of a CDU, as a share of its rating."""
+
+
+def propose(
+    plan: Plan,
+    site: Site,
+    snapshot: Snapshot,
+    setpoints: Mapping[str, float],
+    settings: PlanningSettings,
+    number: int,
+) -> Proposal | None:
+    """The proposal of a plan; None where it moves nothing beyond its dead band.
+
+    A plan that is not verified is none, but for the rule that only ever cools more.
+
+    ``setpoints`` are those in force, by group.
+    """
+    if not plan.verified and plan.link != "ramp":
+        return None
+    moves = moves_of(plan, site, snapshot, setpoints, settings)
+    if not moves:
+        return None
+    now_s = snapshot.time_s
+    return Proposal(
+        id=f"p{number:06d}-{int(now_s)}",
+        plan_hash=plan.hash,
+        created_at_s=now_s,
+        expires_at_s=now_s + settings.proposal_life_s,
+        moves=moves,
+        saving_kw=plan.saving_kw,
+        saving_per_day=24.0 * plan.saving_per_h,
+        bands=plan.bands,
+        bands_now=plan.bands_now,
+        binding=plan.binding,
+        region=region_of(site, snapshot),
+        model_version=plan.model_version,
+        solver=plan.link,
+        verified=plan.verified,
+        reasons=reasons_of(plan, site, moves),
+    )
+
+
+def moves_of(
+    plan: Plan,
+    site: Site,
+    snapshot: Snapshot,
+    setpoints: Mapping[str, float],
+    settings: PlanningSettings,
+) -> tuple[Move, ...]:
+    """The moves of a plan that are worth a write, by actuator."""
+    now_s = snapshot.time_s
+    at_once = plan.at(now_s)
+    later = plan.at(now_s + settings.advisory_stand_s)
+    moves = []
+    for group, members in site.groups.items():
+        for actuator in members:
+            mode = snapshot.modes.get(actuator.id, Mode.SHADOW)
+            proposed = (at_once if mode is Mode.AUTOMATIC else later)[group]
+            known = snapshot.good(actuator.read_back)
+            now = setpoints[group] if known is None else known
+            # A move of exactly the dead band is worth a write; rounding must not lose it.
+            if mode is not Mode.OFF and abs(proposed - now) >= actuator.dead_band * 0.999:
+                moves.append(Move(actuator.id, now, round(proposed, 4)))
+    return tuple(moves)
+
+
+def region_of(site: Site, snapshot: Snapshot) -> tuple[Bound, ...]:
+    """The plant states in which a proposal made now still holds."""
+    bounds = []
+    for name in ("wet_bulb_temperature", "dry_bulb_temperature", "dew_point_temperature"):
+        for tag in site.tags(name):
+            value = snapshot.good(tag)
+            if value is not None:
+                bounds.append(Bound(tag, round(value - REGION_K, 3), round(value + REGION_K, 3)))
+    for rack in site.racks.values():
+        limited = site.tag(rack.id, LIMITED_TEMPERATURE[rack.kind.value])
+        if limited is not None and snapshot.good(limited) is not None:
+            bounds.append(Bound(limited, -50.0, rack.limit_c))
+    for cdu in site.cdus.values():
+        load = site.tag(cdu.id, "cooling_load")
+        now_kw = None if load is None else snapshot.good(load)
+        if load is not None and now_kw is not None:
+            reach = REGION_LOAD_SHARE * cdu.rated_kw
+            bounds.append(Bound(load, round(now_kw - reach, 3), round(now_kw + reach, 3)))
+    return tuple(bounds)
+
+
+def left_region(proposal: Proposal, snapshot: Snapshot) -> str | None:
+    """The tag whose reading has left the proposal's region; None while it holds."""
+    for bound in proposal.region:
+        value = snapshot.good(bound.tag)
+        if value is not None and not bound.lower <= value <= bound.upper:
+            return bound.tag
+    return None
+
+
+def still_stands(
+    standing: Proposal | None,
+    fresh: Proposal | None,
+    site: Site,
+    snapshot: Snapshot,
+    settings: PlanningSettings,
+) -> bool:
+    """Whether the standing proposal is kept in place of a fresh one.
+
+    In automatic nobody reads a proposal, and each step has its own. Where a person decides, one
+    stands for its time, unless its region is left or a setpoint that it starts from has moved;
+    after that it gives way to a material change only, until it expires.
+    """
+    if standing is None or any(
+        snapshot.modes.get(a, Mode.SHADOW) is Mode.AUTOMATIC for a in site.actuators
+    ):
+        return False
+    now_s = snapshot.time_s
+    if now_s >= standing.expires_at_s or left_region(standing, snapshot) is not None:
+        return False
+    for move in standing.moves:
+        actuator = site.actuators[move.actuator]
+        value = snapshot.good(actuator.read_back)
+        low, high = sorted((move.now, move.proposed))
+        slack = actuator.dead_band + actuator.tolerance
+        if value is not None and not low - slack <= value <= high + slack:
+            return False
+    if now_s - standing.created_at_s < settings.advisory_stand_s:
+        return True
+    return fresh is None or not material(standing, fresh, site, settings)
+
+
+def material(standing: Proposal, fresh: Proposal, site: Site, settings: PlanningSettings) -> bool:
+    """Whether a fresh proposal differs enough to ask a person anew."""
+    if abs(fresh.saving_kw - standing.saving_kw) > settings.material_kw:
+        return True
+    before = {move.actuator: move.proposed for move in standing.moves}
+    after = {move.actuator: move.proposed for move in fresh.moves}
+    if before.keys() != after.keys():
+        return True
+    return any(abs(after[a] - before[a]) > 2.0 * site.actuators[a].dead_band for a in before)
+
+
+def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ...]:
+    """Why, as an engineer would say it: what moves, what it saves where, what stands in the way."""
+    reasons = [*_what_moves(site, moves), _what_it_saves(plan)]
+    if plan.link in ("previous", "ramp"):
+        how = (
+            "the last verified plan goes on" if plan.link == "previous" else "more cooling by rule"
+        )
+        reasons.insert(0, f"No solver gave a plan that stands the roll-out: {how}.")
+    reasons += [f"{b.constraint} binds: {b.shadow_price:.2f} {b.unit}." for b in plan.binding[:3]]
+    where = "above" if plan.worst_excess_k > 0 else "below"
+    reasons.append(
+        f"Warmest rack {plan.worst_rack}: {abs(plan.worst_excess_k):.1f} K {where} its limit "
+        "less the margin for error, over the horizon."
+    )
+    return tuple(reasons)
+
+
+def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:
+    by_kind: dict[tuple[str, bool], list[Move]] = {}
+    for move in moves:
+        quantity = site.actuators[move.actuator].quantity
+        by_kind.setdefault((quantity, move.proposed > move.now), []).append(move)
+    lines = []
+    for (quantity, up), members in by_kind.items():
+        sizes = [abs(m.proposed - m.now) for m in members]
+        unit = site.actuators[members[0].actuator].unit
+        unit = "K" if unit == "degC" else unit
+        span = (
+            f"{min(sizes):.1f}" if np.ptp(sizes) < 0.05 else f"{min(sizes):.1f} to {max(sizes):.1f}"
+        )
+        word = "Raise" if up else "Lower"
+        lines.append(f"{word} {quantity.replace('_', ' ')} of {len(members)} by {span} {unit}.")
+    return lines
+
+
+def _what_it_saves(plan: Plan) -> str:
+    change = np.mean(np.array(plan.power_kw) - np.array(plan.power_now_kw), axis=0)
+    total: dict[str, float] = {}
+    for name, value in zip(plan.components, change, strict=True):
+        kind = name.split(".")[-1].replace("_", " ")
+        total[kind] = total.get(kind, 0.0) + float(value)
+    total["IT leakage"] = float(np.mean(plan.leakage_kw))
+    parts = [
+        f"{kind} {value:+.1f} kW"
+        for kind, value in sorted(total.items(), key=lambda item: item[1])
+        if abs(value) >= 0.05
+    ]
+    detail = f" ({', '.join(parts)})" if parts else ""
+    word = "Saves" if plan.saving_kw >= 0 else "Costs"
+    hours = len(plan.setpoints) * plan.step_s / 3600.0
+    return (
+        f"{word} {abs(plan.saving_kw):.1f} kW on average over {hours:g} h against holding{detail}."
+    )

@@ -1,0 +1,83 @@
+"""A prospect as a plan: what is expected of it and of holding still, with bands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from controller.planning.linearise import Predictor, Situation
+from controller.planning.verify import Prospect
+from controller.planning.words import Plan, row, table
+from facility.commands import Band, Binding
+from models.contract import Array
+
+
+def plan_of(  # noqa: PLR0917 - the parts of a plan
+    situation: Situation,
+    predictor: Predictor,
+    prospect: Prospect,
+    hold: Prospect,
+    link: str,
+    verified: bool,
+    binding: tuple[Binding, ...],
+) -> Plan:
+    """The plan of a prospect, beside what holding still would do."""
+    layout, request = situation.layout, situation.request
+    power = _power(situation, prospect)
+    power_now = _power(situation, hold)
+    leakage = np.round(prospect.leakage_kw - hold.leakage_kw, 6)
+    saved = power_now.sum(axis=1) - power.sum(axis=1) - leakage
+    worst = prospect.excess_k.max(axis=0)
+    return Plan(
+        start_s=request.now_s,
+        step_s=request.step_s,
+        groups=layout.group_names,
+        setpoints=table(situation.corridor.steps(prospect.blocks)),
+        link=link,
+        verified=verified,
+        worst_excess_k=round(float(worst.max()), 6),
+        worst_rack=layout.rack_names[int(np.argmax(worst))],
+        components=layout.components,
+        power_kw=table(power),
+        power_now_kw=table(power_now),
+        leakage_kw=row(leakage),
+        saving_kw=round(float(saved.mean()), 6),
+        saving_per_h=round(float((saved * np.array(request.price_per_kwh)).mean()), 6),
+        bands=_bands(situation, predictor, prospect),
+        bands_now=_bands(situation, predictor, hold),
+        binding=binding,
+        model_version=request.model_version,
+    )
+
+
+def _power(situation: Situation, prospect: Prospect) -> Array:
+    names = situation.layout.components
+    return np.round(np.stack([prospect.power_kw[name] for name in names], axis=1), 6).astype(float)
+
+
+def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tuple[Band, ...]:
+    """For each kind of limited temperature, its hottest rack (least room) at each step."""
+    site, request = situation.site, situation.request
+    ratio = round(request.step_s / situation.layout.settings.verify_step_s)
+    temperature = prospect.fine.limited_c[ratio - 1 :: ratio]
+    lead_s = np.asarray((np.arange(len(temperature)) + 1.0) * request.step_s, dtype=np.float64)
+    lower, upper = predictor.band(lead_s)
+    kinds = [rack.limited_temperature for rack in site.racks.values()]
+    bands = []
+    for kind in dict.fromkeys(kinds):
+        racks = np.array([i for i, name in enumerate(kinds) if name == kind])
+        room = situation.limit_c[racks] - temperature[:, racks]
+        hottest = racks[np.argmin(room, axis=1)]
+        steps = np.arange(len(temperature))
+        expected = temperature[steps, hottest]
+        bands.append(
+            Band(
+                name=f"hottest {kind.replace('_', ' ')}",
+                unit="degC",
+                times_s=row(request.now_s + lead_s),
+                expected=row(np.round(expected, 4)),
+                lower=row(np.round(expected + lower[steps, hottest], 4)),
+                upper=row(np.round(expected + upper[steps, hottest], 4)),
+                limit=float(situation.limit_c[hottest].min()),
+            )
+        )
+    return tuple(bands)

@@ -1,0 +1,81 @@
+"""How the planner looks ahead and what it weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningSettings:
+    """Horizon, blocks, weights and patience of the planner.
+
+    Money is in the site's currency; where a weight is an energy (kWh) it is priced with the
+    mean price of the horizon, so that it means the same at every tariff.
+    """
+
+    step_s: float = 300.0
+    blocks: tuple[int, ...] = (1, 1, 1, 2, 3, 4, 6, 6)
+    """Steps for which a setpoint is held, one entry a block; their sum is the horizon."""
+    verify_step_s: float = 60.0
+    """Step of the roll-out that verifies every rack."""
+    worst_step_s: float = 1800.0
+    """How long after the worst credible step the racks must still be within their limits."""
+    worst_rise_s: float = 60.0
+    """Time in which every rack rises to its rated power in the worst credible step."""
+    worst_margin_share: float = 0.5
+    """Share of the prediction's margin that is kept in the worst credible step too."""
+    hottest: int = 2
+    """Rows a unit and step for its hottest racks, at first."""
+    spare: int = 1
+    """More rows for racks that break their limit when the plan is rolled out."""
+    rounds: int = 2
+    """Solves a tick, each linearised about the last solution."""
+    extra_rounds: int = 2
+    """More of them while the plan is not verified."""
+    tolerance_k: float = 0.05
+    """Excess over a limit less its margin that still counts as verified."""
+    trust_range_share: float = 0.15
+    """Largest change of a setpoint in one round, as a share of its range."""
+    move_kwh: float = 0.05
+    """Cost of a move by a twentieth of the actuator's range."""
+    turn_kwh: float = 0.02
+    """Quadratic cost of the same, and of departing from the last plan."""
+    slack_kw_per_k: float = 400.0
+    """Exact penalty on a temperature above its limit less margin: above any saving a kelvin."""
+    recommended_kw_per_k: float = 0.0
+    """Penalty on a rack above its recommended temperature."""
+    terminal_h: float = 1.0
+    """The last block's power counts for so long after the horizon."""
+    leakage_per_k: float = 0.0
+    """Share of IT power more for each kelvin of a rack, where the model does not say."""
+    dew_point_reserve_k: float = 0.5
+    """Kept above the envelope's margin to the dew point, since air moves while a plan stands."""
+    hold_below_kw: float = 0.5
+    """A plan that saves less than this against holding still holds still."""
+    wall_clock_limit_s: float = 20.0
+    """The worker is killed and the rule takes over after so long."""
+    advisory_stand_s: float = 1200.0
+    """A proposal to a person stands at least so long."""
+    proposal_life_s: float = 1800.0
+    """After this an unanswered proposal has expired."""
+    writes_per_hour: int = 6
+    """Optimiser writes a point and hour at most, where the site allows more."""
+    dwell_s: float = 600.0
+    """Shortest time between two optimiser writes of a point, where the site asks for less."""
+    material_kw: float = 5.0
+    """Change of the expected saving that makes a new proposal."""
+
+    def __post_init__(self) -> None:
+        """Check what would fail later, and less plainly."""
+        if self.step_s * sum(self.blocks) < 7200.0:
+            raise ValueError(
+                f"blocks {self.blocks} of {self.step_s:g} s look ahead less than two hours: "
+                "add steps"
+            )
+        if min(self.blocks) < 1 or self.rounds < 1 or self.hottest < 1:
+            raise ValueError("blocks, rounds and hottest count from 1")
+
+    @property
+    def steps(self) -> int:
+        """Steps of the horizon."""
+        return sum(self.blocks)

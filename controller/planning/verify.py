@@ -1,0 +1,113 @@
+"""The roll-out that decides whether a plan is believed: every rack, at a fine step, nonlinear.
+
+A plan is *verified* when no rack goes above its limit less its margin, over the horizon and
+after the worst credible step under the setpoints about to be in force, apart from heat that
+even the ramp to more cooling cannot take away in time (a rack that is too hot already).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controller.planning.linearise import Predictor, Situation
+from models.contract import Array, Inputs, Trajectory
+
+UNAVOIDABLE_K = 0.2
+"""A plan may be this much warmer than the ramp to more cooling where that is too hot too."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What the nonlinear models expect of setpoints (B, G)."""
+
+    blocks: Array
+    """(B, G)."""
+    fine: Trajectory
+    """At the fine step."""
+    excess_k: Array
+    """(fine steps, R) above the limit less its margin; negative is room."""
+    worst_excess_k: Array
+    """(R,) the same after the worst credible step."""
+    power_kw: dict[str, Array]
+    """(T,) by component."""
+    leakage_kw: Array
+    """(T,) IT power from the racks' temperatures, against an arbitrary level."""
+    energy: float
+    """kWh at the mean price, with the terminal cost and the leakage."""
+    merit: float
+    """``energy`` and the exact penalty on the excess."""
+
+    @property
+    def peak_k(self) -> float:
+        """Highest excess of any rack at any time."""
+        return float(self.excess_k.max())
+
+
+def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospect:
+    """Expect the consequences of setpoints (B, G)."""
+    settings = situation.layout.settings
+    inputs = situation.inputs(blocks)
+    fine = predictor.roll_out(situation.state, finer(inputs, settings.verify_step_s))
+    ratio = len(fine.limited_c) // inputs.steps
+    lead_s = np.asarray(
+        (np.arange(len(fine.limited_c)) + 1.0) * settings.verify_step_s, dtype=np.float64
+    )
+    margins = predictor.margins(lead_s)
+    excess = fine.limited_c - (situation.limit_c - margins)
+
+    held = situation.worst_inputs(blocks[0])
+    after = predictor.roll_out(situation.state, held).limited_c.max(axis=0)
+    reserve = settings.worst_margin_share * predictor.margins(np.array([settings.worst_step_s]))
+    worst = after - (situation.limit_c - reserve[0])
+
+    power = predictor.power(inputs)
+    per_k = predictor.leakage_kw_per_k(inputs.it_power_kw)
+    coarse = fine.limited_c[ratio - 1 :: ratio]
+    leakage = (per_k * coarse).sum(axis=1)
+    total = np.sum(list(power.values()), axis=0) + leakage
+    energy = float(situation.hours @ total)
+    over_h = np.maximum(excess, 0.0).sum() * settings.verify_step_s / 3600.0
+    penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
+    return Prospect(
+        blocks=blocks,
+        fine=fine,
+        excess_k=excess,
+        worst_excess_k=worst,
+        power_kw=power,
+        leakage_kw=leakage,
+        energy=energy,
+        merit=energy + float(penalty),
+    )
+
+
+def finer(inputs: Inputs, step_s: float) -> Inputs:
+    """The same inputs at a shorter step."""
+    ratio = round(inputs.step_s / step_s)
+    if ratio < 1 or abs(ratio * step_s - inputs.step_s) > 1e-9:
+        raise ValueError(f"a step of {inputs.step_s:g} s is not a multiple of {step_s:g} s")
+    return Inputs(
+        start_s=inputs.start_s,
+        step_s=step_s,
+        setpoints=np.repeat(inputs.setpoints, ratio, axis=0),
+        it_power_kw=np.repeat(inputs.it_power_kw, ratio, axis=0),
+        wet_bulb_c=np.repeat(inputs.wet_bulb_c, ratio),
+        dry_bulb_c=np.repeat(inputs.dry_bulb_c, ratio),
+    )
+
+
+def objections(prospect: Prospect, ramp: Prospect, tolerance_k: float) -> dict[str, Array]:
+    """What stands against a plan: excess that the ramp to more cooling would not have.
+
+    Answers ``"temperature"`` (fine steps, R) and ``"worst step"`` (R,), in K above what is
+    tolerated, 0 where nothing is.
+    """
+    allowed = np.where(ramp.excess_k > 0.0, ramp.excess_k + UNAVOIDABLE_K, 0.0) + tolerance_k
+    allowed_worst = (
+        np.where(ramp.worst_excess_k > 0.0, ramp.worst_excess_k + UNAVOIDABLE_K, 0.0) + tolerance_k
+    )
+    return {
+        "temperature": np.maximum(prospect.excess_k - allowed, 0.0),
+        "worst step": np.maximum(prospect.worst_excess_k - allowed_worst, 0.0),
+    }

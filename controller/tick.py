@@ -1,0 +1,213 @@
+"""One control step, top to bottom.
+
+    snapshot -> estimate -> forecast -> plan -> proposal -> decision -> commands -> receipts
+
+Each arrow is a function of frozen values in `controller.estimation` and `controller.planning`;
+the ports (planner, authority, gateway) are the only things that wait or reach outside. A step
+never raises for what the field, a model, a solver or the gateway did: it moves nothing, and its
+record says why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from controller.authority.port import Authority
+from controller.estimation import estimate as estimation
+from controller.estimation import forecasts, history
+from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
+from controller.planning import limits, proposal, request
+from controller.planning.settings import PlanningSettings
+from controller.planning.words import Plan, Planner, PlanRequest
+from controller.records import TickRecord
+from facility.commands import Command, Decision, Mode, Override, Proposal, Receipt
+from facility.site import Site
+from facility.telemetry import Snapshot
+
+
+class Gateway(Protocol):
+    """Where commands go, under the decision that allows them."""
+
+    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        """Register the decision, then write; one receipt each, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a tick is wired to; see `controller.assembly`."""
+
+    site: Site
+    model_version: str
+    estimator: estimation.Estimator
+    forecaster: forecasts.Forecaster
+    planner: Planner
+    authority: Authority
+    gateway: Gateway
+    prices: forecasts.Prices | None = None
+    settings: PlanningSettings = field(default_factory=PlanningSettings)
+
+
+@dataclass(frozen=True)
+class TickState:
+    """What a tick hands to the next."""
+
+    history: history.History
+    number: int = 0
+    estimate: estimation.Estimate | None = None
+    setpoints: Mapping[str, float] = field(default_factory=dict)
+    """Last seen in force, by group."""
+    plan: Plan | None = None
+    """The last verified plan."""
+    proposal: Proposal | None = None
+    """The one that stands."""
+    writes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By actuator: the optimiser's writes of the last hour."""
+
+    @classmethod
+    def start(cls, site: Site) -> TickState:
+        """Before the first snapshot."""
+        return cls(history.start(site))
+
+    def seen(self, snapshot: Snapshot) -> TickState:
+        """With a snapshot between ticks: history goes on a row a minute."""
+        return replace(self, history=self.history.seen(snapshot))
+
+
+async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[TickState, TickRecord]:
+    """One control step at the moment of ``snapshot``."""
+    now_s, site, settings = snapshot.time_s, parts.site, parts.settings
+    watch = Stopwatch()
+    state = replace(state.seen(snapshot), number=state.number + 1)
+    setpoints = limits.in_force(site, snapshot, state.setpoints)
+    overrides = parts.authority.overrides(now_s)
+    record = TickRecord.empty(state.number, snapshot, site, parts.model_version, overrides)
+    try:
+        found = estimation.estimate(state.estimate, state.history, site, parts.estimator)
+        state = replace(state, estimate=found, setpoints=setpoints)
+        watch.lap("estimate")
+        ahead = forecasts.outlook(
+            found.frame,
+            site,
+            parts.forecaster,
+            start_s=now_s,
+            step_s=settings.step_s,
+            steps=settings.steps,
+        )
+        watch.lap("forecast")
+        asked = _request(state, snapshot, ahead, overrides, parts)
+    except (estimation.EstimateError, ValueError) as error:
+        return state, replace(record, note=f"not planned: {error}", seconds=watch.laps)
+    record = replace(record, held=found.held, request=asked)
+
+    outcome = await parts.planner.plan(asked)
+    watch.lap("plan")
+    if outcome.plan is not None and outcome.plan.verified:
+        state = replace(state, plan=outcome.plan)
+    fresh = (
+        None
+        if outcome.plan is None
+        else proposal.propose(outcome.plan, site, snapshot, setpoints, settings, state.number)
+    )
+    kept = proposal.still_stands(state.proposal, fresh, site, snapshot, settings)
+    standing = state.proposal if kept else fresh
+    state = replace(state, proposal=standing)
+    record = replace(record, outcome=outcome, proposal=standing, is_new=not kept)
+    if standing is None:
+        return state, replace(record, seconds=watch.laps)
+
+    decision = parts.authority.decide(standing, snapshot.modes, now_s)
+    commands = commands_of(decision, snapshot, site, state.number, now_s)
+    record = replace(record, decision=decision, commands=commands)
+    if decision is not None and commands:
+        try:
+            receipts = await parts.gateway.send(decision, commands)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            return state, replace(record, note=f"not written: {error}", seconds=watch.laps)
+        written = {receipt.actuator for receipt in receipts if receipt.written is not None}
+        state = replace(state, writes=limits.recent(state.writes, written, now_s))
+        record = replace(record, receipts=receipts)
+    watch.lap("write")
+    return state, replace(record, seconds=watch.laps)
+
+
+def _request(
+    state: TickState,
+    snapshot: Snapshot,
+    ahead: forecasts.Outlook,
+    overrides: Sequence[Override],
+    parts: Parts,
+) -> PlanRequest:
+    """Everything that the plan of this step depends on; ValueError where it is not known."""
+    site, settings, now_s = parts.site, parts.settings, snapshot.time_s
+    if (unknown := request.unknown_setpoints(site, state.setpoints)) is not None:
+        raise ValueError(unknown)
+    if state.estimate is None:
+        raise ValueError("the hall's state has not been estimated")
+    times = [now_s + (k + 0.5) * settings.step_s for k in range(settings.steps)]
+    return request.request_of(
+        state.number,
+        now_s,
+        settings.step_s,
+        limits.group_limits(site, snapshot, state.setpoints, overrides, state.writes, settings),
+        ahead,
+        forecasts.prices_of(site, parts.prices, times),
+        parts.estimator.to_text(state.estimate.state),
+        parts.model_version,
+        state.plan,
+    )
+
+
+def commands_of(
+    decision: Decision | None, snapshot: Snapshot, site: Site, number: int, now_s: float
+) -> tuple[Command, ...]:
+    """The commands of the mode's own decision, for the actuators that are in automatic.
+
+    What a person decided is carried out by the desk that took the decision, at once and until
+    it is in force, so that an approval does not wait for the next step.
+    """
+    if decision is None:
+        return ()
+    return tuple(
+        Command(
+            id=f"c{number:06d}-{move.actuator}",
+            actuator=move.actuator,
+            value=move.proposed,
+            origin=decision.origin,
+            authority=decision.id,
+            plan_hash=decision.plan_hash,
+            issued_at_s=now_s,
+            expires_at_s=min(decision.expires_at_s, now_s + site.gateway.command_max_age_s),
+        )
+        for move in decision.moves
+        if snapshot.modes.get(move.actuator) is Mode.AUTOMATIC
+    )
+
+
+@dataclass(frozen=True)
+class Through:
+    """The gateway's link as the tick's port."""
+
+    link: GatewayLink
+
+    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        """Register the decision, then write."""
+        await self.link.decide(decision)
+        return await self.link.command(commands)
+
+
+class Stopwatch:
+    """Wall-clock seconds by stage; for people, and no part of any decision."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Count the time since the last lap to ``stage``."""
+        now = time.perf_counter()
+        self.laps = {**self.laps, stage: now - self._last}
+        self._last = now

@@ -17,6 +17,9 @@ GRAINS_PER_UNIT = 10_000
 LARGEST = 1e9
 """Numbers beyond this are no temperatures, flows or moments of ours (POSIX seconds excepted)."""
 
+WIDEST = round(LARGEST * GRAINS_PER_UNIT)
+"""Grains of the largest number."""
+
 
 def is_number(value: float) -> bool:
     """Whether ``value`` is finite and of a size that occurs."""
@@ -71,45 +74,33 @@ class Meeting:
     that had nothing in common with those before it; the ends then are those before it.
     """
 
-    lower: Interval | None
-    upper: Interval | None
-    conflict: Interval | None
-
-    @property
-    def floor(self) -> int | None:
-        """The lower end."""
-        return None if self.lower is None else self.lower.lower
-
-    @property
-    def ceiling(self) -> int | None:
-        """The upper end."""
-        return None if self.upper is None else self.upper.upper
+    floor: int
+    """Grains; of intervals without a lower end, minus `WIDEST`."""
+    ceiling: int
+    lower: Interval | None = None
+    upper: Interval | None = None
+    conflict: Interval | None = None
 
     def nearest(self, value: int) -> tuple[int, Interval | None]:
         """The admitted value nearest to ``value``, and the check that moved it, if any."""
-        if self.lower is not None and self.lower.lower is not None and value < self.lower.lower:
-            return self.lower.lower, self.lower
-        if self.upper is not None and self.upper.upper is not None and value > self.upper.upper:
-            return self.upper.upper, self.upper
+        if value < self.floor:
+            return self.floor, self.lower
+        if value > self.ceiling:
+            return self.ceiling, self.upper
         return value, None
 
 
 def meet(intervals: Iterable[Interval]) -> Meeting:
     """What all of ``intervals`` admit; one intersection, so that no order of clamps matters."""
+    floor, ceiling = -WIDEST, WIDEST
     lower: Interval | None = None
     upper: Interval | None = None
-    floor: int | None = None
-    ceiling: int | None = None
     for interval in intervals:
-        new_floor, new_ceiling = floor, ceiling
-        if interval.lower is not None and (floor is None or interval.lower > floor):
-            new_floor = interval.lower
-        if interval.upper is not None and (ceiling is None or interval.upper < ceiling):
-            new_ceiling = interval.upper
-        if new_floor is not None and new_ceiling is not None and new_floor > new_ceiling:
-            return Meeting(lower, upper, interval)
-        if new_floor != floor:
-            lower, floor = interval, new_floor
-        if new_ceiling != ceiling:
-            upper, ceiling = interval, new_ceiling
-    return Meeting(lower, upper, None)
+        new_floor = floor if interval.lower is None else max(floor, interval.lower)
+        new_ceiling = ceiling if interval.upper is None else min(ceiling, interval.upper)
+        if new_floor > new_ceiling:
+            return Meeting(floor, ceiling, lower, upper, interval)
+        lower = interval if new_floor > floor else lower
+        upper = interval if new_ceiling < ceiling else upper
+        floor, ceiling = new_floor, new_ceiling
+    return Meeting(floor, ceiling, lower, upper)

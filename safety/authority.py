@@ -110,7 +110,9 @@ def covered(
         if move.actuator == command.actuator
         for value in (move.now, move.proposed)
     )
-    detail = f"decision {decision.id} covers {units(min(ends)):g} to {units(max(ends)):g} {own.unit}"
+    detail = (
+        f"decision {decision.id} covers {units(min(ends)):g} to {units(max(ends)):g} {own.unit}"
+    )
     return Interval("authority", min(ends), max(ends), detail)
 
 
@@ -150,9 +152,7 @@ def _check_decision(limits: Limits, decision: Decision, now_s: float) -> None:
             raise AuthorityError(f"decision {decision.id!r}: {move.actuator} has no finite value")
 
 
-def _check_override(
-    limits: Limits, state: EnvelopeState, override: Override, now_s: float
-) -> None:
+def _check_override(limits: Limits, state: EnvelopeState, override: Override, now_s: float) -> None:
     _check_times(override.id, override.starts_at_s, override.expires_at_s, now_s)
     _check_known(limits, override.id, override.actuator)
     if not is_number(override.value):

@@ -1,4 +1,4 @@
-"""Which values the whitelist can put on the wire: those that a point's type, scale and offset reach.
+"""Which values a whitelisted point can put on the wire: those that its type and scale reach.
 
 The envelope judges what the device will decode, not what was asked for: a register that counts
 tenths turns 22.46 into 22.5, and that may be above a limit that 22.46 is below.
@@ -56,9 +56,7 @@ def nearest_on_wire(point: Point, target: int, lower: int, upper: int) -> float 
         candidates = [struct.unpack(">f", struct.pack(">f", raw))[0]]
     else:
         candidates = [
-            float(whole)
-            for whole in {math.floor(raw), math.ceil(raw)}
-            if _is_a_value(point, whole)
+            float(whole) for whole in {math.floor(raw), math.ceil(raw)} if _is_a_value(point, whole)
         ]
     values = [point.to_canonical(candidate) for candidate in candidates]
     inside = [value for value in values if lower <= grains(value) <= upper]

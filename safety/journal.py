@@ -227,10 +227,9 @@ def _survey(path: Path) -> tuple[Record | None, int, Damage | None]:
         if damage is not None:
             return last, whole, damage
         last, whole = record, end
-        if promised and record is not None and promised[0] == record.number:
-            if promised[1] != record.hash:
-                reason = "the chain was rewritten: its hash is not the one in the head file"
-                return last, whole, Damage(record.number, record.number, reason)
+        if promised and record and record.number == promised[0] and record.hash != promised[1]:
+            reason = "the chain was rewritten: its hash is not the one in the head file"
+            return last, whole, Damage(record.number, record.number, reason)
     reached = last.number if last else 0
     if promised and promised[0] > reached:
         reason = f"records {reached + 1} to {promised[0]} are missing at the end"

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from facility.points import Point, Role
-from facility.site import CoolingLoop, Actuator, Rack, Release, Site
+from facility.site import CDU, CRAH, Actuator, CoolingLoop, Rack, Release, Site
 from safety.arithmetic import LARGEST, grains
 from safety.encoding import can_be_written, nearest_on_wire, reach
 from safety.guards import (
@@ -53,9 +53,8 @@ def limits_of(site: Site, version: int = 1) -> Limits:
         for actuator in site.actuators.values()
         for problem in _problems(site, actuator)
     ]
-    for name in ("command_max_age_s",):
-        if not (math.isfinite(getattr(site.gateway, name)) and getattr(site.gateway, name) > 0):
-            problems.append(f"gateway limits: {name} must be a time above 0")
+    if not 0.0 < site.gateway.command_max_age_s < math.inf:
+        problems.append("gateway limits: command_max_age_s must be a time above 0")
     if site.gateway.stale_scans < 1:
         problems.append("gateway limits: stale_scans must be at least 1")
     if problems:
@@ -85,20 +84,20 @@ def racks_served(site: Site, equipment: str) -> tuple[Rack, ...]:
         units = {equipment}
     else:
         loops = {equipment} | {loop.id for loop in site.loops.values() if loop.trim == equipment}
-        members = (*site.cdus.values(), *site.crahs.values())
+        members: tuple[CDU | CRAH, ...] = (*site.cdus.values(), *site.crahs.values())
         units = {unit.id for unit in members if unit.loop in loops}
     served = tuple(rack for rack in site.racks.values() if units & set(rack.units))
     return served or tuple(site.racks.values())
 
 
 def sensor(site: Site, point: Point) -> Sensor:
-    """``point`` as a sensor: stale after so many missed scans of its device, and the reply's time."""
+    """``point`` as a sensor: stale after the site's missed scans and the time of a reply."""
     device = site.devices[point.device]
     return Sensor(point.tag, site.gateway.stale_scans * device.scan_s + device.timeout_s)
 
 
 def static_bounds(site: Site, actuator: Actuator) -> tuple[Bound, ...]:
-    """The limits of ``actuator`` that depend on no reading, in the order in which they are named."""
+    """The limits of ``actuator`` that depend on no reading, in the order of their naming."""
     point = site.points[actuator.id]
     low, high = reach(point)
     bounds = [
@@ -137,7 +136,8 @@ def _dew_points(site: Site, racks: Iterable[Rack]) -> dict[str, tuple[Point, ...
     halls: dict[str, set[str]] = {}
     for rack in racks:
         halls.setdefault(rack.hall, {rack.hall}).add(rack.id)
-    for unit in (*site.cdus.values(), *site.crahs.values()):
+    units: tuple[CDU | CRAH, ...] = (*site.cdus.values(), *site.crahs.values())
+    for unit in units:
         if unit.hall in halls:
             halls[unit.hall].add(unit.id)
     points = [p for p in site.points.values() if p.quantity == "dew_point_temperature"]

@@ -1,0 +1,151 @@
+"""What only the simulator knows of a site: ``plant.toml``, derived from the nameplates.
+
+A real plant is not its nameplate: every unit is drawn a few percent off, with a seed. The
+file lists each parameter once, with its meaning, as one value for each unit; it is meant to
+be edited (foul a CDU, weaken a fan) and read back.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facility.site import Site
+from sim.plant import (
+    air_rack,
+    cdu,
+    chiller,
+    crah,
+    direct_to_chip,
+    fws_loop,
+    hall,
+    tower,
+    tower_water,
+)
+from sim.plant.layout import Table
+from sim.plant.plant import PARAMETER_LAYOUTS, Units, unit_ids
+
+
+class PlantError(ValueError):
+    """``plant.toml`` cannot be used; the message says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class PlantParameters:
+    """Parameters of every unit of a site, and the seed that they were drawn with."""
+
+    site: str
+    seed: int
+    ids: dict[str, tuple[str, ...]]
+    """Ids of the units of each table, in the order of its rows."""
+    units: Units
+
+    @classmethod
+    def for_site(cls, site: Site, seed: int) -> PlantParameters:
+        """Derive all parameters from the nameplates of ``site``, with seeded variation.
+
+        Raises
+        ------
+        PlantError
+            The site has no plant that could be simulated, or design figures that no real
+            exchanger could meet.
+        """
+        _check(site)
+        rng = np.random.default_rng([seed, 1])
+        dp = tower_water.DESIGN_DP_KPA
+        try:
+            loops = fws_loop.parameters(site, rng, dp)
+            chillers = chiller.parameters(site, rng, dp)
+            design_ls = loops["tower_water_ls"].sum() + chillers["condenser_design_ls"].sum()
+            units = Units(
+                loops=loops,
+                chillers=chillers,
+                towers=tower.parameters(site, rng),
+                tower_water=tower_water.parameters(site, float(design_ls)),
+                cdus=cdu.parameters(site, rng),
+                liquid=direct_to_chip.parameters(site, rng),
+                air=air_rack.parameters(site, rng),
+                crahs=crah.parameters(site, rng),
+                halls=hall.parameters(site),
+                curves=chiller.CARRIER_19XR.copy(),
+            )
+        except ValueError as error:
+            raise PlantError(f"site {site.id}: {error}") from None
+        return cls(site.id, seed, unit_ids(site), units)
+
+    def save(self, path: Path) -> None:
+        """Write ``plant.toml``."""
+        lines = [
+            "# What only the simulator knows of this site: nobody else may read it.",
+            "# One value for each unit, in the order of `ids`.",
+            f'site = "{self.site}"',
+            f"seed = {self.seed}",
+            f"chiller_curves = {_numbers(self.units.curves)}",
+        ]
+        for kind, layout in PARAMETER_LAYOUTS.items():
+            names = ", ".join(f'"{name}"' for name in self.ids[kind])
+            lines += ["", f"[{kind}]", f"ids = [{names}]"]
+            table: Table = getattr(self.units, kind)
+            for column, meaning in layout.meaning.items():
+                lines.append(f"{column} = {_numbers(table[column])}  # {meaning}")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, site: Site) -> PlantParameters:
+        """Read ``plant.toml`` of ``site``; floats come back to the last bit.
+
+        Raises
+        ------
+        PlantError
+            The file is absent, is not TOML, or does not fit the site.
+        """
+        mend = f"write it anew with `isotherm site new`, or mend {path.name} by hand"
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PlantError(f"{path} is absent: a simulated site needs one; {mend}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise PlantError(f"{path}: {error}; {mend}") from None
+        ids = unit_ids(site)
+        tables = {}
+        for kind, layout in PARAMETER_LAYOUTS.items():
+            part = data.get(kind, {})
+            if tuple(part.get("ids", ())) != ids[kind]:
+                raise PlantError(f"{path}: [{kind}] ids are not those of the site; {mend}")
+            table = layout.table(len(ids[kind]))
+            for column in layout.meaning:
+                table[column] = _column(path, kind, column, part.get(column), len(table))
+            tables[kind] = table
+        curves = _column(path, "", "chiller_curves", data.get("chiller_curves"), 26)
+        seed = data.get("seed")
+        if not isinstance(seed, int):
+            raise PlantError(f"{path}: seed is not a whole number; {mend}")
+        return cls(site.id, seed, ids, Units(**tables, curves=curves))
+
+
+def _numbers(values: Any) -> str:
+    return "[" + ", ".join(repr(float(v)) for v in values) + "]"
+
+
+def _column(path: Path, kind: str, name: str, values: Any, count: int) -> Any:
+    where = f"{path}: [{kind}] {name}" if kind else f"{path}: {name}"
+    if not isinstance(values, list) or len(values) != count:
+        raise PlantError(f"{where} must be a list of {count} numbers, one for each unit")
+    if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in values):
+        raise PlantError(f"{where} holds something that is not a finite number")
+    return np.array(values, dtype=np.float64)
+
+
+def _check(site: Site) -> None:
+    """What a site must have to be simulated."""
+    if not site.towers:
+        raise PlantError(f"site {site.id} has no towers: the simulator rejects heat by towers only")
+    for loop in fws_loop.order(site):
+        if loop.trim and site.loops.get(loop.trim, loop).trim:
+            raise PlantError(f"loop {loop.id} is trimmed by a loop that is itself trimmed")
+        if loop.trim and loop.trim not in site.loops:
+            raise PlantError(f"loop {loop.id} is trimmed by {loop.trim!r}, which is no loop")

@@ -1,0 +1,160 @@
+"""Coolant distribution units: plate exchanger between FWS and TCS, valve, pump.
+
+The primary valve holds the secondary (TCS) supply temperature, the pump's drive holds the
+secondary flow; both by the unit's own controller. The secondary circuit is fixed, so its
+head goes with the square of flow, and pump power nearly with the cube.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facility.site import Site
+from sim.plant.exchanger import counterflow_heat_kw, counterflow_ua, plate_conductance
+from sim.plant.fluids import COOLANT_KJ_LK, WATER_KJ_LK
+from sim.plant.hydronics import (
+    branch_conductance,
+    drive_efficiency,
+    move_towards,
+    proportional_integral,
+    shaft_power_kw,
+    valve_opening,
+)
+from sim.plant.layout import Layout, Record, Table, kernel
+
+PARAMETERS = Layout(
+    {
+        "rated_kw": "nameplate, kW",
+        "ua_kw_k": "conductance of the exchanger, clean, at design, kW/K",
+        "fouling": "its added resistance over the clean one",
+        "primary_ls": "facility water at design, L/s",
+        "valve_c_ls_kpa": "conductance of the primary valve, open, L/s a root of kPa",
+        "primary_r_kpa_ls2": "resistance of the primary side, kPa for each (L/s)²",
+        "stroke_s": "full stroke of the valve, s (60 to 120)",
+        "valve_gain": "of the supply temperature loop, 1/K",
+        "valve_reset_s": "its integral time, s",
+        "design_ls": "secondary flow at design, L/s",
+        "min_ls": "secondary flow, least, L/s",
+        "max_ls": "secondary flow at full speed, L/s",
+        "head_kpa": "secondary head at design, kPa (100 to 250)",
+        "filter_share": "added head from a loaded filter, share of design",
+        "pump_efficiency": "hydraulic efficiency of the pump",
+        "pump_shaft_kw": "its shaft power at design, kW",
+        "ramp_ls2": "fastest change of flow, L/s a second (full range in 15 s)",
+        "supply_kj_k": "coolant and metal of the supply side, kJ/K",
+        "return_kj_k": "coolant of reservoir and return side, kJ/K",
+    }
+)
+STATE = Layout(
+    {
+        "tripped": "1 while a fault keeps the pump off",
+        "supply_setpoint_c": "secondary supply setpoint in force, degC",
+        "flow_setpoint_ls": "secondary flow setpoint in force, L/s",
+        "supply_c": "secondary supply, degC",
+        "return_c": "secondary return, degC",
+        "flow_ls": "secondary flow, L/s",
+        "valve": "primary valve, 0 to 1",
+        "valve_integral": "of its controller",
+        "valve_position": "primary valve, percent",
+        "primary_ls": "facility water, L/s",
+        "primary_return_c": "facility water leaving, degC",
+        "heat_kw": "heat given to the facility water, kW",
+        "pump_power": "electric power of the pump, kW",
+        "pump_heat_kw": "its heat in the coolant, kW",
+        "leak": "1 where a leak is sensed",
+    }
+)
+
+DESIGN_APPROACH_K = 4.0
+"""Secondary supply over facility supply at design: 3 to 5 K of liquid-to-liquid CDUs."""
+
+
+def primary_share(site: Site, cdu_id: str) -> float:
+    """Share of its loop's design flow that a CDU gets, by rating."""
+    unit = site.cdus[cdu_id]
+    return unit.rated_kw / sum(c.rated_kw for c in site.cdus.values() if c.loop == unit.loop)
+
+
+def parameters(site: Site, rng: np.random.Generator) -> Table:
+    """CDUs of a site from their nameplates; UA and head differ by a few percent."""
+    rows = []
+    for unit in site.cdus.values():
+        primary = site.loops[unit.loop].design_flow_ls * primary_share(site, unit.id)
+        hot, cold = COOLANT_KJ_LK * unit.design_tcs_flow_ls, WATER_KJ_LK * primary
+        head = 180.0 * (1.0 + 0.05 * rng.uniform(-1.0, 1.0))
+        inlet_k = unit.rated_kw / hot + DESIGN_APPROACH_K
+        rows.append(
+            {
+                "rated_kw": unit.rated_kw,
+                "ua_kw_k": counterflow_ua(unit.rated_kw, hot, cold, inlet_k)
+                * (1.0 + 0.04 * rng.uniform(-1.0, 1.0)),
+                "fouling": 0.15 * rng.uniform(),
+                "primary_ls": primary,
+                "valve_c_ls_kpa": 1.15 * primary / 75.0**0.5,
+                "primary_r_kpa_ls2": 75.0 / primary**2,
+                "stroke_s": 75.0,
+                "valve_gain": 0.035,
+                "valve_reset_s": 40.0,
+                "design_ls": unit.design_tcs_flow_ls,
+                "min_ls": unit.min_tcs_flow_ls,
+                "max_ls": 1.15 * unit.design_tcs_flow_ls,
+                "head_kpa": head,
+                "filter_share": 0.1 * rng.uniform(),
+                "pump_efficiency": 0.72,
+                "pump_shaft_kw": unit.design_tcs_flow_ls * head * 1e-3 / 0.72,
+                "ramp_ls2": unit.design_tcs_flow_ls / 15.0,
+                "supply_kj_k": 12.0 * hot,
+                "return_kj_k": 15.0 * hot,
+            }
+        )
+    return PARAMETERS.filled(rows)
+
+
+@kernel
+def primary_branch(p: Record, s: Record) -> float:
+    """Conductance of the unit's branch on the facility water, L/s a root of kPa."""
+    return branch_conductance(p.valve_c_ls_kpa * valve_opening(s.valve), p.primary_r_kpa_ls2)
+
+
+@kernel
+def run_pump(p: Record, s: Record, dt_s: float) -> None:
+    """Secondary flow towards its setpoint within range and ramp, and what it costs."""
+    wanted = 0.0
+    if s.tripped < 0.5:
+        wanted = min(max(s.flow_setpoint_ls, p.min_ls), p.max_ls)
+    s.flow_ls = move_towards(s.flow_ls, wanted, p.ramp_ls2 * dt_s)
+    s.pump_power, s.pump_heat_kw = 0.0, 0.0
+    if s.flow_ls > 1e-6:
+        speed = s.flow_ls / p.design_ls
+        head = p.head_kpa * (1.0 + p.filter_share) * speed * speed
+        shaft = shaft_power_kw(s.flow_ls, head, p.pump_efficiency)
+        s.pump_heat_kw = shaft
+        s.pump_power = shaft / drive_efficiency(speed, shaft / p.pump_shaft_kw)
+
+
+@kernel
+def step(p: Record, s: Record, facility_c: float, returning_c: float, dt_s: float) -> None:
+    """Exchanger, reservoir and supply side through a step; ``primary_ls`` is set before.
+
+    ``returning_c`` is the mixed coolant that comes back from the racks. Both volumes are
+    mixed (backward Euler), the pump's heat goes into the supply side.
+    """
+    rate = COOLANT_KJ_LK * s.flow_ls
+    m = p.return_kj_k
+    s.return_c = (m * s.return_c + dt_s * rate * returning_c) / (m + dt_s * rate)
+    cold = WATER_KJ_LK * s.primary_ls
+    ua = plate_conductance(
+        p.ua_kw_k, s.flow_ls / p.design_ls, s.primary_ls / p.primary_ls, p.fouling
+    )
+    s.heat_kw = counterflow_heat_kw(rate, cold, ua, s.return_c, facility_c)
+    s.primary_return_c = facility_c
+    if cold > 0.0:
+        s.primary_return_c = facility_c + s.heat_kw / cold
+    m = p.supply_kj_k
+    heat = rate * s.return_c - s.heat_kw + s.pump_heat_kw
+    s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * rate)
+    wanted, s.valve_integral = proportional_integral(
+        s.supply_c - s.supply_setpoint_c, s.valve_integral, p.valve_gain, p.valve_reset_s, dt_s
+    )
+    s.valve = move_towards(s.valve, wanted, dt_s / p.stroke_s)
+    s.valve_position = 100.0 * s.valve

@@ -1,0 +1,235 @@
+"""Water-cooled centrifugal chillers with variable speed.
+
+Inside the box that the curves were fitted in: EnergyPlus ``Chiller:Electric:ReformulatedEIR``
+(Engineering Reference, «Electric Chiller Model Based on Condenser Leaving Temperature»), with
+the curve set of a Carrier 19XR, 1410 kW, 8.54 COP, VSD (EnergyPlus data set Chillers.idf,
+CoolTools; the widest of the VSD sets: 6.1 to 12.8 °C chilled water, 19.05 to 30.6 °C leaving
+condenser water). Set A below is ASHRAE 90.1's large-office chiller; the tests check both.
+
+Outside it the curves blow up (a York YK gives COP 22 to 37 at 22 °C), so the inputs are held
+at the box's edge and the power is continued at constant second-law efficiency: in
+proportion to the lift over the evaporating temperature, Gordon & Ng, *Cool Thermodynamics*
+(2000), chapter 4, with 1.5 K of approach in each shell, a least lift that the compressor and
+its oil need, and a cap on COP.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facility.site import Site
+from sim.plant.fluids import WATER_KJ_LK
+from sim.plant.hydronics import move_towards
+from sim.plant.layout import Array, Layout, Record, Table, kernel
+
+# CapFT (6), EIRFT (6), EIRFPLR (10), box: evaporator leaving, condenser leaving, low and high.
+CARRIER_19XR = np.array(
+    [
+        0.9053779, -0.01615047, -0.00117529, 0.01318125, -0.0005919239, 0.001756836,
+        1.074067, -0.06702565, 3.043272e-4, 0.006055739, 4.615039e-4, 3.375766e-4,
+        -0.06984658, 0.02103714, 5.767453e-5, 0.5267406, 0.6390076, -0.02389231, 0.0, -0.06097179,
+        0.0, 0.0,
+        6.1, 12.8, 19.05, 30.6,
+    ]
+)  # fmt: skip
+OFFICE_LARGE = np.array(
+    [
+        0.9061171, 0.0292267, -0.0003665, -0.0009698, -0.0000907, 0.0002535,
+        0.3617782, -0.0230016, 0.0009672, 0.0131801, 0.0003761, -0.0007121,
+        -0.1360532, 0.008642703, 3.855583e-6, 1.024034, 0.06047444, -0.00894786, 0.0, 0.05706602,
+        0.0, 0.0,
+        5.0, 10.0, 17.8, 46.1,
+    ]
+)  # fmt: skip
+
+# Rating point of AHRI 550/590: 6.7 °C leaving chilled water, 34.6 °C leaving condenser water.
+RATED_EVAPORATOR_C = 6.7
+RATED_CONDENSER_C = 34.6
+SHELL_APPROACH_K = 1.5
+
+PARAMETERS = Layout(
+    {
+        "capacity_kw": "nameplate at the AHRI 550/590 rating point, kW",
+        "cop": "nameplate COP there",
+        "min_part_load": "below this the machine cycles, share of available capacity",
+        "min_lift_k": "leaving condenser over leaving evaporator water, least, K",
+        "max_cop": "cap on COP, where the curves know nothing",
+        "loading_per_s": "fastest rise of the load, share of capacity a second (10 %/min)",
+        "unloading_per_s": "fastest fall, share of capacity a second",
+        "start_s": "from start to load: pre-lubrication, flow proving, vanes, s",
+        "lock_out_s": "shortest time from stop to start, s (SBC library: off at least 600 s)",
+        "evaporator_design_ls": "evaporator water at design, L/s",
+        "evaporator_min_ls": "evaporator water, least, L/s",
+        "condenser_design_ls": "condenser water at design, L/s",
+        "condenser_c_ls_kpa": "conductance of the condenser's branch, L/s a root of kPa",
+        "evaporator_kj_k": "water and shell of the evaporator, kJ/K",
+        "condenser_kj_k": "water and shell of the condenser, kJ/K",
+        "fouling_k": "added lift from condenser fouling at full load, K",
+    }
+)
+STATE = Layout(
+    {
+        "commanded": "1 while the sequencer wants it to run",
+        "tripped": "1 while a fault keeps it off",
+        "running": "1 while it runs",
+        "since_s": "seconds since it started or stopped",
+        "valve": "condenser isolation valve, 0 to 1",
+        "cooling_load": "heat taken from the chilled water, kW",
+        "power": "electric power, kW",
+        "chw_supply_temperature": "leaving chilled water, degC",
+        "chw_return_temperature": "entering chilled water, degC",
+        "condenser_c": "leaving condenser water, degC",
+        "evaporator_ls": "evaporator water, L/s",
+        "condenser_ls": "condenser water, L/s",
+        "part_load": "share of available capacity",
+        "setpoint_c": "chilled-water setpoint in force, degC",
+        "starts": "starts so far",
+    }
+)
+
+
+def parameters(site: Site, rng: np.random.Generator, condenser_dp_kpa: float) -> Table:
+    """Chillers of a site from their nameplates, each a few percent off it."""
+    rows = []
+    for chiller in site.chillers.values():
+        wear = 1.0 + 0.02 * rng.uniform(-1.0, 1.0)
+        evaporator = chiller.rated_kw / (WATER_KJ_LK * 7.0)  # 7 K range at design
+        rejected = chiller.rated_kw * (1.0 + 1.0 / chiller.rated_cop)
+        condenser = rejected / (WATER_KJ_LK * 5.56)  # AHRI: 3 gpm/ton, about 10 F
+        rows.append(
+            {
+                "capacity_kw": chiller.rated_kw,
+                "cop": chiller.rated_cop * wear,
+                "min_part_load": 0.1,
+                "min_lift_k": 8.0,
+                "max_cop": 14.0,
+                "loading_per_s": 0.1 / 60.0,
+                "unloading_per_s": 0.5 / 60.0,
+                "start_s": 90.0,
+                "lock_out_s": 600.0,
+                "evaporator_design_ls": evaporator,
+                "evaporator_min_ls": 0.4 * evaporator,
+                "condenser_design_ls": condenser,
+                "condenser_c_ls_kpa": condenser / condenser_dp_kpa**0.5,
+                "evaporator_kj_k": 60.0 * evaporator * WATER_KJ_LK,
+                "condenser_kj_k": 60.0 * condenser * WATER_KJ_LK,
+                "fouling_k": 0.3 * rng.uniform(),
+            }
+        )
+    return PARAMETERS.filled(rows)
+
+
+@kernel
+def biquadratic(c: Array, first: int, x: float, y: float) -> float:
+    """``c1 + c2 x + c3 x² + c4 y + c5 y² + c6 x y`` from ``c[first]`` on."""
+    i = first
+    return (
+        c[i] + c[i + 1] * x + c[i + 2] * x * x + c[i + 3] * y + c[i + 4] * y * y
+        + c[i + 5] * x * y
+    )  # fmt: skip
+
+
+@kernel
+def part_load_eir(c: Array, y: float, z: float) -> float:
+    """EIRFPLR of leaving condenser water ``y`` (°C) and part-load ratio ``z``."""
+    return (
+        c[12] + c[13] * y + c[14] * y * y + c[15] * z + c[16] * z * z + c[17] * y * z
+        + c[18] * y * y * y + c[19] * z * z * z + c[20] * y * y * z + c[21] * y * z * z
+    )  # fmt: skip
+
+
+@kernel
+def lift_ratio(evaporator_c: float, condenser_c: float, min_lift_k: float) -> float:
+    """Ideal work over heat, (Tc - Te) / Te of the refrigerant, at least for the least lift."""
+    lift = max(condenser_c - evaporator_c, min_lift_k) + 2.0 * SHELL_APPROACH_K
+    return lift / (evaporator_c - SHELL_APPROACH_K + 273.15)
+
+
+@kernel
+def energy_input_ratio(
+    c: Array, evaporator_c: float, condenser_c: float, plr: float, min_lift_k: float
+) -> float:
+    """EIR (power over available capacity, times an arbitrary reference COP) at any state."""
+    te = min(max(evaporator_c, c[22]), c[23])
+    tc = min(max(condenser_c, c[24]), c[25])
+    inside = biquadratic(c, 6, te, tc) * part_load_eir(c, tc, plr)
+    return (
+        inside
+        * lift_ratio(evaporator_c, condenser_c, min_lift_k)
+        / lift_ratio(te, tc, min_lift_k)
+    )
+
+
+@kernel
+def available_kw(c: Array, p: Record, evaporator_c: float, condenser_c: float) -> float:
+    """Capacity, never extrapolated: the box's edge holds beyond it."""
+    te = min(max(evaporator_c, c[22]), c[23])
+    tc = min(max(condenser_c, c[24]), c[25])
+    rated = biquadratic(c, 0, RATED_EVAPORATOR_C, min(RATED_CONDENSER_C, c[25]))
+    return p.capacity_kw * biquadratic(c, 0, te, tc) / rated
+
+
+@kernel
+def power_kw(c: Array, p: Record, cooling_kw: float, evaporator_c: float, condenser_c: float):  # type: ignore[no-untyped-def]  # numba infers it
+    """Electric power while it carries ``cooling_kw``; below the least part load it cycles.
+
+    Anchored so that the nameplate COP holds at the rating point and full load.
+    """
+    available = available_kw(c, p, evaporator_c, condenser_c)
+    share = min(cooling_kw / available, 1.0)
+    plr = max(share, p.min_part_load)
+    hot = condenser_c + p.fouling_k * plr
+    anchor = energy_input_ratio(c, RATED_EVAPORATOR_C, RATED_CONDENSER_C, 1.0, p.min_lift_k)
+    eir = energy_input_ratio(c, evaporator_c, hot, plr, p.min_lift_k) / (anchor * p.cop)
+    power = max(available * eir, plr * available / p.max_cop)
+    return power * min(share / plr, 1.0)
+
+
+@kernel
+def sequence(p: Record, s: Record, dt_s: float) -> None:
+    """Start and stop: lock-out after a stop, isolation valve, trip."""
+    s.since_s += dt_s
+    wanted = s.commanded > 0.5 and s.tripped < 0.5
+    if s.running > 0.5 and not wanted:
+        s.running, s.since_s = 0.0, 0.0
+    elif s.running < 0.5 and wanted and s.since_s >= p.lock_out_s:
+        s.running, s.since_s = 1.0, 0.0
+        s.starts += 1.0
+    s.valve = move_towards(s.valve, s.running, dt_s / 60.0)
+
+
+@kernel
+def step(
+    c: Array, p: Record, s: Record, entering_c: float, entering_condenser_c: float, dt_s: float
+) -> None:
+    """Carry one chiller through a step; water flows are set before.
+
+    The capacity control asks for the heat that brings the leaving water to the setpoint
+    within 30 s, limited in range and rate. Both shells are mixed volumes (backward Euler).
+    """
+    available = available_kw(c, p, s.chw_supply_temperature, s.condenser_c)
+    rate = s.evaporator_ls * WATER_KJ_LK
+    wanted = 0.0
+    if s.running > 0.5 and s.since_s >= p.start_s and s.evaporator_ls > 0.2 * p.evaporator_min_ls:
+        excess_k = s.chw_supply_temperature - s.setpoint_c
+        wanted = rate * (entering_c - s.setpoint_c) + p.evaporator_kj_k * excess_k / 30.0
+        wanted = min(max(wanted, 0.0), available)
+        rise = p.loading_per_s * p.capacity_kw * dt_s
+        fall = p.unloading_per_s * p.capacity_kw * dt_s
+        wanted = min(max(wanted, s.cooling_load - fall), s.cooling_load + rise)
+        wanted = min(max(wanted, 0.0), available)
+    s.cooling_load = wanted
+    s.power = 0.0
+    if wanted > 0.0:
+        s.power = power_kw(c, p, wanted, s.chw_supply_temperature, s.condenser_c)
+    s.part_load = wanted / available
+    s.chw_return_temperature = entering_c
+    m = p.evaporator_kj_k
+    s.chw_supply_temperature = (
+        m * s.chw_supply_temperature + dt_s * (rate * entering_c - wanted)
+    ) / (m + dt_s * rate)
+    rate = s.condenser_ls * WATER_KJ_LK
+    m = p.condenser_kj_k
+    s.condenser_c = (
+        m * s.condenser_c + dt_s * (rate * entering_condenser_c + wanted + s.power)
+    ) / (m + dt_s * rate)

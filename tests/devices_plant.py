@@ -237,7 +237,13 @@ class SmallPlant:
     """Sensors show what a test puts into ``sensors``; devices keep the real authority."""
 
     def __init__(self, site: Site, start_s: float = START_S) -> None:
-        self.now_s = start_s
+        self._site, self._start_s = site, start_s
+        self.reset()
+
+    def reset(self) -> None:
+        """As new."""
+        site = self._site
+        self.now_s = self._start_s
         self.sensors: dict[str, float | None] = dict.fromkeys(site.points, 20.0)
         self.broken: set[str] = set()
         self.authority = DeviceAuthority(site)

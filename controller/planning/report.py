@@ -22,8 +22,8 @@ def plan_of(  # noqa: PLR0917 - the parts of a plan
 ) -> Plan:
     """The plan of a prospect, beside what holding still would do."""
     layout, request = situation.layout, situation.request
-    power = _power(situation, prospect)
-    power_now = _power(situation, hold)
+    power = _power(prospect)
+    power_now = _power(hold)
     leakage = np.round(prospect.leakage_kw - hold.leakage_kw, 6)
     saved = power_now.sum(axis=1) - power.sum(axis=1) - leakage
     worst = prospect.excess_k.max(axis=0)
@@ -36,7 +36,7 @@ def plan_of(  # noqa: PLR0917 - the parts of a plan
         verified=verified,
         worst_excess_k=round(float(worst.max()), 6),
         worst_rack=layout.rack_names[int(np.argmax(worst))],
-        components=layout.components,
+        components=tuple(prospect.power_kw),
         power_kw=table(power),
         power_now_kw=table(power_now),
         leakage_kw=row(leakage),
@@ -49,9 +49,8 @@ def plan_of(  # noqa: PLR0917 - the parts of a plan
     )
 
 
-def _power(situation: Situation, prospect: Prospect) -> Array:
-    names = situation.layout.components
-    return np.round(np.stack([prospect.power_kw[name] for name in names], axis=1), 6).astype(float)
+def _power(prospect: Prospect) -> Array:
+    return np.round(np.stack(list(prospect.power_kw.values()), axis=1), 6).astype(float)
 
 
 def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tuple[Band, ...]:

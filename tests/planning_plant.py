@@ -1,0 +1,371 @@
+"""A small analytic plant in the place of the learned models, and sites to plan for.
+
+Racks: case or inlet temperature relaxes with a lag of two minutes towards supply plus a rise
+that grows with power and falls with flow. Power: pumps and fans by the cube of their flow,
+chillers by lift, tower fans by the cube of the inverse approach, all convex. Written apart from
+the product's code, so that the tests can hold one against the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from controller.estimation.forecasts import Outlook
+from controller.planning.settings import PlanningSettings
+from controller.planning.words import GroupLimits, PlanRequest, row, table
+from facility.commands import Command, Decision, Mode, Move, Origin, Override, Proposal, Receipt
+from facility.commands import Outcome, Verdict, WriteResult
+from facility.loading import parse_site
+from facility.site import RackKind, Site
+from facility.telemetry import Quality, Reading, Snapshot
+from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory
+from sim.sites.reference import DESIGNS
+from sim.sites.writer import texts
+
+NOON_S = 1_720_008_000.0
+LAG_S = 120.0
+RISE_K = {RackKind.DIRECT_TO_CHIP: 26.0, RackKind.AIR: 4.0}
+"""Of a rack at rated power and full flow, above its supply."""
+RISE_EXPONENT = {RackKind.DIRECT_TO_CHIP: 0.6, RackKind.AIR: 0.9}
+
+
+@cache
+def reference_site(name: str) -> Site:
+    """One of the reference sites, without touching a disk."""
+    files = dict(texts(DESIGNS[name](), 20000))
+    return parse_site(files["site.toml"], files["points.csv"])
+
+
+@dataclass(frozen=True)
+class AnalyticPlant:
+    """Everything that planning and estimation ask of the models."""
+
+    site: Site
+    leak_per_k: float = 0.001
+    margin_k: float = 1.0
+    version: str = "analytic"
+
+    # ---- racks
+
+    def _links(self) -> tuple[list[int], list[int]]:
+        """By rack: index of the group of its supply and of its flow."""
+        names = list(self.site.groups)
+        supply, flow = [], []
+        for rack in self.site.racks.values():
+            unit = rack.units[0]
+            if rack.kind is RackKind.AIR:
+                pair = ("supply_air_temperature_setpoint", "fan_speed_setpoint")
+            else:
+                pair = ("tcs_supply_temperature_setpoint", "tcs_flow_setpoint")
+            supply.append(names.index(f"{unit}.{pair[0]}"))
+            flow.append(names.index(f"{unit}.{pair[1]}"))
+        return supply, flow
+
+    def _full(self) -> Array:
+        """(R,) flow that counts as 1."""
+        _, flow = self._links()
+        members = list(self.site.groups.values())
+        return np.array([members[g][0].maximum for g in flow])
+
+    def settled(self, setpoints: Array, power: Array) -> Array:
+        """(T, R) where each rack would settle."""
+        supply, flow = self._links()
+        racks = list(self.site.racks.values())
+        rise = np.array([RISE_K[r.kind] / r.rated_kw for r in racks]) * power
+        exponent = np.array([RISE_EXPONENT[r.kind] for r in racks])
+        share = np.maximum(setpoints[:, flow] / self._full(), 0.05)
+        return np.asarray(setpoints[:, supply] + rise * share**-exponent)
+
+    def roll_out(self, state: Array, inputs: Inputs) -> Trajectory:
+        target = self.settled(inputs.setpoints, inputs.it_power_kw)
+        keep = np.exp(-inputs.step_s / LAG_S)
+        now = np.asarray(state, dtype=float)
+        found = np.empty_like(target)
+        for k, line in enumerate(target):
+            found[k] = now = keep * now + (1.0 - keep) * line
+        return Trajectory(limited_c=found, supply_c={}, loop_c={})
+
+    def sensitivities(self, state: Array, inputs: Inputs) -> Sensitivities:
+        steps = inputs.steps
+        supply, flow = self._links()
+        racks = list(self.site.racks.values())
+        keep = np.exp(-inputs.step_s / LAG_S)
+        lead = np.subtract.outer(np.arange(steps), np.arange(steps))
+        lag = np.where(lead >= 0, (1.0 - keep) * keep ** np.maximum(lead, 0), 0.0)
+        rows, groups, gains = [], [], []
+        rise = self.settled(inputs.setpoints, inputs.it_power_kw) - inputs.setpoints[:, supply]
+        for r, rack in enumerate(racks):
+            rows += [r, r]
+            groups += [supply[r], flow[r]]
+            per_flow = -RISE_EXPONENT[rack.kind] * rise[:, r] / inputs.setpoints[:, flow[r]]
+            gains += [lag, lag * per_flow[None, :]]
+        return Sensitivities(np.array(rows), np.array(groups), np.array(gains))
+
+    # ---- power
+
+    def _units(self) -> list[tuple[str, int, float, float]]:
+        """Pumps and fans: name, group, full scale, kW at it."""
+        found = []
+        for g, members in enumerate(self.site.groups.values()):
+            if members[0].quantity in ("tcs_flow_setpoint", "fan_speed_setpoint"):
+                equipment = members[0].equipment
+                rated = (self.site.cdus.get(equipment) or self.site.crahs[equipment]).rated_kw
+                found.append((f"fans_and_pumps/{equipment}", g, members[0].maximum, 0.01 * rated))
+        return found
+
+    def _plant(self, setpoints: Array, inputs: Inputs) -> tuple[Array, Array]:
+        """(T,) chillers and towers together and (T, G) slope: lift and approach."""
+        names = list(self.site.groups)
+        chw = names.index("cool.chw_supply_temperature_setpoint")
+        cw = names.index("tower_water.cw_supply_temperature_setpoint")
+        warm = names.index("warm.fws_supply_temperature_setpoint")
+        tcs = [g for g, name in enumerate(names) if "tcs_supply" in name]
+        heat = inputs.it_power_kw.sum(axis=1)
+        slope = np.zeros_like(setpoints)
+        lift = setpoints[:, cw] - setpoints[:, chw] + 10.0
+        chilled = 0.01 * heat * np.logaddexp(0.0, lift / 4.0)
+        slope[:, cw] += 0.0025 * heat / (1.0 + np.exp(-lift / 4.0))
+        slope[:, chw] -= 0.0025 * heat / (1.0 + np.exp(-lift / 4.0))
+        approach = np.logaddexp(0.0, setpoints[:, cw] - inputs.wet_bulb_c) + 1.0
+        towers = 0.05 * heat / approach
+        steep = 1.0 / (1.0 + np.exp(-(setpoints[:, cw] - inputs.wet_bulb_c)))
+        slope[:, cw] -= 0.05 * heat / approach**2 * steep
+        trim = np.logaddexp(0.0, 25.0 - setpoints[:, warm])
+        slope[:, warm] -= 0.002 * heat / (1.0 + np.exp(setpoints[:, warm] - 25.0))
+        near = 4.0 + setpoints[:, warm] - setpoints[:, tcs].mean(axis=1)
+        pumping = 0.002 * heat * np.logaddexp(0.0, near)
+        steep = 0.002 * heat / (1.0 + np.exp(-near))
+        slope[:, warm] += steep
+        slope[:, tcs] -= (steep / len(tcs))[:, None]
+        return chilled + towers + 0.002 * heat * trim + pumping, slope
+
+    def power(self, inputs: Inputs) -> dict[str, Array]:
+        units = np.zeros(inputs.steps)
+        for _, g, full, kw in self._units():
+            units = units + kw * (inputs.setpoints[:, g] / full) ** 3
+        return {"plant": self._plant(inputs.setpoints, inputs)[0], "fans_and_pumps": units}
+
+    def cuts(self, inputs: Inputs) -> PowerCuts:
+        units = self._units()
+        names = ("plant", *(name for name, *_ in units))
+        rows: list[tuple[int, int, float, Array]] = []
+        spans = np.array([m[0].maximum - m[0].minimum for m in self.site.groups.values()])
+        for share in (0.0, -0.1, 0.1):
+            at = inputs.setpoints + share * spans
+            value, slope = self._plant(at, inputs)
+            for k in range(inputs.steps):
+                rows.append((0, k, float(value[k] - slope[k] @ at[k]), slope[k]))
+                for c, (_, g, full, kw) in enumerate(units):
+                    x = max(at[k, g], 0.0)
+                    line = np.zeros(len(spans))
+                    line[g] = 3.0 * kw * x**2 / full**3
+                    rows.append((c + 1, k, kw * (x / full) ** 3 - line[g] * x, line))
+        return PowerCuts(
+            components=names,
+            component=np.array([r[0] for r in rows]),
+            step=np.array([r[1] for r in rows]),
+            constant=np.array([r[2] for r in rows]),
+            slope=np.array([r[3] for r in rows]),
+        )
+
+    def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
+        liquid = [r.kind is RackKind.DIRECT_TO_CHIP for r in self.site.racks.values()]
+        return np.asarray(self.leak_per_k * it_power_kw * np.array(liquid))
+
+    # ---- errors, state, estimation, forecasts
+
+    def margins(self, lead_s: Array) -> Array:
+        return np.full((len(lead_s), len(self.site.racks)), self.margin_k)
+
+    def band(self, lead_s: Array) -> tuple[Array, Array]:
+        shape = (len(lead_s), len(self.site.racks))
+        return np.full(shape, -0.5), np.full(shape, 0.5)
+
+    def state(self, record: str) -> Array:
+        return np.array(json.loads(record)["racks"])
+
+    def start(self, frame: pd.DataFrame) -> tuple[float, Array]:
+        return self._measured(frame)
+
+    def follow(self, state: Any, frame: pd.DataFrame) -> tuple[float, Array]:
+        return self._measured(frame)
+
+    def _measured(self, frame: pd.DataFrame) -> tuple[float, Array]:
+        tags = [self.site.tag(r.id, r.limited_temperature) for r in self.site.racks.values()]
+        return frame.index[-1].timestamp() + 60.0, frame[tags].ffill().iloc[-1].to_numpy()
+
+    def to_text(self, state: tuple[float, Array]) -> str:
+        return json.dumps({"time_s": state[0], "racks": state[1].tolist()})
+
+    def time_s(self, state: tuple[float, Array]) -> float:
+        return state[0]
+
+    def outlook(self, frame: pd.DataFrame, start_s: float, step_s: float, steps: int) -> Outlook:
+        """The last row goes on."""
+        racks = [str(self.site.tag(rack, "it_power")) for rack in self.site.racks]
+        last = frame.iloc[-1]
+        return Outlook(
+            np.tile(last[racks].to_numpy(dtype=float), (steps, 1)),
+            np.full(steps, float(last["outdoor.wet_bulb_temperature"])),
+            np.full(steps, float(last["outdoor.dry_bulb_temperature"])),
+        )
+
+
+def usual_setpoints(site: Site) -> Array:
+    """(G,) what the plant's own control might hold."""
+    usual = {
+        "tcs_supply_temperature_setpoint": 25.0,
+        "fws_supply_temperature_setpoint": 20.0,
+        "cw_supply_temperature_setpoint": 18.0,
+        "chw_supply_temperature_setpoint": 12.0,
+        "supply_air_temperature_setpoint": 20.0,
+    }
+    return np.array(
+        [usual.get(m[0].quantity, 0.8 * m[0].maximum) for m in site.groups.values()]
+    )
+
+
+def request_for(
+    plant: AnalyticPlant,
+    *,
+    load: float = 0.6,
+    wet_bulb_c: float = 8.0,
+    setpoints: Array | None = None,
+    racks_c: Array | None = None,
+    settings: PlanningSettings | None = None,
+    price: Sequence[float] | None = None,
+    **limits: Any,
+) -> PlanRequest:
+    """A request at noon, with the hall settled unless told otherwise."""
+    site, settings = plant.site, settings or PlanningSettings()
+    steps = settings.steps
+    x = usual_setpoints(site) if setpoints is None else setpoints
+    it = np.tile([load * r.rated_kw for r in site.racks.values()], (steps, 1))
+    racks = plant.settled(x[None, :], it[:1])[0] if racks_c is None else racks_c
+    return PlanRequest(
+        number=1,
+        now_s=NOON_S,
+        step_s=settings.step_s,
+        limits=tuple(
+            limit_for(site, g, float(x[g]), **limits.get(name, {}))
+            for g, name in enumerate(site.groups)
+        ),
+        it_power_kw=table(it),
+        wet_bulb_c=(wet_bulb_c,) * steps,
+        dry_bulb_c=(wet_bulb_c + 4.0,) * steps,
+        price_per_kwh=tuple(price) if price is not None else (0.1,) * steps,
+        state=plant.to_text((NOON_S, racks)),
+        model_version=plant.version,
+    )
+
+
+def limit_for(site: Site, g: int, in_force: float, **changes: Any) -> GroupLimits:
+    """The plain limits of a group."""
+    name, members = list(site.groups.items())[g]
+    a = members[0]
+    away, towards = 5.0 * a.rate_away_per_min, 5.0 * a.rate_towards_per_min
+    lower = a.cooling.sign < 0
+    values: dict[str, Any] = {
+        "group": name,
+        "unit": a.unit,
+        "in_force": in_force,
+        "lower": a.minimum,
+        "lower_name": "range",
+        "upper": a.maximum,
+        "upper_name": "range",
+        "rise_per_step": away if lower else towards,
+        "fall_per_step": towards if lower else away,
+        "colder_is_lower": lower,
+        "free_from_s": 0.0,
+    }
+    return GroupLimits(**{**values, **changes})
+
+
+def snapshot_for(
+    site: Site,
+    setpoints: Array,
+    racks_c: Array,
+    *,
+    time_s: float = NOON_S,
+    load: float = 0.6,
+    wet_bulb_c: float = 8.0,
+    dew_point_c: float = 9.0,
+    mode: Mode = Mode.AUTOMATIC,
+) -> Snapshot:
+    """A snapshot with a good reading of everything that is looked at."""
+    values: dict[str, float] = {
+        "outdoor.wet_bulb_temperature": wet_bulb_c,
+        "outdoor.dry_bulb_temperature": wet_bulb_c + 4.0,
+    }
+    values |= {tag: dew_point_c for tag in site.tags("dew_point_temperature")}
+    for rack, temperature in zip(site.racks.values(), racks_c, strict=True):
+        values[str(site.tag(rack.id, "it_power"))] = load * rack.rated_kw
+        values[str(site.tag(rack.id, rack.limited_temperature))] = float(temperature)
+    for members, value in zip(site.groups.values(), setpoints, strict=True):
+        values |= {a.read_back: float(value) for a in members}
+    return Snapshot(
+        time_s=time_s,
+        readings={tag: Reading(value, Quality.GOOD, time_s) for tag, value in values.items()},
+        modes=dict.fromkeys(site.actuators, mode),
+    )
+
+
+class YesMode:
+    """Authority of the automatic mode alone, with overrides that a test puts in."""
+
+    def __init__(self, overrides: tuple[Override, ...] = ()) -> None:
+        self.held = overrides
+        self.offered: list[Proposal] = []
+
+    def decide(self, proposal: Proposal, modes: Any, now_s: float) -> Decision | None:
+        self.offered.append(proposal)
+        moves: tuple[Move, ...] = tuple(
+            m for m in proposal.moves if modes.get(m.actuator) is Mode.AUTOMATIC
+        )
+        if not moves:
+            return None
+        return Decision(
+            id=f"mode-{proposal.id}",
+            proposal=proposal.id,
+            plan_hash=proposal.plan_hash,
+            origin=Origin.OPTIMISER,
+            who="automatic mode",
+            why="the mode",
+            moves=moves,
+            decided_at_s=now_s,
+            expires_at_s=proposal.expires_at_s,
+        )
+
+    def overrides(self, now_s: float) -> tuple[Override, ...]:
+        return tuple(o for o in self.held if o.starts_at_s <= now_s < o.expires_at_s)
+
+
+class TakesAll:
+    """A gateway that takes every command."""
+
+    def __init__(self) -> None:
+        self.sent: list[Command] = []
+
+    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        self.sent += commands
+        return tuple(
+            Receipt(
+                command=c.id,
+                actuator=c.actuator,
+                verdict=Verdict(Outcome.ALLOW, c.value, "", ""),
+                result=WriteResult.WRITTEN,
+                written=c.value,
+                read_back=c.value,
+                time_s=c.issued_at_s,
+            )
+            for c in commands
+        )
+
+

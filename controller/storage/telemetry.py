@@ -27,17 +27,31 @@ COLUMNS = """
 # One row a tag and interval. `moment` is from when a row holds, in ms; the last row of an interval
 # says what is in force at its end.
 QUERY = """
-WITH readings AS ({sources})
+WITH readings AS ({sources}),
+spans AS (
+    SELECT *,
+           CAST({bucket} AS BIGINT) AS bucket,
+           lead(moment) OVER (PARTITION BY tag ORDER BY moment, seen) AS next
+    FROM readings
+    WHERE tag IN (SELECT unnest($tags))
+      AND moment >= $start AND moment <= $end AND seen <= $known_by
+),
+weighed AS (
+    -- Rows come when something changes, so each counts for as long as it stands.
+    SELECT *, greatest(1, least(next, moment + $hold, (bucket + 1) * $every) - moment) AS weight
+    FROM spans
+)
 SELECT tag,
-       CAST({bucket} AS BIGINT) AS bucket,
+       bucket,
        CAST(arg_max(quality, (moment, seen)) = 'good' AS DOUBLE) AS good,
+       CAST(max(moment) AS DOUBLE) AS latest,
        arg_max(value, (moment, seen)) FILTER (quality = 'good') AS last,
-       avg(value) FILTER (quality = 'good') AS mean,
+       sum(value * weight) FILTER (quality = 'good')
+           / sum(weight) FILTER (quality = 'good') AS mean,
        min(value) FILTER (quality = 'good') AS min,
        max(value) FILTER (quality = 'good') AS max
-FROM readings
-WHERE tag IN (SELECT unnest($tags)) AND moment >= $start AND moment <= $end AND seen <= $known_by
-GROUP BY ALL
+FROM weighed
+GROUP BY tag, bucket
 """
 
 
@@ -99,10 +113,11 @@ class LocalTelemetry:
         rows = self._grouped(
             tags,
             f"ceil(moment / {every_ms}.0)",
+            every_ms,
             (grid.start * every_ms, (grid.stop - 1) * every_ms),
             None if known_by_s is None else to_ms(known_by_s),
         )
-        held = _held(rows, tags, grid, self._hold_steps(every_ms))
+        held = _held(rows, tags, grid, every_ms, self._hold_ms)
         held.index = _utc(held.index, every_ms)
         return held
 
@@ -116,8 +131,8 @@ class LocalTelemetry:
         first = math.floor(to_ms(start_s) / every_ms)
         grid = range(first, max(first + 1, math.ceil(to_ms(end_s) / every_ms)))
         between_ms = (grid.start * every_ms, grid.stop * every_ms - 1)
-        rows = self._grouped(tags, f"floor(moment / {every_ms}.0)", between_ms)
-        held = _held(rows, tags, grid, self._hold_steps(every_ms))
+        rows = self._grouped(tags, f"floor(moment / {every_ms}.0)", every_ms, between_ms)
+        held = _held(rows, tags, grid, every_ms, self._hold_ms)
         parts = {}
         for name in ("mean", "min", "max"):
             measured = _wide(rows, name, tags, grid)
@@ -141,14 +156,16 @@ class LocalTelemetry:
         """Let go of files."""
         self._hot.close()
 
-    def _hold_steps(self, every_ms: int) -> int:
-        # A row is renewed at the first scan after `hold_s`; give that scan time to come.
-        return math.ceil((self._hold_s * 1000.0 + LATE_MS / 4) / every_ms)
+    @property
+    def _hold_ms(self) -> float:
+        # A row is renewed at the first scan after `hold_s`; that scan needs time to come.
+        return self._hold_s * 1000.0 + LATE_MS / 4
 
     def _grouped(
         self,
         tags: Sequence[str],
         bucket: str,
+        every_ms: int,
         between_ms: tuple[int, int],
         known_by_ms: int | None = None,
     ) -> pd.DataFrame:
@@ -161,6 +178,8 @@ class LocalTelemetry:
             "tags": list(tags),
             "start": start,
             "end": end,
+            "hold": round(self._hold_ms),
+            "every": every_ms,
             "known_by": 2**62 if known_by_ms is None else known_by_ms,
         }
         if files:
@@ -192,12 +211,21 @@ def _wide(rows: pd.DataFrame, column: str, tags: Sequence[str], grid: range) -> 
     )
 
 
-def _held(rows: pd.DataFrame, tags: Sequence[str], grid: range, hold: int) -> pd.DataFrame:
-    """The value in force at the end of each bucket, held for at most ``hold`` buckets."""
-    longer = range(grid.start - hold, grid.stop)
-    good = _wide(rows, "good", tags, longer).ffill(limit=hold)
-    value = _wide(rows, "last", tags, longer).ffill(limit=hold)
-    return value.where(good == 1.0).loc[grid.start : grid.stop - 1]
+def _held(
+    rows: pd.DataFrame, tags: Sequence[str], grid: range, every_ms: int, hold_ms: float
+) -> pd.DataFrame:
+    """What each bucket's last row says at the moment that the bucket's number stands for.
+
+    Where a bucket has none, the row before stands for at most ``hold_ms``.
+    """
+    steps = math.ceil(hold_ms / every_ms)
+    longer = range(grid.start - steps, grid.stop)
+    good, value, latest = (
+        _wide(rows, column, tags, longer).ffill(limit=steps)
+        for column in ("good", "last", "latest")
+    )
+    age_ms = (-latest).add(latest.index.to_numpy() * float(every_ms), axis=0)
+    return value.where((good == 1.0) & (age_ms <= hold_ms)).loc[grid.start : grid.stop - 1]
 
 
 def _utc(buckets: pd.Index, every_ms: int) -> pd.DatetimeIndex:

@@ -124,6 +124,15 @@ def test_a_trend_has_mean_lowest_and_highest_and_gaps(store: TelemetryStore) -> 
     assert trend[("ramp", "mean")].iloc[4] == pytest.approx(147.5)
 
 
+def test_a_mean_counts_each_value_for_as_long_as_it_stood(store: TelemetryStore) -> None:
+    for t in range(0, 240, 5):
+        store.append(snapshot(START_S + t, a=10.0))
+    for t in range(240, 300, 5):
+        store.append(snapshot(START_S + t, a=20.0 + t / 1e6))
+    mean = store.trend(["a"], START_S, START_S + 300, every_s=300)[("a", "mean")].iloc[0]
+    assert mean == pytest.approx(12.0, abs=1e-3)
+
+
 def test_nothing_is_shown_from_after_the_moment_of_knowledge(store: TelemetryStore) -> None:
     store.append(snapshot(START_S, a=1.0))
     store.append(Snapshot(START_S + 40, {"a": Reading(9.0, Quality.GOOD, START_S + 20)}))

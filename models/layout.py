@@ -194,7 +194,8 @@ def _nodes(site: Site, groups: tuple[str, ...]) -> tuple[tuple[Node, ...], Array
         add(tower, "tower", [], np.ones(len(racks)) / rated, 1.0)
     for name in _loops_in_order(site, tower):
         loop = site.loops[name]
-        served = [u for u, unit in (*site.cdus.items(), *site.crahs.items()) if unit.loop == name]
+        served = [cdu.id for cdu in site.cdus.values() if cdu.loop == name]
+        served += [crah.id for crah in site.crahs.values() if crah.loop == name]
         load = sum((heat[u] for u in served), np.zeros(len(racks)))
         upstream = [above for above in (tower, loop.trim) if above]
         add(name, "loop", upstream, load / loop.rated_kw, 1.0)

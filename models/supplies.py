@@ -123,8 +123,8 @@ class Supplies(nn.Module):
 
     def value(self, name: str) -> Tensor:
         """(M,) parameter ``name``, before its own transformation."""
-        shared: Tensor = self.base[name][cast(Tensor, self.kind)]
-        return shared + self.own[name]
+        shared, own = cast(Tensor, self.base[name]), cast(Tensor, self.own[name])
+        return shared[cast(Tensor, self.kind)] + own
 
     def weights(self) -> Tensor:
         """(M, M): how much a node's floor rises with each node's supply."""

@@ -68,9 +68,9 @@ class ThermalModel:
                     f"{MEMORY_ROWS} are needed: wait, or repair the load and weather columns"
                 ]
             )
-        state = self._settled(history.inputs(first, first + 1))
+        state = self.settled(history.inputs(first, first + 1))
         for row in range(first, history.rows):
-            state = self._step(
+            state = self.correct(
                 state, history.inputs(row, row + 1), history.supply_c[row], history.limited_c[row]
             )
         return state
@@ -88,7 +88,7 @@ class ThermalModel:
             values = (None if tag is None else measured.get(tag) for tag in tags)
             return np.array([np.nan if v is None else v for v in values])
 
-        return self._step(
+        return self.correct(
             state, inputs, pick([n.tag for n in self.layout.nodes]), pick(self.layout.limited_tags)
         )
 
@@ -133,9 +133,10 @@ class ThermalModel:
         temperature, racks = self.net.racks(supply, drive.flow, power, torch.as_tensor(state.racks))
         return supply, nodes, temperature, racks
 
-    def _step(
+    def correct(
         self, state: ThermalState, inputs: Inputs, supply_c: Array, limited_c: Array
     ) -> ThermalState:
+        """As `update`, with the readings of all nodes (M,) and racks (R,); NaN: cannot be used."""
         with torch.no_grad():
             supply, nodes, temperature, racks = self._run(state, inputs)
         after_s = inputs.steps * inputs.step_s
@@ -150,7 +151,7 @@ class ThermalModel:
             state.rack_offsets.update(limited_c - expected, after_s, self.rack_noise),
         )
 
-    def _settled(self, inputs: Inputs) -> ThermalState:
+    def settled(self, inputs: Inputs) -> ThermalState:
         """The state in which these inputs would leave everything as it is."""
         drive = supply_drive(self.layout, inputs)
         with torch.no_grad():

@@ -1,0 +1,131 @@
+"""Predictions from many past moments at once, and how far they were from what came.
+
+Each origin sees only what was measured up to it. «Known» inputs are those that came;
+«forecast» ones come from the load and weather models on the data before the origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.contract import Array
+from models.dataset import STEP_S, History
+from models.forecast import LEADS_S as LOAD_LEADS_S
+from models.forecast import MEAN_ROWS, NOW_ROWS, LoadModel, running_mean
+from models.layout import Ints
+from models.state import ThermalState
+from models.supplies import SupplyDrive
+from models.thermal import ThermalModel, node_drive
+
+
+@dataclass(frozen=True)
+class Origins:
+    """States at moments of a history: the last row that each has seen."""
+
+    rows: tuple[int, ...]
+    states: tuple[ThermalState, ...]
+
+
+def states_along(
+    model: ThermalModel, history: History, first: int, last: int, every: int, warm_rows: int = 120
+) -> Origins:
+    """Run the model along the history and keep its state after rows ``first``, +``every``..."""
+    begin = max(first - warm_rows, 0)
+    rows, states = [], []
+    state: ThermalState | None = None
+    fresh = begin
+    for row in range(begin, last):
+        if not history.usable[row]:
+            state = None
+            continue
+        inputs = history.inputs(row, row + 1)
+        if state is None:
+            state = model.settled(inputs)
+            fresh = row
+        state = model.correct(state, inputs, history.supply_c[row], history.limited_c[row])
+        if row >= first and (row - first) % every == 0 and row - fresh >= min(warm_rows, 30):
+            rows.append(row)
+            states.append(state)
+    return Origins(tuple(rows), tuple(states))
+
+
+def predict(
+    model: ThermalModel,
+    history: History,
+    origins: Origins,
+    steps: int,
+    it_power_kw: Array | None = None,
+) -> Array:
+    """(B, steps, R) limited temperatures from each origin, offsets held.
+
+    ``it_power_kw`` (B, steps, R) replaces the loads that came.
+    """
+    spans = np.array(origins.rows)[:, None] + 1 + np.arange(steps)
+    power = history.it_power_kw[spans] if it_power_kw is None else it_power_kw
+    setpoints = torch.as_tensor(history.setpoints[spans]).transpose(0, 1).contiguous()
+    power_t = torch.as_tensor(power).transpose(0, 1).contiguous()
+    wet = torch.as_tensor(history.wet_bulb_c[spans]).T.unsqueeze(-1).contiguous()
+    drive = SupplyDrive(*node_drive(history.layout, setpoints, power_t), wet_bulb_c=wet)
+
+    def stack(values: Sequence[Array], axis: int) -> torch.Tensor:
+        return torch.as_tensor(np.stack(values, axis=axis))
+
+    states = origins.states
+    with torch.no_grad():
+        supply, _ = model.net.supplies(
+            drive,
+            stack([s.nodes for s in states], 1),
+            stack([s.supply_offsets.value_k for s in states], 0),
+        )
+        limited, _ = model.net.racks(
+            supply, drive.flow, power_t, stack([s.racks for s in states], 1)
+        )
+    offsets = np.stack([s.rack_offsets.value_k for s in states])
+    return np.asarray(limited.transpose(0, 1).numpy() + offsets[:, None, :])
+
+
+def errors_at(
+    history: History, origins: Origins, predicted: Array, leads_s: Sequence[float]
+) -> Array:
+    """(B, leads, R) measured minus predicted; NaN where nothing was measured."""
+    rows = np.array(origins.rows)
+    return np.stack(
+        [
+            history.limited_c[rows + round(lead / STEP_S)] - predicted[:, round(lead / STEP_S) - 1]
+            for lead in leads_s
+        ],
+        axis=1,
+    )
+
+
+def persistence_at(history: History, origins: Origins, leads_s: Sequence[float]) -> Array:
+    """(B, leads, R) measured minus the last five minutes' mean: the error of no model at all."""
+    now = running_mean(history.limited_c, 5)
+    rows = np.array(origins.rows)
+    return np.stack(
+        [history.limited_c[rows + round(lead / STEP_S)] - now[rows] for lead in leads_s], axis=1
+    )
+
+
+def expected_loads(load: LoadModel, history: History, origins: Origins, steps: int) -> Array:
+    """(B, steps, R) loads as they would have been forecast at each origin, kW."""
+    share = history.it_power_kw / history.layout.rated_kw
+    rows = np.array(origins.rows)
+    mean = running_mean(share, MEAN_ROWS)[rows]
+    now = running_mean(share, NOW_ROWS)[rows]
+    keep = np.interp((np.arange(steps) + 0.5) * STEP_S, LOAD_LEADS_S, load.keep)
+    expected = mean[:, None] + keep[None, :, None] * (now - mean)[:, None]
+    return np.asarray(np.clip(expected, 0.0, None) * history.layout.rated_kw)
+
+
+def rmse(errors: Array, racks: Ints) -> Array:
+    """(leads,) root mean square over origins and these racks; NaN where there is nothing."""
+    own = errors[..., racks]
+    known = np.isfinite(own)
+    total = np.where(known, own, 0.0) ** 2
+    count = known.sum(axis=(0, 2))
+    return np.sqrt(np.where(count > 0, total.sum(axis=(0, 2)) / np.maximum(count, 1), np.nan))

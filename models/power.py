@@ -1,0 +1,186 @@
+"""Electric power of the cooling as convex functions of the setpoints.
+
+CDU pumps and CRAH fans: ``c0 + c1 x^n`` of the unit's own flow or speed, ``n`` from 1 to
+3.5 (affinity laws: 3 in a fixed system, less where a static head or a drive's losses
+count). Chillers, tower fans and water pumps: for each weather and load a sum of softplus
+of affine functions of the setpoints with weights above 0 (an input-convex network of one
+layer, Amos et al. 2017, arXiv:1609.07152), with the signs that physics is sure of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from models.contract import Array, Inputs, Leakage, PowerCuts
+from models.power_features import FEATURES, PowerLayout
+
+HIDDEN = 10
+FREE = 2
+"""In `SIGNS`: either sign."""
+# Sign of each component's answer to a warmer or faster setpoint, in the order of FEATURES:
+# tower water, chilled water, other facility water, CDU supply, CDU flow, CRAH supply, CRAH
+# fans. Colder condensers take less lift, colder chilled water more; warmer secondary and
+# air supplies close valves (less pumping), and leave the tower more of the heat; fans and
+# pumps add their heat. 0: no physical path worth a parameter.
+SIGNS: dict[str, tuple[int, ...]] = {
+    "chillers": (1, -1, -1, -1, FREE, -1, 1),
+    "tower_fans": (-1, FREE, FREE, FREE, 0, 0, 0),
+    "tower_pumps": (FREE, FREE, FREE, FREE, 0, 0, 0),
+    "fws_pumps": (FREE, 1, FREE, -1, FREE, -1, FREE),
+}
+EXPONENT_RANGE = (1.0, 3.5)
+LEAKAGE = "it_leakage"
+
+
+class PlantPower(nn.Module):
+    """One metered component of the plant: kW, convex in the features."""
+
+    def __init__(self, signs: tuple[int, ...], exogenous: int, seed: int) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+
+        def normal(*shape: int, scale: float) -> Tensor:
+            return torch.randn(*shape, generator=draw, dtype=torch.float64) * scale
+
+        width = len(signs)
+        self.register_buffer("sign", torch.tensor(signs), persistent=False)
+        self.inward = nn.Parameter(normal(HIDDEN, width, scale=0.5) - 1.0)
+        self.outdoor = nn.Parameter(normal(HIDDEN, exogenous, scale=0.5))
+        self.bias = nn.Parameter(normal(HIDDEN, scale=0.5))
+        self.outward = nn.Parameter(torch.full((HIDDEN,), -2.0, dtype=torch.float64))
+        self.outward_load = nn.Parameter(normal(HIDDEN, exogenous, scale=0.1))
+        self.floor = nn.Parameter(torch.tensor(-2.0, dtype=torch.float64))
+        self.register_buffer("scale_kw", torch.tensor(1.0, dtype=torch.float64))
+
+    def weights(self) -> Tensor:
+        """(H, F) with the promised signs."""
+        sign = cast(Tensor, self.sign)
+        signed = sign * softplus(self.inward)
+        return torch.where(sign == FREE, self.inward, signed)
+
+    def forward(self, features: Tensor, exogenous: Tensor) -> Tensor:
+        """(..., F) and (..., E) -> (...) kW."""
+        inner = features @ self.weights().T + exogenous @ self.outdoor.T + self.bias
+        outer = softplus(self.outward + exogenous @ self.outward_load.T)
+        share = (softplus(inner) * outer).sum(-1) + softplus(self.floor)
+        return cast(Tensor, self.scale_kw) * share
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPower:
+    """Pumps of a CDU or fans of a CRAH: ``constant + factor * (setpoint/scale)^exponent``."""
+
+    unit: str
+    component: str
+    group: int
+    scale: float
+    minimum: float
+    maximum: float
+    constant_kw: float
+    factor_kw: float
+    exponent: float
+
+    def kw(self, setpoint: Array) -> Array:
+        """Power at ``setpoint``."""
+        share = np.maximum(setpoint, 0.0) / self.scale
+        return np.asarray(self.constant_kw + self.factor_kw * share**self.exponent)
+
+    def slope(self, setpoint: Array) -> Array:
+        """KW for each unit of the setpoint."""
+        share = np.maximum(setpoint, 0.0) / self.scale
+        steep = self.factor_kw * self.exponent / self.scale
+        return np.asarray(steep * share ** (self.exponent - 1.0))
+
+
+@dataclass(frozen=True)
+class PowerModel:
+    """Power by component; a site's, and convex in its setpoints."""
+
+    layout: PowerLayout
+    plant: nn.ModuleDict
+    units: tuple[UnitPower, ...]
+    leakage: Leakage
+    error_kw: dict[str, float]
+    """RMSE of each component's ten-minute means on later data."""
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """What `predict` answers, but for the leakage."""
+        return (*self.plant, *dict.fromkeys(unit.component for unit in self.units))
+
+    def predict(self, inputs: Inputs, limited_c: Array | None = None) -> dict[str, Array]:
+        """KW of each component at each step, (T,).
+
+        With the racks' temperatures, (T, R), also ``it_leakage``: what IT draws more
+        than at its reference temperatures.
+        """
+        features, exogenous = self.layout.features(inputs)
+        answer: dict[str, Array] = {}
+        with torch.no_grad():
+            for name, net in self.plant.items():
+                answer[name] = net(torch.as_tensor(features), torch.as_tensor(exogenous)).numpy()
+        for unit in self.units:
+            before = answer.get(unit.component, 0.0)
+            answer[unit.component] = before + unit.kw(inputs.setpoints[:, unit.group])
+        if limited_c is not None:
+            above_k = limited_c - self.leakage.reference_c
+            answer[LEAKAGE] = (self.leakage_kw_per_k(inputs.it_power_kw) * above_k).sum(axis=1)
+        return answer
+
+    def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
+        """(T, R) kW that each rack draws more for each kelvin."""
+        return np.asarray(it_power_kw * self.leakage.per_k)
+
+    def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
+        """``n`` tangents of each component and step; the first is at ``inputs`` itself.
+
+        The others lie towards more and less cooling: for the plant along all setpoints
+        at once, for a unit along its own, which is a component of its own
+        (``cdu_pumps/ID``). All are under-estimates, since the power is convex.
+        """
+        places = self.layout.places(inputs.setpoints, n)
+        rows: list[tuple[int, NDArray[np.int64], Array, Array]] = []
+        names: list[str] = []
+        steps = np.arange(inputs.steps, dtype=np.int64)
+        for name, net in self.plant.items():
+            for setpoints in places:
+                value, slope = self._plant_tangent(cast(PlantPower, net), inputs, setpoints)
+                constant = value - (slope * setpoints).sum(axis=1)
+                rows.append((len(names), steps, constant, slope))
+            names.append(name)
+        for unit in self.units:
+            for setpoints in places:
+                at = setpoints[:, unit.group]
+                slope = np.zeros_like(setpoints)
+                slope[:, unit.group] = unit.slope(at)
+                rows.append((len(names), steps, unit.kw(at) - unit.slope(at) * at, slope))
+            names.append(f"{unit.component}/{unit.unit}")
+        return PowerCuts(
+            components=tuple(names),
+            component=np.repeat([row[0] for row in rows], inputs.steps).astype(np.int64),
+            step=np.concatenate([row[1] for row in rows]),
+            constant=np.concatenate([row[2] for row in rows]),
+            slope=np.concatenate([row[3] for row in rows]),
+        )
+
+    def _plant_tangent(
+        self, net: PlantPower, inputs: Inputs, setpoints: Array
+    ) -> tuple[Array, Array]:
+        features, exogenous = self.layout.features(inputs, setpoints)
+        leaf = torch.as_tensor(features).requires_grad_()
+        value = net(leaf, torch.as_tensor(exogenous))
+        (gradient,) = torch.autograd.grad(value.sum(), [leaf])
+        return value.detach().numpy(), gradient.numpy() @ self.layout.matrix
+
+
+def new_plant(name: str, exogenous: int, seed: int) -> PlantPower:
+    """An untrained model of the component ``name`` of `SIGNS`."""
+    assert len(SIGNS[name]) == len(FEATURES)  # noqa: S101  # a table in this file
+    return PlantPower(SIGNS[name], exogenous, seed)

@@ -1,0 +1,157 @@
+"""How far predictions err: margins for the optimiser, bands for people.
+
+Errors are measured minus predicted, so a positive one is hotter than thought. A margin
+is for the *maximum* over a group of racks, one-sided: the optimiser holds every rack,
+and only the hot side hurts. Quantiles are taken on later data than the model was fitted
+on, by group and lead time; then online tracking with late feedback (Gibbs and Candès 2021,
+arXiv:2106.00170, on the scale) keeps them honest where the plant moves away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from models.contract import Array
+from models.layout import rack_groups
+
+__all__ = ["ErrorModel", "GroupErrors", "Tracking", "group_errors", "rack_groups"]
+
+LEADS_S = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0)
+MISS_SHARE = 0.01
+"""Share of moments at which the maximum may exceed the margin."""
+BAND = (0.05, 0.95)
+TRACK_STEP = 0.05
+"""One excess raises the scale by so much (logarithm); each success lowers it a ninety-ninth."""
+TRACK_RANGE = (0.5, 6.0)
+LEAST_K = 0.05
+"""Below a sensor's own resolution no margin means anything."""
+NORMAL_TAIL = 2.326
+"""99 % of a normal distribution lies below so many standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupErrors:
+    """Quantiles of a group's errors by lead of `LEADS_S`, K."""
+
+    maximum_k: tuple[float, ...]
+    """99 % of the maximum over the group, inputs known."""
+    maximum_forecast_k: tuple[float, ...]
+    """The same with loads and weather forecast."""
+    lower_k: tuple[float, ...]
+    """5 % of a single rack's error."""
+    upper_k: tuple[float, ...]
+    """95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How much wider than fitted each group's margins are now."""
+
+    scale: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, group: str) -> float:
+        """The factor of a group; 1 until something was learned."""
+        return self.scale.get(group, 1.0)
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Errors by group (a CDU's racks, a hall's air-cooled racks) and lead time."""
+
+    groups: Mapping[str, GroupErrors]
+
+    def margins(
+        self,
+        lead_s: Array,
+        group: str,
+        *,
+        forecast: bool = False,
+        tracking: Tracking | None = None,
+    ) -> Array:
+        """K to keep below a limit at each lead, so that 99 % of the group's maxima are within.
+
+        Raises
+        ------
+        KeyError
+            There is no such group.
+        """
+        errors = self._group(group)
+        table = errors.maximum_forecast_k if forecast else errors.maximum_k
+        # What holds for a lead holds at least for a longer one.
+        rising = np.maximum.accumulate(table)
+        scale = (tracking or Tracking()).of(group)
+        return np.maximum(scale * np.interp(lead_s, LEADS_S, rising), LEAST_K)
+
+    def band(
+        self, lead_s: Array, group: str, *, tracking: Tracking | None = None
+    ) -> tuple[Array, Array]:
+        """Lower and upper distance of a 90 % band from a rack's prediction, K, at each lead."""
+        errors = self._group(group)
+        scale = (tracking or Tracking()).of(group)
+        lower = scale * np.interp(lead_s, LEADS_S, errors.lower_k)
+        upper = scale * np.interp(lead_s, LEADS_S, errors.upper_k)
+        return np.minimum(lower, -LEAST_K), np.maximum(upper, LEAST_K)
+
+    def track(
+        self, tracking: Tracking, group: str, lead_s: float, error_max_k: float, *, forecast: bool
+    ) -> Tracking:
+        """Learn from one outcome: the largest error of the group, ``lead_s`` after a prediction."""
+        margin = self.margins(np.array([lead_s]), group, forecast=forecast, tracking=tracking)
+        missed = error_max_k > float(margin[0])
+        step = TRACK_STEP * (1.0 if missed else -MISS_SHARE / (1.0 - MISS_SHARE))
+        scale = float(np.clip(tracking.of(group) * np.exp(step), *TRACK_RANGE))
+        return replace(tracking, scale={**tracking.scale, group: scale})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers."""
+        names = ("maximum_k", "maximum_forecast_k", "lower_k", "upper_k")
+        return {
+            group: {name: list(getattr(errors, name)) for name in names}
+            for group, errors in self.groups.items()
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> ErrorModel:
+        """What `to_json` told."""
+        return cls(
+            {
+                group: GroupErrors(**{name: tuple(values) for name, values in errors.items()})
+                for group, errors in data.items()
+            }
+        )
+
+    def _group(self, group: str) -> GroupErrors:
+        if group not in self.groups:
+            known = ", ".join(self.groups)
+            raise KeyError(f"there is no rack group {group!r}; there are {known}")
+        return self.groups[group]
+
+
+def group_errors(known: Array, forecast: Array, members: tuple[int, ...]) -> GroupErrors:
+    """Quantiles of errors (origins, leads, R) of `LEADS_S`, NaN where nothing was measured."""
+    own, own_forecast = known[..., list(members)], forecast[..., list(members)]
+    lower, upper = [], []
+    for lead in range(own.shape[1]):
+        values = own[:, lead][np.isfinite(own[:, lead])]
+        found = np.quantile(values, BAND) if len(values) else np.array([-1.0, 1.0])
+        lower.append(float(found[0]))
+        upper.append(float(found[1]))
+    return GroupErrors(_maxima(own), _maxima(own_forecast), tuple(lower), tuple(upper))
+
+
+def _maxima(errors: Array) -> tuple[float, ...]:
+    """99 % of the maximum by lead; of few origins, at least what a normal tail would say."""
+    found: list[float] = []
+    for lead in range(errors.shape[1]):
+        highest = np.where(np.isfinite(errors[:, lead]), errors[:, lead], -np.inf).max(axis=1)
+        highest = highest[np.isfinite(highest)]
+        if len(highest) == 0:
+            found.append(found[-1] if found else 1.0)
+            continue
+        tail = float(highest.mean() + NORMAL_TAIL * highest.std())
+        found.append(max(float(np.quantile(highest, 1.0 - MISS_SHARE)), tail))
+    return tuple(found)

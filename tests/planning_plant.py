@@ -19,9 +19,20 @@ import pandas as pd
 
 from controller.estimation.forecasts import Outlook
 from controller.planning.settings import PlanningSettings
-from controller.planning.words import GroupLimits, PlanRequest, row, table
-from facility.commands import Command, Decision, Mode, Move, Origin, Override, Proposal, Receipt
-from facility.commands import Outcome, Verdict, WriteResult
+from controller.planning.words import GroupLimits, PlanRequest, table
+from facility.commands import (
+    Command,
+    Decision,
+    Mode,
+    Move,
+    Origin,
+    Outcome,
+    Override,
+    Proposal,
+    Receipt,
+    Verdict,
+    WriteResult,
+)
 from facility.loading import parse_site
 from facility.site import RackKind, Site
 from facility.telemetry import Quality, Reading, Snapshot
@@ -227,9 +238,7 @@ def usual_setpoints(site: Site) -> Array:
         "chw_supply_temperature_setpoint": 12.0,
         "supply_air_temperature_setpoint": 20.0,
     }
-    return np.array(
-        [usual.get(m[0].quantity, 0.8 * m[0].maximum) for m in site.groups.values()]
-    )
+    return np.array([usual.get(m[0].quantity, 0.8 * m[0].maximum) for m in site.groups.values()])
 
 
 def request_for(
@@ -304,7 +313,7 @@ def snapshot_for(
         "outdoor.wet_bulb_temperature": wet_bulb_c,
         "outdoor.dry_bulb_temperature": wet_bulb_c + 4.0,
     }
-    values |= {tag: dew_point_c for tag in site.tags("dew_point_temperature")}
+    values |= dict.fromkeys(site.tags("dew_point_temperature"), dew_point_c)
     for rack, temperature in zip(site.racks.values(), racks_c, strict=True):
         values[str(site.tag(rack.id, "it_power"))] = load * rack.rated_kw
         values[str(site.tag(rack.id, rack.limited_temperature))] = float(temperature)
@@ -367,5 +376,3 @@ class TakesAll:
             )
             for c in commands
         )
-
-

@@ -254,8 +254,39 @@ def _temperature(  # noqa: PLR0917 - what the rows are made of
 
 
 def _worst(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[Array, Array, Ints]:
+    """Rows after the worst credible step, linearised about the first block and the last.
+
+    The blocks before the middle are about the first, which is the one about to be in force.
+    """
     layout = situation.layout
-    inputs = situation.worst_inputs(nominal[0])
+    shape = (len(layout.units), layout.slots, layout.blocks)
+    room_of_row = np.full(shape, FAR_K)
+    rack_of_row = np.full(shape, -1, dtype=np.int64)
+    by_pair = np.zeros((layout.blocks, len(layout.rack_names), layout.groups))
+    half = (layout.blocks + 1) // 2
+    for anchor, blocks in ((0, slice(0, half)), (layout.blocks - 1, slice(half, None))):
+        room, static = _after_worst(situation, predictor, nominal[anchor])
+        by_pair[blocks] = static
+        away = (nominal[blocks] - nominal[anchor]) / layout.scale
+        here = room[None, :] - away @ static.T
+        for u in range(len(layout.units)):
+            racks = choose_hot(layout, room, (), u)
+            rack_of_row[u, :, blocks] = racks[:, None]
+            found = np.where(racks[:, None] >= 0, here[:, racks].T, FAR_K)
+            room_of_row[u, :, blocks] = found
+    racks_flat = rack_of_row.ravel()
+    entries = layout.worst
+    rack = racks_flat[entries.row]
+    gain = by_pair[entries.block, rack, entries.group]
+    return np.where(rack >= 0, gain, 0.0), room_of_row.ravel(), racks_flat
+
+
+def _after_worst(
+    situation: Situation, predictor: Predictor, setpoints: Array
+) -> tuple[Array, Array]:
+    """(R,) room after the worst credible step under setpoints held, (R, G) its loss a unit of v."""
+    layout = situation.layout
+    inputs = situation.worst_inputs(setpoints)
     trajectory = predictor.roll_out(situation.state, inputs)
     sensitivities = predictor.sensitivities(situation.state, inputs)
     share = layout.settings.worst_margin_share
@@ -266,22 +297,9 @@ def _worst(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[
     # Setpoints held from the step on: the answer to all of them together, at the rack's peak.
     held = sensitivities.gain.sum(axis=2)
     static = held[np.arange(len(held)), peak[sensitivities.rack]]
-    static = static * layout.scale[sensitivities.group]
     by_pair = np.zeros((len(layout.rack_names), layout.groups))
-    by_pair[sensitivities.rack, sensitivities.group] = static
-
-    rack_of_slot = np.concatenate(
-        [choose_hot(layout, room, (), u) for u in range(len(layout.units))]
-    )
-    rack_of_row = np.repeat(rack_of_slot, layout.blocks)
-    block_of_row = np.tile(np.arange(layout.blocks), len(rack_of_slot))
-    used = rack_of_row >= 0
-    away = (nominal - nominal[0]) / layout.scale
-    change = np.einsum("ng,ng->n", by_pair[rack_of_row], away[block_of_row])
-    row_room = np.where(used, room[rack_of_row] - change, FAR_K)
-    entries = layout.worst
-    gain = by_pair[rack_of_row[entries.row], entries.group]
-    return np.where(used[entries.row], gain, 0.0), row_room, rack_of_row
+    by_pair[sensitivities.rack, sensitivities.group] = static * layout.scale[sensitivities.group]
+    return room, by_pair
 
 
 def _power(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[Array, Array]:

@@ -23,6 +23,7 @@ problem is DPP: CVXPY compiles it once.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +160,10 @@ class Problem:
     def solve(self, solver: str, *, warm: bool, **options: Any) -> Answer:
         """One solve; a solver that fails is an answer too, never an exception."""
         try:
-            self.problem.solve(solver=solver, warm_start=warm, **options)
+            with warnings.catch_warnings():
+                # An inaccurate solution shows in the status, and again in the check.
+                warnings.simplefilter("ignore", UserWarning)
+                self.problem.solve(solver=solver, warm_start=warm, **options)
         except (cp.error.SolverError, ValueError, ArithmeticError, RuntimeError) as error:
             return Answer(f"failed: {error}", None, None, {})
         value = self.v.value

@@ -112,6 +112,9 @@ class PlanMaker:
         if previous is not None:
             shifted = rollout(situation, self.predictor, previous)
             best = min(best, shifted, key=lambda prospect: prospect.merit)
+        if _against(hold, ramp, settings).any():
+            # Too warm to hold still: start from the safe side, and take back what is not needed.
+            best = min(best, ramp, key=lambda prospect: prospect.merit)
         trust = settings.trust_range_share
         for round_ in range(1, settings.rounds + settings.extra_rounds + 1):
             if round_ > settings.rounds and search.verified:

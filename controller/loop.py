@@ -46,7 +46,7 @@ class Tick(Protocol):
         """See a snapshot between ticks."""
         ...
 
-    async def step(self, snapshot: Snapshot, now_s: float) -> TickRecord:
+    async def step(self, snapshot: Snapshot) -> TickRecord:
         """Estimate, forecast, plan, propose, decide and command."""
         ...
 
@@ -89,9 +89,12 @@ class ControlLoop:
         try:
             while True:
                 await self._moment(clock.now_s())
-                await clock.sleep_until(math.floor(clock.now_s() / BEAT_S + 1e-6) * BEAT_S + BEAT_S)
+                await clock.sleep_until(_next(clock.now_s(), BEAT_S))
         except RunEnded as end:
             log.info("%s", end)
+        except ConnectionError as error:
+            # Of the clock: the gateway's own are told apart by `GatewayLink`.
+            log.error("%s", error)
         finally:
             await self._finish()
 
@@ -105,7 +108,7 @@ class ControlLoop:
         snapshot = self._p.live.snapshot
         if snapshot is not None and now_s >= self._next_tick_s and self._is_complete(snapshot):
             self._next_tick_s = now_s + TICK_S
-            await self._do("tick", self._tick(snapshot, now_s))
+            await self._do("tick", self._tick(snapshot))
         if now_s >= self._next_compaction_s:
             self._next_compaction_s = _next(now_s, COMPACT_S)
             await self._do("compaction", self._compact(now_s))
@@ -169,10 +172,10 @@ class ControlLoop:
         readable = (p for p in self._p.site.points.values() if p.access.value != "w")
         return all(snapshot.reading(p.tag).quality is not Quality.ABSENT for p in readable)
 
-    async def _tick(self, snapshot: Snapshot, now_s: float) -> None:
+    async def _tick(self, snapshot: Snapshot) -> None:
         p, live = self._p, self._p.live
         started = time.perf_counter()
-        record = await p.tick.step(snapshot, now_s)
+        record = await p.tick.step(snapshot)
         live.tick_seconds.append(time.perf_counter() - started)
         live.ticks += 1
         live.fallbacks += record.fallback

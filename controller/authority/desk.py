@@ -36,6 +36,7 @@ class Desk:
         self._site, self._records, self._link = site, records, link
         self.inbox = Inbox(records)
         self.book = OverrideBook(site, records)
+        self._life_s = site.gateway.command_max_age_s
         self._asked_s: dict[tuple[str, str], float] = {}
 
     # ---- what the tick asks
@@ -141,7 +142,7 @@ class Desk:
                 raise GatewayError(f"{target} is not overridden: {error}") from error
             raise
         try:
-            receipts = await self._send([_of_override(o, now_s) for o in placed])
+            receipts = await self._send([self._of_override(o, now_s) for o in placed])
         except (GatewayUnavailableError, GatewayRefusedError) as error:
             log.warning("override of %s is not in force yet: %s", target, error)
             receipts = ()
@@ -206,16 +207,22 @@ class Desk:
     async def register_again(self, now_s: float) -> None:
         """Tell a gateway that has been away of every authority that stands."""
         for decision in self.inbox.decisions_in_force(now_s):
-            await self._link.decide(decision)
+            try:
+                await self._link.decide(decision)
+            except GatewayRefusedError as error:
+                log.warning("the gateway does not take decision %s: %s", decision.id, error)
         for override in self.book.in_force(now_s):
-            await self._link.override(override)
+            try:
+                await self._link.override(override)
+            except GatewayRefusedError as error:
+                log.warning("the gateway does not take override %s: %s", override.id, error)
 
     async def carry_out(self, snapshot: Snapshot, now_s: float) -> tuple[Receipt, ...]:
         """Ask again for what people want and the devices do not show yet."""
         self.book.expire(now_s)
         self.inbox.expire(now_s)
         overrides = self.book.in_force(now_s)
-        wanted = [_of_override(o, now_s) for o in overrides]
+        wanted = [self._of_override(o, now_s) for o in overrides]
         taken = {o.actuator for o in overrides}
         for decision in self.inbox.decisions_in_force(now_s):
             commands = self._of_decision(decision, snapshot, now_s)
@@ -245,11 +252,23 @@ class Desk:
                 authority=decision.id,
                 plan_hash=decision.plan_hash,
                 issued_at_s=now_s,
-                expires_at_s=decision.expires_at_s,
+                expires_at_s=min(decision.expires_at_s, now_s + self._life_s),
             )
             for move in decision.moves
             if snapshot.modes.get(move.actuator) is Mode.ADVISORY and move.actuator not in held
         ]
+
+    def _of_override(self, override: Override, now_s: float) -> Command:
+        return Command(
+            id=f"{override.id}:{override.actuator}:{now_s:.0f}",
+            actuator=override.actuator,
+            value=override.value,
+            origin=Origin.PERSON,
+            authority=override.id,
+            plan_hash="",
+            issued_at_s=now_s,
+            expires_at_s=min(override.expires_at_s, now_s + self._life_s),
+        )
 
     async def _send(self, commands: Sequence[Command]) -> tuple[Receipt, ...]:
         if not commands:
@@ -285,16 +304,3 @@ class Desk:
             raise NotFoundError(
                 f"there is no actuator {', '.join(strangers)}; see the site's list of actuators"
             )
-
-
-def _of_override(override: Override, now_s: float) -> Command:
-    return Command(
-        id=f"{override.id}:{override.actuator}:{now_s:.0f}",
-        actuator=override.actuator,
-        value=override.value,
-        origin=Origin.PERSON,
-        authority=override.id,
-        plan_hash="",
-        issued_at_s=now_s,
-        expires_at_s=override.expires_at_s,
-    )

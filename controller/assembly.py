@@ -1,0 +1,377 @@
+"""The one place where the parts of ``isotherm serve`` are wired together.
+
+Everything that can be wrong is found before anything is started: site, model, state directory,
+port, clock. Then the clock is joined, the gateway greeted, and loop and service run side by side
+in one event loop until the simulated run ends or somebody stops them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import uvicorn
+
+from controller.alarms.watch import AlarmBook
+from controller.authority.desk import Desk
+from controller.authority.failures import AuthorityError
+from controller.authority.roles import Actor, Scope
+from controller.authority.tokens import TokenBook
+from controller.estimation.history import History
+from controller.estimation.learned import LearnedEstimator, LearnedForecaster
+from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
+from controller.live import Live
+from controller.loop import ControlLoop, LoopParts, write_json
+from controller.planning.predictor import LearnedPredictor
+from controller.planning.settings import PlanningSettings
+from controller.planning.solve import PlanMaker
+from controller.planning.worker import WorkerPlanner
+from controller.records import TickRecord
+from controller.service.app import create_app
+from controller.service.context import Context
+from controller.storage.ports import Kind, RecordStore, StorageError, TelemetryStore
+from controller.storage.records import LocalRecords
+from controller.storage.telemetry import LocalTelemetry
+from controller.storage.ticks import TickArchive
+from controller.tick import Parts, Through, TickState, tick
+from facility.clock import Clock, SteppedClock, WallClock
+from facility.commands import Mode
+from facility.loading import SiteError, load_site
+from facility.site import Site
+from facility.telemetry import Snapshot
+from models.registry import Bundle, RegistryError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = logging.getLogger(__name__)
+
+GATEWAY_WITHIN_S = 20.0
+"""Wall-clock seconds that a gateway which starts beside us has to answer."""
+STEPPED_LIMIT_S = 120.0
+"""For a plan where time stands still: a busy machine must not change what a run does."""
+
+
+class StartError(Exception):
+    """The controller cannot start: what is wrong and how to mend it. Nothing was started."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How ``isotherm serve`` was asked to run."""
+
+    site: Path
+    state: Path
+    gateway: Path
+    model: Path
+    clock_file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8420
+    mode: Mode | None = None
+    """To be asked for from the gateway at the start; None leaves the modes as they are."""
+
+
+class LearnedTick:
+    """A tick with its state inside, over a trained model."""
+
+    def __init__(self, parts: Parts, state: TickState) -> None:
+        self._parts, self._state = parts, state
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """See a snapshot between ticks."""
+        self._state = self._state.seen(snapshot)
+
+    async def step(self, snapshot: Snapshot) -> TickRecord:
+        """One control step."""
+        self._state, record = await tick(self._state, snapshot, self._parts)
+        return record
+
+    async def close(self) -> None:
+        """End the planner's process."""
+        await self._parts.planner.close()
+
+
+def serve(settings: Settings) -> int:
+    """Run the controller until it ends; answer the exit status.
+
+    Raises
+    ------
+    StartError
+        Nothing was started.
+    """
+    try:
+        site = load_site(settings.site)
+        bundle = Bundle.load(settings.model, site)
+    except (SiteError, RegistryError) as error:
+        raise StartError(str(error)) from error
+    torch.set_num_threads(1)  # small tensors: more threads only wait for one another
+    told = _told_clock(settings.clock_file)
+    with _listening(settings.host, settings.port) as listener, _state_of(settings.state):
+        return asyncio.run(_serve(settings, site, bundle, listener, told))
+
+
+async def _serve(
+    settings: Settings,
+    site: Site,
+    bundle: Bundle,
+    listener: socket.socket,
+    told_clock: dict[str, Any] | None,
+) -> int:
+    records = telemetry = None
+    try:
+        records = LocalRecords(settings.state / "records.db")
+        dead_bands = {point.tag: point.dead_band for point in site.points.values()}
+        telemetry = LocalTelemetry(settings.state / "telemetry", dead_bands)
+        clock = await _clock(told_clock)
+        link = SocketGatewayLink(settings.gateway, site.content_hash)
+        desk = Desk(site, records, link)
+        live = Live(site.id, clock.now_s(), clock.now_s())
+        alarms = AlarmBook(site, records)
+        ticks = TickArchive(settings.state / "ticks", records)
+        tokens = TokenBook(records, time.time)
+        planning = PlanningSettings()
+        if clock.stands_still:
+            planning = replace(planning, wall_clock_limit_s=STEPPED_LIMIT_S)
+        parts = Parts(
+            site=site,
+            model_version=bundle.version,
+            estimator=LearnedEstimator(site, bundle),
+            forecaster=LearnedForecaster(site, bundle),
+            planner=WorkerPlanner(
+                functools.partial(plan_maker, settings.site, settings.model, planning), planning
+            ),
+            authority=desk,
+            gateway=Through(link),
+            settings=planning,
+        )
+        step = LearnedTick(parts, resumed(site, records, telemetry, clock.now_s()))
+        loop = ControlLoop(
+            LoopParts(
+                site=site,
+                clock=clock,
+                link=link,
+                desk=desk,
+                alarms=alarms,
+                telemetry=telemetry,
+                ticks=ticks,
+                tick=step,
+                live=live,
+                summary_file=settings.state / "summary.json",
+            )
+        )
+        app = create_app(
+            Context(
+                site=site,
+                clock=clock,
+                live=live,
+                link=link,
+                telemetry=telemetry,
+                records=records,
+                ticks=ticks,
+                desk=desk,
+                alarms=alarms,
+                tokens=tokens,
+            )
+        )
+        if tokens.first_start(settings.state / "admin.token"):
+            log.info("an administrator's token lies in %s", settings.state / "admin.token")
+        try:
+            await _greet(link, desk, settings.mode, clock.now_s())
+            write_json(settings.state / "serve.json", _address(settings, listener))
+            await _until_the_end(loop, app, live, listener)
+        finally:
+            (settings.state / "serve.json").unlink(missing_ok=True)
+            await step.close()
+            await link.close()
+            if isinstance(clock, SteppedClock):
+                await clock.leave()
+    except StorageError as error:
+        raise StartError(str(error)) from error
+    finally:
+        for store in (telemetry, records):
+            if store is not None:
+                store.close()
+    return 0
+
+
+def plan_maker(site: Path, model: Path, settings: PlanningSettings) -> PlanMaker:
+    """The planner inside its worker process."""
+    loaded = load_site(site)
+    return PlanMaker(loaded, LearnedPredictor(loaded, Bundle.load(model, loaded)), settings)
+
+
+def resumed(site: Site, records: RecordStore, telemetry: TelemetryStore, now_s: float) -> TickState:
+    """A tick's state after a restart: counting goes on, and the last hours are remembered.
+
+    Commands carry the tick's number in their id, and the gateway answers a known id with the
+    receipt that it gave: a number must not come twice.
+    """
+    state = TickState.start(site)
+    last = records.find(Kind.TICK, limit=1)
+    number = int(last[0].body["number"]) if last else 0
+    empty = state.history
+    frame = telemetry.frame(empty.tags, now_s - empty.keep_s, now_s).dropna(how="all")
+    tables = zip(frame.notna().to_numpy(), frame.to_numpy(), strict=True)
+    rows = tuple(
+        {tag: float(v) for tag, v, there in zip(empty.tags, values, known, strict=True) if there}
+        for known, values in tables
+    )
+    times_s = tuple(moment.timestamp() for moment in frame.index)
+    history = History(empty.tags, times_s, rows, empty.keep_s)
+    return replace(state, number=number, history=history)
+
+
+def _told_clock(file: Path | None) -> dict[str, Any] | None:
+    """What a simulator says of its clock; None for the wall's."""
+    if file is None:
+        return None
+    try:
+        told = dict(json.loads(file.read_text(encoding="utf-8"))["clock"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StartError(
+            f"{file}: no clock is described there ({error!r}); give the ready.json of a simulator"
+        ) from error
+    if not {"host", "port"} <= set(told) and not {"start_s", "start_monotonic_s"} <= set(told):
+        raise StartError(f"{file}: its clock has neither host and port nor a start")
+    return told
+
+
+async def _clock(told: dict[str, Any] | None) -> Clock:
+    if told is None:
+        return WallClock()
+    if "port" not in told:
+        return WallClock(told["start_s"], told["start_monotonic_s"], told.get("rate", 1.0))
+    try:
+        return await SteppedClock.join(told["host"], int(told["port"]), "controller")
+    except OSError as error:
+        raise StartError(
+            f"no clock answers at {told['host']}:{told['port']} ({error}): the simulator that "
+            "wrote the clock file has ended; start it again"
+        ) from error
+
+
+async def _greet(link: SocketGatewayLink, desk: Desk, mode: Mode | None, now_s: float) -> None:
+    """Wait for the gateway, and ask it for the mode that the controller was started with."""
+    deadline = time.monotonic() + GATEWAY_WITHIN_S
+    while True:
+        try:
+            await link.connect()
+            break
+        except GatewayUnavailableError as error:
+            if time.monotonic() > deadline:
+                log.error("going on without a gateway, and looking for it: %s", error)
+                return
+            await asyncio.sleep(0.1)
+    if mode is not None:
+        actor = Actor(_who(), Scope.ENGINEER, "command line")
+        try:
+            await desk.set_mode(None, mode, actor, "asked for with --mode at the start", now_s)
+        except AuthorityError as error:
+            raise StartError(f"mode {mode.value} cannot be set: {error}") from error
+
+
+def _who() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return f"uid {os.getuid()}"
+
+
+async def _until_the_end(
+    loop: ControlLoop, app: FastAPI, live: Live, listener: socket.socket
+) -> None:
+    server = _Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="off"
+        )
+    )
+    control = asyncio.create_task(loop.run(), name="control")
+    web = asyncio.create_task(server.serve([listener]), name="web")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({control, web, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    live.hub.close()
+    server.should_exit = True
+    control.cancel()
+    outcomes = await asyncio.gather(control, web, stopped, return_exceptions=True)
+    for outcome in outcomes[:2]:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the process belongs to the control loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound socket, so that a port in use is found before anything starts."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"--host {host}: {error.strerror or error}") from error
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise StartError(
+                f"port {port} of {host} cannot be used ({error.strerror}): something else listens "
+                "there, perhaps another `isotherm serve`; stop it, or give --port another number "
+                "(0 takes any free one)"
+            ) from error
+        yield listener
+
+
+@contextmanager
+def _state_of(directory: Path) -> Iterator[None]:
+    """One controller alone on a state directory."""
+    import fcntl
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "serve.lock").open("a", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"--state {directory}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StartError(
+                f"--state {directory} belongs to an `isotherm serve` that runs: stop it, or give "
+                "another directory"
+            ) from error
+        yield
+
+
+def _address(settings: Settings, listener: socket.socket) -> dict[str, Any]:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return {
+        "url": f"http://{shown}:{port}",
+        "pid": os.getpid(),
+        "gateway": str(settings.gateway.resolve()),
+        "site": str(settings.site.resolve()),
+    }

@@ -1,0 +1,144 @@
+"""``isotherm proposals``, ``approve`` and ``reject``: what Isotherm would do, and yes or no."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from controller.cli.base import CommandError, Commands, message, print_json, print_table
+from controller.cli.remote import Remote, add_options
+from facility.clock import iso
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    proposals = commands.add_parser("proposals", help="what Isotherm proposes")
+    actions = proposals.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="proposals, newest first")
+    listing.add_argument(
+        "--only", action="append", metavar="STATE", help="pending, approved, rejected, expired ..."
+    )
+    listing.add_argument("--limit", type=int, default=20)
+    add_options(listing)
+    listing.set_defaults(run=run_list)
+    show = actions.add_parser("show", help="one proposal whole")
+    show.add_argument("id")
+    add_options(show)
+    show.set_defaults(run=run_show)
+
+    approve = commands.add_parser("approve", help="say yes to a proposal")
+    approve.add_argument("id")
+    approve.add_argument("--why", default="", help="a note for the audit")
+    approve.add_argument("--actuator", action="append", metavar="ID", help="only these")
+    approve.add_argument("--share", type=float, default=1.0, help="of each move: 0.5 goes half way")
+    approve.add_argument(
+        "--plan", metavar="HASH", help="of the plan that you looked at (default: ask now)"
+    )
+    approve.add_argument("--yes", action="store_true", help="do not ask before it is done")
+    approve.add_argument("--no-input", action="store_true", help="never ask: without --yes, stop")
+    approve.add_argument("--dry-run", action="store_true", help="show what would be approved")
+    add_options(approve)
+    approve.set_defaults(run=run_approve)
+
+    reject = commands.add_parser("reject", help="say no to a proposal")
+    reject.add_argument("id")
+    reject.add_argument("--why", required=True, help="the reason; shown to who tunes the plant")
+    add_options(reject)
+    reject.set_defaults(run=run_reject)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print proposals."""
+    found = Remote.of(args).get("/proposals", state=args.only or [], limit=args.limit)["items"]
+    if args.json:
+        print_json(found)
+        return 0
+    rows = [
+        (
+            item["id"],
+            item["state"],
+            iso(item["proposal"]["expires_at_s"]),
+            len(item["proposal"]["moves"]),
+            f"{item['proposal']['saving_kw']:.1f}",
+        )
+        for item in found
+    ]
+    print_table(("id", "state", "expires", "moves", "saving kW"), rows)
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print one proposal."""
+    item = Remote.of(args).get(f"/proposals/{args.id}")
+    if args.json:
+        print_json(item)
+    else:
+        _print(item)
+    return 0
+
+
+def run_approve(args: argparse.Namespace) -> int:
+    """Approve as last seen: what changes between looking and deciding is refused."""
+    remote = Remote.of(args)
+    item = remote.get(f"/proposals/{args.id}")
+    plan_hash = args.plan or item["proposal"]["plan_hash"]
+    if not args.json:
+        _print(item)
+    if args.dry_run:
+        return 0
+    if not args.yes and not _confirmed(args, len(item["proposal"]["moves"])):
+        message("nothing was approved")
+        return 1
+    body = {"why": args.why, "actuators": args.actuator, "share": args.share}
+    answer, _ = remote.ask(
+        "POST",
+        f"/proposals/{args.id}/approvals",
+        json=body,
+        headers={"If-Match": f'"{plan_hash}"'},
+    )
+    if args.json:
+        print_json(answer)
+        return 0
+    for receipt in answer["receipts"]:
+        verdict = receipt["verdict"]
+        why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
+        message(f"{receipt['actuator']}: {receipt['result']}{why}")
+    if not answer["receipts"]:
+        message("approved; it is carried out as soon as the gateway answers")
+    return 0
+
+
+def run_reject(args: argparse.Namespace) -> int:
+    """Reject with a reason."""
+    path = f"/proposals/{args.id}/rejections"
+    answer, _ = Remote.of(args).ask("POST", path, json={"why": args.why})
+    if args.json:
+        print_json(answer)
+    else:
+        message(f"proposal {args.id} is rejected")
+    return 0
+
+
+def _confirmed(args: argparse.Namespace, moves: int) -> bool:
+    if args.no_input or not sys.stdin.isatty():
+        raise CommandError("this asks before it is done: run it in a terminal, or give --yes")
+    print(f"approve these {moves} moves? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _print(item: dict[str, Any]) -> None:
+    proposal = item["proposal"]
+    print(f"proposal  {item['id']} ({item['state']}), until {iso(proposal['expires_at_s'])}")
+    print(f"plan      {proposal['plan_hash']}")
+    print(f"made by   {proposal['solver']}, model {proposal['model_version'][:12]}")
+    print(f"saving    {proposal['saving_kw']:.1f} kW, {proposal['saving_per_day']:.2f} a day")
+    for binding in proposal["binding"]:
+        print(f"binds     {binding['constraint']}")
+    for reason in proposal["reasons"]:
+        print(f"why       {reason}")
+    if outcome := item["outcome"]:
+        print(f"outcome   {item['state']} by {outcome['who']}: {outcome['why']}")
+    print()
+    rows = [(m["actuator"], f"{m['now']:.2f}", f"{m['proposed']:.2f}") for m in proposal["moves"]]
+    print_table(("actuator", "now", "proposed"), rows)

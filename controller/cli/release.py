@@ -1,0 +1,73 @@
+"""``isotherm release``: give the plant back, without the controller.
+
+Speaks to the gateway's socket itself, so that it works when the controller is dead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from controller.cli.base import CommandError, Commands, message, print_json
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "release", help="give the plant back to its own control, now (needs no controller)"
+    )
+    parser.add_argument(
+        "--gateway",
+        type=Path,
+        default=os.environ.get("ISOTHERM_GATEWAY"),
+        help="the gateway's socket (or set ISOTHERM_GATEWAY)",
+    )
+    parser.add_argument(
+        "--state", type=Path, default=os.environ.get("ISOTHERM_STATE"), help="or ask a controller's"
+    )
+    parser.add_argument("--actuator", action="append", metavar="ID", help="only these")
+    parser.add_argument("--why", default="isotherm release", help="for the journal")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Release, and say what was released."""
+    from adapters.gateway.client import GatewayError, GatewayRefusal, SyncGatewayClient
+
+    path = Path(args.gateway) if args.gateway else _told(args.state)
+    try:
+        with SyncGatewayClient(path) as client:
+            answer: Any = client.call(
+                "release", actuators=args.actuator, who=getpass.getuser(), why=args.why
+            )
+    except GatewayRefusal as error:
+        raise CommandError(f"the gateway did not release: {error}", status=1) from error
+    except GatewayError as error:
+        raise CommandError(
+            f"{error}. Without a gateway no heartbeat reaches the devices: they return to local "
+            "control by their own watchdogs",
+            status=1,
+        ) from error
+    if args.json:
+        print_json(answer)
+    else:
+        message("the plant is given back; `isotherm mode` takes it again, after it is armed")
+        print(json.dumps(answer))
+    return 0
+
+
+def _told(state: Path | None) -> Path:
+    if state is None:
+        raise CommandError("name the gateway's socket: --gateway PATH, or set ISOTHERM_GATEWAY")
+    file = Path(state) / "serve.json"
+    try:
+        return Path(json.loads(file.read_text(encoding="utf-8"))["gateway"])
+    except (OSError, ValueError, KeyError) as error:
+        raise CommandError(
+            f"{file} does not tell the gateway's socket ({error}): name it with --gateway PATH"
+        ) from error

@@ -1,0 +1,104 @@
+"""How commands reach a controller that runs: its address, a token, and its answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from controller.cli.base import CommandError
+
+URL = "http://127.0.0.1:8420"
+TIMEOUT_S = 30.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that asks a controller."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=os.environ.get("ISOTHERM_STATE"),
+        help="state directory of the controller: tells its address, and the token of its "
+        "administrator (or set ISOTHERM_STATE)",
+    )
+    parser.add_argument(
+        "--url", default=os.environ.get("ISOTHERM_URL"), help=f"its address (default {URL})"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+class Remote:
+    """A controller's REST interface."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = url.rstrip("/"), token
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Remote:
+        """By the options and the environment (``ISOTHERM_TOKEN``)."""
+        state = Path(args.state) if args.state else None
+        return cls(args.url or _told_url(state) or URL, _token(state))
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The answer to a question."""
+        return self.ask("GET", path, params=parameters)[0]
+
+    def ask(self, method: str, path: str, **options: Any) -> tuple[Any, dict[str, str]]:
+        """An answer with its headers.
+
+        Raises
+        ------
+        CommandError
+            Nobody answers, or the answer is a problem.
+        """
+        import httpx
+
+        headers = {"Authorization": f"Bearer {self._token}", **options.pop("headers", {})}
+        try:
+            answer = httpx.request(
+                method, f"{self._url}/v1{path}", headers=headers, timeout=TIMEOUT_S, **options
+            )
+        except httpx.HTTPError as error:
+            raise CommandError(
+                f"no controller answers at {self._url} ({error}): start one with `isotherm serve`, "
+                "or name another with --url or --state. To give the plant back without it: "
+                "`isotherm release`",
+                status=1,
+            ) from error
+        try:
+            body = answer.json()
+        except json.JSONDecodeError as error:
+            raise CommandError(f"{self._url} is no controller of Isotherm", status=1) from error
+        if answer.is_error:
+            raise CommandError(str(body.get("detail", answer.reason_phrase)), status=1)
+        return body, dict(answer.headers)
+
+
+def _told_url(state: Path | None) -> str | None:
+    if state is None:
+        return None
+    try:
+        return str(json.loads((state / "serve.json").read_text(encoding="utf-8"))["url"])
+    except FileNotFoundError:
+        raise CommandError(
+            f"no controller runs on {state} (there is no serve.json in it)", status=1
+        ) from None
+    except (OSError, ValueError, KeyError) as error:
+        raise CommandError(f"{state / 'serve.json'}: {error}") from error
+
+
+def _token(state: Path | None) -> str:
+    if token := os.environ.get("ISOTHERM_TOKEN"):
+        return token.strip()
+    if state is not None:
+        try:
+            return (state / "admin.token").read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise CommandError(
+                f"{state / 'admin.token'}: {error.strerror}; set ISOTHERM_TOKEN to a token of yours"
+            ) from error
+    raise CommandError(
+        "this needs a token: set ISOTHERM_TOKEN, or name the controller's directory with --state"
+    )

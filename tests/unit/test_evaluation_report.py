@@ -1,0 +1,379 @@
+"""Reports of finished runs, on a run's folder that is made by hand from known figures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from controller.evaluation import EvaluationError, build_report, headline, write_report
+from controller.evaluation.report import TIMINGS
+from facility.loading import load_site
+from facility.points import Role
+from facility.site import Site
+from safety.journal import Journal
+from sim.accounts import Accounts, compared_energy_kwh
+
+START_S = 1_712_448_000.0
+HOURS = 2.0
+END_S = START_S + HOURS * 3600.0
+ARMED_AFTER_S = 120.0
+
+COOLING_KWH = {
+    "isotherm": {"chillers": 90.0, "towers": 210.0, "pumps": 400.0, "cdus": 100.0},
+    "guideline36": {"chillers": 100.0, "towers": 220.0, "pumps": 430.0, "cdus": 110.0},
+    "fixed": {"chillers": 300.0, "towers": 250.0, "pumps": 430.0, "cdus": 120.0},
+}
+IT_KWH = {"isotherm": 20_010.0, "guideline36": 20_004.0, "fixed": 20_000.0}
+STORED_END_KWH = {"isotherm": 1_050.0, "guideline36": 1_020.0, "fixed": 1_000.0}
+
+
+def accounts(variant: str) -> Accounts:
+    """The accounts that the simulator would write."""
+    return Accounts(
+        seconds=HOURS * 3600.0,
+        it_energy_kwh=IT_KWH[variant],
+        energy_kwh=COOLING_KWH[variant],
+        limit_violation_degree_minutes=0.0,
+        peak_excess_k=0.0,
+        over_recommended_degree_minutes=3.5,
+        throttled_kwh=0.0,
+        peak_cooling_kw=500.0,
+        peak_facility_kw=11_000.0,
+        heat_kwh=IT_KWH[variant] + 600.0,
+        rejected_kwh=IT_KWH[variant] + 500.0,
+        stored_at_start_kwh=980.0,
+        stored_at_end_kwh=STORED_END_KWH[variant],
+        water_m3=30.0,
+    )
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the run's folder that a test may spoil."""
+    return Path(shutil.copytree(finished, tmp_path / "out"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run in automatic mode, with every file in place."""
+    from sim.sites import write
+
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    write("frontier", out / "site", 20_000)
+    site = load_site(out / "site")
+    dump(
+        out / "run.json",
+        {"site": "frontier", "hours": HOURS, "mode": "automatic", "rate": None, "seed": 1}
+        | {"start": "2024-04-07", "packages": {"numpy": "2"}, "seconds": {"run": 80.0}},
+    )
+    for variant in COOLING_KWH:
+        data: dict[str, Any] = {**as_json(accounts(variant))}
+        if variant == "isotherm":
+            data["writes"] = {"accepted": {}, "rejected": {}, "requests": {}}
+        dump(out / variant / "accounts.json", data)
+        truth(site, variant).to_parquet(out / variant / "truth.parquet")
+    write_books(out, site)
+    summary = {"ticks": 24, "fallbacks": 1, "tick_seconds_p50": 0.21, "tick_seconds_p95": 0.4}
+    dump(out / "controller" / "summary.json", summary)
+    for number in range(24):
+        write_tick(out, number, "ramp" if number == 3 else "piqp")
+    return out
+
+
+def as_json(value: Accounts) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def dump(path: Path, data: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def truth(site: Site, variant: str) -> pd.DataFrame:
+    """A row a minute: hot racks, setpoints in force, power, weather."""
+    steps = int(HOURS * 60) + 1
+    index = pd.to_datetime(START_S + 60.0 * np.arange(steps), unit="s", utc=True)
+    wave = np.sin(np.arange(steps) / 20.0)
+    warmer = {"isotherm": 4.0, "guideline36": 2.0, "fixed": 0.0}[variant]
+    columns = {}
+    for number, rack in enumerate(site.racks.values()):
+        tag = site.tag(rack.id, rack.limited_temperature)
+        columns[tag] = 50.0 + warmer + 4.0 * wave + number % 7
+        columns[site.tag(rack.id, "it_power")] = 130.0 + 20.0 * wave
+    for number, actuator in enumerate(site.actuators.values()):
+        columns[actuator.read_back] = actuator.fallback + warmer + 0.2 * (number % 4) + 0.5 * wave
+    for names, quantity, kw in (
+        (site.chillers, "power", 20.0),
+        (site.towers, "fan_power", 18.0),
+        ((*site.loops, "tower_water"), "pump_power", 70.0),
+        (site.cdus, "pump_power", 2.0),
+    ):
+        for name in names:
+            columns[site.tag(name, quantity)] = kw - warmer / 4.0 + wave
+    columns[site.tag("outdoor", "wet_bulb_temperature")] = 9.0 + wave
+    columns[site.tag("outdoor", "dry_bulb_temperature")] = 14.0 + 2.0 * wave
+    return pd.DataFrame(columns, index=index)
+
+
+def write_books(out: Path, site: Site) -> None:
+    """Every device is enabled after `ARMED_AFTER_S` and its heart beats; both books say so."""
+    (out / "gateway").mkdir()
+    lines: list[str] = []
+    journal = Journal.open(out / "gateway" / "journal.jsonl", START_S)
+    beats = {p.device: p.tag for p in site.points.values() if p.role is Role.HEARTBEAT}
+    enables = {p.device: p.tag for p in site.points.values() if p.role is Role.ENABLE}
+
+    def receive(time_s: float, device: str, tag: str, raw: str, kind: str) -> None:
+        value = float(int(raw, 16))
+        lines.append(json.dumps(line(time_s, device, tag, raw, kind, value)))
+
+    arm_s = START_S + ARMED_AFTER_S
+    for device in site.devices:
+        data = write_of("enable", device, enables[device], "0001", 1.0)
+        journal.append("write", data, arm_s)
+        receive(arm_s, device, enables[device], "0001", "enable")
+    count = 0
+    time_s = arm_s
+    while time_s < END_S:
+        count += 1
+        raw = f"{count % 30_000:04x}"
+        journal.append("heartbeats", dict.fromkeys(site.devices, raw), time_s)
+        for device in site.devices:
+            receive(time_s, device, beats[device], raw, "heartbeat")
+        time_s += 3.0
+    actuator = site.actuators["cdu01.tcs_supply_temperature_setpoint"]
+    command = {"actuator": actuator.id, "value": 31.0, "id": "c1"}
+    refused = {"outcome": "refuse", "value": None, "check": "stale", "detail": "too old", "saw": {}}
+    limited = {"outcome": "limit", "value": 30.0, "check": "rate", "detail": "too fast", "saw": {}}
+    for _ in range(2):
+        journal.append("verdict", {"command": command, "verdict": refused}, END_S - 1.0)
+    journal.append("verdict", {"command": command, "verdict": limited}, END_S - 1.0)
+    data = write_of("setpoint", "cdu01", actuator.id, "0bb8", 30.0)
+    journal.append("write", data, END_S - 1.0)
+    receive(END_S - 1.0, "cdu01", actuator.id, "0bb8", "setpoint")
+    journal.append("rearmed", {"devices": ["cdu02"]}, END_S)
+    journal.close()
+    (out / "isotherm" / "recorder.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def line(time_s: float, device: str, tag: str, raw: str, kind: str, value: float) -> dict[str, Any]:
+    return {
+        **{"time_s": time_s, "device": device, "tag": tag, "table": "holding", "address": "0"},
+        **{"raw": raw, "value": value, "kind": kind, "accepted": True},
+    }
+
+
+def write_of(kind: str, device: str, tag: str, raw: str, value: float) -> dict[str, Any]:
+    return {
+        **{"kind": kind, "device": device, "tag": tag, "address": "0", "raw": raw},
+        **{"value": value, "origin": "optimiser", "why": "c1"},
+    }
+
+
+def write_tick(out: Path, number: int, link: str) -> None:
+    folder = out / "controller" / "ticks" / "2024-04-07"
+    folder.mkdir(parents=True, exist_ok=True)
+    attempt = {"link": "piqp", "round": 1, "status": "solved", "accepted": link == "piqp"}
+    attempt["why"] = "" if link == "piqp" else "r08b above its limit"
+    tick = {
+        "number": number,
+        "time_s": START_S + 300.0 * number,
+        "note": "",
+        "seconds": {"plan": 0.2},
+        "outcome": {"plan": {"link": link}, "timed_out": False, "attempts": [attempt]},
+    }
+    data = gzip.compress(json.dumps(tick).encode(), mtime=0)
+    (folder / f"{number:06d}.json.gz").write_bytes(data)
+
+
+def edit_lines(path: Path, change: Callable[[list[str]], list[str]]) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(change(lines)) + "\n", encoding="utf-8")
+
+
+def test_energy_is_as_the_simulators_own_arithmetic_has_it(run: Path) -> None:
+    report = build_report(run)
+    for variant in COOLING_KWH:
+        expected = compared_energy_kwh(accounts(variant), accounts("fixed"))
+        assert report["energy_kwh"][variant] == pytest.approx(expected, abs=1e-5)
+    # By hand: 800 kWh of cooling, 10 kWh more IT, 50 kWh of heat left at 800/20610 each.
+    assert report["energy_kwh"]["isotherm"] == pytest.approx(810.0 + 50.0 * 800.0 / 20_610.0)
+    assert report["energy_kwh"]["fixed"] == pytest.approx(1_100.0)
+
+
+def test_promised_names_are_there_for_every_variant(run: Path) -> None:
+    report = build_report(run)
+    for name in (
+        *("energy_kwh", "it_energy_kwh", "pue", "limit_violation_degree_minutes"),
+        "peak_excess_k",
+    ):
+        assert set(report[name]) == {"isotherm", "guideline36", "fixed"}
+    assert report["pue"]["isotherm"] == pytest.approx(1.0 + 800.0 / 20_010.0, abs=1e-6)
+    assert report["ticks"] == 24
+    assert report["fallbacks"] == 1
+    assert report["tick_seconds_p50"] == 0.21
+    assert report["tick_seconds_p95"] == 0.4
+    assert report["fallback_ticks"][0]["why"] == "piqp: solved, r08b above its limit"
+    assert report["hottest"]["isotherm"]["room_k"] > 0.0
+
+
+def test_saving_is_told_against_both_baselines(run: Path) -> None:
+    saving = build_report(run)["saving"]
+    own = 810.0 + 50.0 * 800.0 / 20_610.0
+    tuned = 864.0 + 20.0 * 860.0 / 20_604.0
+    assert saving["guideline36"]["kwh"] == pytest.approx(tuned - own, abs=1e-5)
+    assert saving["guideline36"]["pct"] == pytest.approx(100.0 * (1.0 - own / tuned), abs=1e-5)
+    assert saving["fixed"]["pct"] == pytest.approx(100.0 * (1.0 - own / 1_100.0), abs=1e-5)
+    assert saving["fixed"]["carbon_kg"] == pytest.approx(0.34 * (1_100.0 - own), abs=1e-4)
+
+
+def test_writes_are_counted_in_both_books(run: Path) -> None:
+    writes = build_report(run)["writes"]
+    beats = int((END_S - START_S - ARMED_AFTER_S) / 3.0)
+    assert (writes["count"], writes["refused"], writes["limited"]) == (1, 2, 1)
+    assert writes["refused_by_check"] == {"stale": 2}
+    assert writes["limited_by_check"] == {"rate": 1}
+    assert writes["by_kind"]["heartbeat"] == beats * 29
+    assert writes["device_recorded"] == beats * 29 + 29 + 1
+    assert writes["device_recorded_by_kind"]["enable"] == 29
+
+
+def test_held_share_counts_from_the_devices_own_record(run: Path) -> None:
+    report = build_report(run)
+    # Armed after two minutes of two hours, and held to the end.
+    assert report["actuator_hours_held_share"] == pytest.approx(1.0 - 120.0 / 7200.0, abs=1e-6)
+
+
+def test_books_that_agree_are_said_to(run: Path) -> None:
+    report = build_report(run)
+    assert report["journal_valid"]
+    assert report["journal_agrees_with_recorder"]
+    assert report["journal_comparison"]["differences"] == 0
+
+
+def test_a_write_that_the_gateway_did_not_tell_is_found(run: Path) -> None:
+    extra = line(START_S + 600.0, "cdu05", "cdu05.tcs_flow_setpoint", "41200000", "setpoint", 10.0)
+
+    def change(lines: list[str]) -> list[str]:
+        return sorted([*lines, json.dumps(extra)], key=lambda text: json.loads(text)["time_s"])
+
+    edit_lines(run / "isotherm" / "recorder.jsonl", change)
+    report = build_report(run)
+    assert not report["journal_agrees_with_recorder"]
+    assert report["journal_comparison"]["differences"] == 1
+    (first,) = report["journal_comparison"]["first"]
+    assert "cdu05.tcs_flow_setpoint bytes 41200000" in first
+    assert "not in the journal" in first
+
+
+def test_a_write_that_never_arrived_and_other_bytes_are_found(run: Path) -> None:
+    def change(lines: list[str]) -> list[str]:
+        lines[40] = lines[40].replace('"raw": "00', '"raw": "ff')
+        return lines[:100] + lines[101:]
+
+    edit_lines(run / "isotherm" / "recorder.jsonl", change)
+    comparison = build_report(run)["journal_comparison"]
+    assert comparison["differences"] == 2
+    assert "received where the journal has" in comparison["first"][0]
+    assert "never received" in comparison["first"][1]
+
+
+def test_a_damaged_journal_is_named_and_agrees_with_nothing(run: Path) -> None:
+    def change(lines: list[str]) -> list[str]:
+        return [*lines[:50], lines[50].replace('"0', '"1', 1), *lines[51:]]
+
+    edit_lines(run / "gateway" / "journal.jsonl", change)
+    report = build_report(run)
+    assert not report["journal_valid"]
+    assert not report["journal_agrees_with_recorder"]
+    assert "record 51" in report["journal_damage"]
+    assert "damaged" in headline(report)
+
+
+def test_throttled_work_fails_a_run_however_much_it_saved(run: Path) -> None:
+    data = as_json(accounts("isotherm")) | {"throttled_kwh": 12.0, "writes": {"requests": {}}}
+    dump(run / "isotherm" / "accounts.json", data)
+    report = build_report(run)
+    safe = report["verdicts"][1]
+    assert not safe["good"]
+    assert "12.0 kWh of IT work were throttled" in safe["text"]
+
+
+def test_shadow_that_wrote_is_not_as_it_should_be(run: Path) -> None:
+    arguments = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    dump(run / "run.json", arguments | {"mode": "shadow"})
+    held = build_report(run)["verdicts"][2]
+    assert not held["good"]
+    assert "should have had none" in held["text"]
+
+
+def test_shadow_without_a_byte_says_so(run: Path) -> None:
+    arguments = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    dump(run / "run.json", arguments | {"mode": "shadow"})
+    (run / "isotherm" / "recorder.jsonl").write_text("", encoding="utf-8")
+    for path in (run / "gateway").iterdir():
+        path.unlink()
+    Journal.open(run / "gateway" / "journal.jsonl", START_S).close()
+    report = build_report(run)
+    assert report["writes"]["device_recorded"] == 0
+    assert report["actuator_hours_held_share"] == 0.0
+    assert report["verdicts"][2]["good"]
+
+
+def test_a_killed_controller_still_gets_its_report(run: Path) -> None:
+    (run / "controller" / "summary.json").unlink()
+    report = build_report(run)
+    assert (report["ticks"], report["fallbacks"]) == (24, 1)
+    assert report["tick_seconds_p50"] == pytest.approx(0.2)
+    assert not report["controller_came_to_its_end"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "fixed/accounts.json", "guideline36/truth.parquet", "isotherm/recorder.jsonl"],
+)
+def test_a_missing_file_is_named(run: Path, name: str) -> None:
+    (run / name).unlink()
+    with pytest.raises(EvaluationError, match=re.escape(name)):
+        build_report(run)
+
+
+def test_accounts_that_lack_a_figure_are_named(run: Path) -> None:
+    data = as_json(accounts("fixed"))
+    del data["heat_kwh"]
+    dump(run / "fixed" / "accounts.json", data)
+    with pytest.raises(EvaluationError, match="fixed/accounts.json has no 'heat_kwh'"):
+        build_report(run)
+
+
+def test_the_same_files_give_the_same_report(run: Path) -> None:
+    first = write_report(run)
+    page = (run / "report.html").read_bytes()
+    second = write_report(run)
+    assert {k: v for k, v in first.items() if k not in TIMINGS} == {
+        k: v for k, v in second.items() if k not in TIMINGS
+    }
+    assert (run / "report.html").read_bytes() == page
+    assert json.loads((run / "report.json").read_text(encoding="utf-8")) == second
+
+
+def test_the_page_stands_alone_and_leads_with_the_answers(run: Path) -> None:
+    report = write_report(run)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']|url\(|@import""", page)
+    assert page.index("What did it save?") < page.index("Accounts") < page.index("<figure")
+    assert page.count("<figure") >= 12
+    for text in ("limit 80 °C", "PUE", "kW", "too fast", "Guideline 36"):
+        assert text in page
+    assert not re.search(r"\bnan\b|\bNone\b", page)
+    for verdict in report["verdicts"]:
+        assert verdict["text"] in page

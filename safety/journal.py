@@ -20,7 +20,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,6 +59,8 @@ class Damage:
     reason: str
     truncated: bool = False
     """The end is missing or torn; all records before ``number`` are whole."""
+    counted: bool = False
+    """The head file says that it was whole on disk once: no crash did this."""
 
 
 class Journal:
@@ -106,7 +108,7 @@ class Journal:
             raise JournalError(f"{path}: another process writes this journal") from None
         last, whole, damage = _survey(path)
         torn = os.fstat(file.fileno()).st_size - whole
-        if damage is not None and not (damage.truncated and torn):
+        if damage is not None and (damage.counted or not damage.truncated):
             raise JournalError(
                 f"{path}: record {damage.number} (line {damage.line}): {damage.reason}; "
                 "keep this file and move it away to start another"
@@ -225,15 +227,16 @@ def _survey(path: Path) -> tuple[Record | None, int, Damage | None]:
     promised = _promised(path)
     for record, end, damage in _walk(path):
         if damage is not None:
-            return last, whole, damage
+            counted = promised is not None and promised[0] >= damage.number
+            return last, whole, replace(damage, counted=counted)
         last, whole = record, end
         if promised and record and record.number == promised[0] and record.hash != promised[1]:
             reason = "the chain was rewritten: its hash is not the one in the head file"
-            return last, whole, Damage(record.number, record.number, reason)
+            return last, whole, Damage(record.number, record.number, reason, counted=True)
     reached = last.number if last else 0
     if promised and promised[0] > reached:
         reason = f"records {reached + 1} to {promised[0]} are missing at the end"
-        return last, whole, Damage(reached + 1, reached + 1, reason, truncated=True)
+        return last, whole, Damage(reached + 1, reached + 1, reason, truncated=True, counted=True)
     return last, whole, None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from facility.points import Point, Role
 from facility.site import CDU, CRAH, Actuator, CoolingLoop, Rack, Release, Site
+from facility.units import Kind
 from safety.arithmetic import LARGEST, grains
 from safety.encoding import can_be_written, nearest_on_wire, reach
 from safety.guards import (
@@ -216,9 +217,9 @@ def _gaps(site: Site, actuator: Actuator) -> Iterator[str]:
             yield "no leak sensor: a leak isolates nothing"
         if site.tag(actuator.equipment, "tcs_flow") is None:
             yield "no flow meter: low flow stops no move"
-    if actuator.dew_point_margin_k is None:
+    if actuator.dew_point_margin_k is None and actuator.unit == Kind.TEMPERATURE.unit:
         yield "declared insulated: the dew point stops no move"
-    elif _measured(site, actuator) is None:
+    if actuator.dew_point_margin_k is not None and _measured(site, actuator) is None:
         yield "supply not measured: only the setpoint is kept above the dew point"
 
 
@@ -242,6 +243,8 @@ def _problems(site: Site, actuator: Actuator) -> Iterator[str]:
     if all(site.tag(rack.id, rack.limited_temperature) is None for rack in racks):
         yield "no rack that it serves is measured; add its inlet or case temperature"
     if actuator.dew_point_margin_k is not None:
+        if actuator.unit != Kind.TEMPERATURE.unit:
+            yield f"a dew-point margin is for a temperature, not for {actuator.unit}; leave it out"
         for hall, points in _dew_points(site, racks).items():
             if not points:
                 yield (

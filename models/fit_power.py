@@ -56,7 +56,13 @@ def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
 
 
 def fit_power(
-    site: Site, history: History, split: float, seed: int, progress: Callable[[float], None]
+    site: Site,
+    history: History,
+    split: float,
+    progress: Callable[[float], None],
+    *,
+    seed: int,
+    effort: float = 1.0,
 ) -> PowerModel:
     """Fit all components on the first ``split`` of the history; what is later stops the fit."""
     layout = PowerLayout.of(site, history.layout)
@@ -71,7 +77,9 @@ def fit_power(
     for number, (name, tags) in enumerate(meters.items()):
         net = new_plant(name, len(EXOGENOUS), seed + number)
         pairs = [(_blocks(layout, part), _block_mean(sum_of(part, tags))) for part in (early, late)]
-        errors[name] = _fit_plant(net, pairs[0], pairs[1])
+        errors[name] = _fit_plant(
+            net, pairs[0], pairs[1], max(round(ITERATIONS * effort), CHECK_EVERY)
+        )
         plant[name] = net
         progress((number + 1) / (len(meters) + 1))
     units = _units(site, history.layout, early)
@@ -98,7 +106,10 @@ def _blocks(layout: PowerLayout, history: History) -> _Blocks:
 
 
 def _fit_plant(
-    net: PlantPower, early: tuple[_Blocks, Tensor], late: tuple[_Blocks, Tensor]
+    net: PlantPower,
+    early: tuple[_Blocks, Tensor],
+    late: tuple[_Blocks, Tensor],
+    iterations: int,
 ) -> float:
     """Adam; answers the RMSE on the later data, kW."""
     blocks, target = early
@@ -109,9 +120,9 @@ def _fit_plant(
         return 0.0
     spread = float(target[told].std().clamp_min(0.02 * scale))
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=ITERATIONS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=RATE, total_steps=iterations)
     best, kept, idle = float("inf"), _copy(net), 0
-    for iteration in range(ITERATIONS):
+    for iteration in range(iterations):
         optimiser.zero_grad()
         found = net(blocks.features[told], blocks.exogenous[told])
         error = (found - target[told]) / spread
@@ -125,7 +136,7 @@ def _fit_plant(
             idle = 0 if now < best else idle + 1
             if now < best:
                 best, kept = now, _copy(net)
-            if idle >= PATIENCE and iteration > ITERATIONS // 2:
+            if idle >= PATIENCE and iteration > iterations // 2:
                 break
     net.load_state_dict(kept)
     return best

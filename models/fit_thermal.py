@@ -8,10 +8,10 @@ a little of the error itself so that offsets stay small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from models.contract import Array
 from models.dataset import History
+from models.recurrence import lag
 from models.supplies import SupplyDrive
 from models.thermal import ThermalNet, node_drive
 
 SETTLE_ROWS = 60
-STRETCH_ROWS = 300
+STRETCH_ROWS = 240
 OFFSET_ROWS = 10
 LEAD_ROWS = (5, 15, 30, 60, 120)
 ABSOLUTE_WEIGHT = 0.1
@@ -46,6 +47,10 @@ class Effort:
     check_every: int = 25
     patience: int = 6
     """Checks on later data without a better result before the fit stops."""
+
+    def times(self, share: float) -> Effort:
+        """The same with a share of the iterations."""
+        return replace(self, iterations=max(round(self.iterations * share), self.check_every))
 
 
 SUPPLY_EFFORT = Effort(iterations=400, batch=12, rate=0.05)
@@ -206,9 +211,15 @@ def descend(
 
 
 def fit_net(
-    net: ThermalNet, early: History, late: History, seed: int, progress: Progress
+    net: ThermalNet,
+    data: tuple[History, History],
+    progress: Progress,
+    *,
+    seed: int,
+    effort: float = 1.0,
 ) -> dict[str, float]:
-    """Fit supplies, then racks; answers the losses on the later data."""
+    """Fit supplies, then racks, on the earlier data; answers the losses on the later."""
+    early, late = data
     first, second = stretches(early), stretches(late)
     scale = spread_of(first.supply_seen)
 
@@ -221,7 +232,7 @@ def fit_net(
         net.supplies,
         of_supplies,
         (first, second),
-        SUPPLY_EFFORT,
+        SUPPLY_EFFORT.times(effort),
         seed,
         lambda share: progress(0.25 * share, "supply temperatures"),
     )
@@ -236,8 +247,27 @@ def fit_net(
         net.racks,
         of_racks,
         (first, second),
-        RACK_EFFORT,
+        RACK_EFFORT.times(effort),
         seed + 1,
         lambda share: progress(0.25 + 0.5 * share, "rack temperatures"),
     )
     return {"supply_loss": supply_loss, "rack_loss": rack_loss}
+
+
+def best_offset_gain(
+    net: ThermalNet, late: History, gains: Sequence[float], lead_rows: int
+) -> float:
+    """The gain a minute of the offsets that leaves the least error ``lead_rows`` later."""
+    piece = stretches(late)
+    with torch.no_grad():
+        found, _ = net.racks(piece.supply_c, piece.drive.flow, piece.it_power_kw)
+    known = ~torch.isnan(piece.limited_seen)
+    scale = spread_of(piece.limited_seen)
+    error = torch.where(known, (piece.limited_seen - found) / scale, torch.zeros_like(found))
+    counted = known[SETTLE_ROWS + lead_rows :].to(error.dtype)
+    scores = []
+    for gain in gains:
+        offset = lag(error, torch.tensor(gain, dtype=error.dtype), error[:OFFSET_ROWS].mean(0))
+        left = error[SETTLE_ROWS + lead_rows :] - offset[SETTLE_ROWS : len(error) - lead_rows]
+        scores.append(float(_huber(left, counted)))
+    return gains[scores.index(min(scores))]

@@ -77,6 +77,7 @@ class Supplies(nn.Module):
         nodes = layout.nodes
         self.nodes = len(nodes)
         self.levels = [torch.as_tensor(level) for level in layout.levels]
+        self.all_nodes = [torch.arange(self.nodes)]
         kind = torch.tensor([KINDS.index(node.kind) for node in nodes])
         self.register_buffer("kind", kind, persistent=False)
         has = torch.tensor([node.setpoint >= 0 for node in nodes])
@@ -193,7 +194,8 @@ class Supplies(nn.Module):
         load = lag(drive.load, load_gain, drive.load[0] if start is None else start[0])
         supply = torch.zeros_like(load)
         last = torch.stack([load[-1], torch.zeros_like(load[-1]), torch.zeros_like(load[-1])])
-        for level in self.levels:
+        # With the water upstream known, no node waits for another.
+        for level in self.levels if measured_c is None else self.all_nodes:
             seen = supply if measured_c is None else measured_c
             ref = self.reference(level, drive, load, seen)
             first = lag(ref, first_gain[level], ref[0] if start is None else start[1][..., level])

@@ -21,7 +21,7 @@ from models.backtest import (
 from models.contract import Array
 from models.dataset import STEP_S, DatasetError, History
 from models.fit_power import fit_power
-from models.fit_thermal import STRETCH_ROWS, fit_net, repeatable
+from models.fit_thermal import STRETCH_ROWS, best_offset_gain, fit_net, repeatable
 from models.forecast import LoadModel, WeatherModel
 from models.registry import Bundle, ModelCard, code_hash
 from models.state import OffsetNoise
@@ -36,12 +36,19 @@ SCORED_S = (300.0, 1800.0, 3600.0)
 OFFSET_GAINS = (0.02, 0.05, 0.1, 0.2, 0.35)
 """Steady Kalman gains a minute that are tried."""
 GAIN_LEAD_S = 1800.0
+INNOVATION_K2 = 0.05
+"""Variance of a reading about its prediction: sensor noise, quantum and a minute's model error."""
 
 Progress = Callable[[float, str], None]
 
 
 def train(
-    site: Site, frame: pd.DataFrame, *, seed: int = 0, progress: Progress | None = None
+    site: Site,
+    frame: pd.DataFrame,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    effort: float = 1.0,
 ) -> Bundle:
     """Learn a site from its history: an hour and more a unit of excitation, days at best.
 
@@ -55,6 +62,8 @@ def train(
         The same seed on the same history gives the same model, bit for bit.
     progress
         Told the share done, 0 to 1, and what is being done.
+    effort
+        Share of the usual iterations, for a quick look.
 
     Raises
     ------
@@ -72,16 +81,23 @@ def train(
     with repeatable():
         try:
             net = ThermalNet(history.layout, seed)
-            metrics = fit_net(net, early, late, seed, tell)
+            metrics = fit_net(net, (early, late), tell, seed=seed, effort=effort)
         except ValueError as error:
             raise DatasetError([str(error)]) from error
         tell(0.75, "power")
         power = fit_power(
-            site, history, EARLY_SHARE, seed, lambda share: tell(0.75 + 0.1 * share, "power")
+            site,
+            history,
+            EARLY_SHARE,
+            lambda share: tell(0.75 + 0.1 * share, "power"),
+            seed=seed,
+            effort=effort,
         )
         load, weather = LoadModel.fit(history), WeatherModel.fit(history)
         tell(0.85, "offsets")
-        model = _with_noise(history, late, net)
+        gain = best_offset_gain(net, late, OFFSET_GAINS, round(GAIN_LEAD_S / STEP_S))
+        noise = _noise(gain, INNOVATION_K2)
+        model = ThermalModel(history.layout, net, noise, noise)
         tell(0.9, "errors")
         errors, scores = _measure(site, model, load, late)
     metrics |= scores
@@ -116,32 +132,6 @@ def _noise(gain: float, innovation_k2: float) -> OffsetNoise:
     """
     reading = innovation_k2 * (1.0 - gain)
     return OffsetNoise(walk_k2_per_s=reading * gain**2 / (1.0 - gain) / STEP_S, reading_k2=reading)
-
-
-def _with_noise(history: History, late: History, net: ThermalNet) -> ThermalModel:
-    """The gain of the offsets that predicts best half an hour ahead."""
-    layout = history.layout
-    steps = round(GAIN_LEAD_S / STEP_S)
-    best, chosen = np.inf, OFFSET_GAINS[1]
-    for gain in OFFSET_GAINS:
-        model = ThermalModel(layout, net, _noise(gain, 0.05), _noise(gain, 0.05))
-        origins = states_along(model, late, 120, min(late.rows - steps - 1, 120 + 8 * 60), 15)
-        if not origins.rows:
-            break
-        error = errors_at(late, origins, predict(model, late, origins, steps), [GAIN_LEAD_S])
-        score = float(np.nanmean(error**2 / _variance(late)))
-        if score < best:
-            best, chosen = score, gain
-    return ThermalModel(layout, net, _noise(chosen, 0.05), _noise(chosen, 0.05))
-
-
-def _variance(history: History) -> Array:
-    """(R,) of the measured temperatures, at least what a sensor's noise makes."""
-    known = np.isfinite(history.limited_c)
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, history.limited_c, 0.0).sum(axis=0) / count
-    square = np.where(known, history.limited_c - mean, 0.0) ** 2
-    return np.asarray(np.maximum(square.sum(axis=0) / count, 0.04))
 
 
 def _measure(

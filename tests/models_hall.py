@@ -9,6 +9,7 @@ capacity.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,9 @@ from facility.site import (
     Tariff,
     Tower,
 )
+from models.contract import Inputs
+from models.registry import Bundle
+from models.training import train
 
 CDUS, LIQUID_PER_CDU, CRAHS, AIR_RACKS = 2, 3, 2, 4
 LEAKAGE_PER_K = 0.003
@@ -62,9 +66,7 @@ def small_site() -> Site:
         f"cdu{i}": CDU(f"cdu{i}", "hall1", "warm", 360.0, 16.0, 8.0, 45.0)
         for i in range(1, CDUS + 1)
     }
-    crahs = {
-        f"crah{i}": CRAH(f"crah{i}", "hall1", "cool", 70.0, 5.0) for i in range(1, CRAHS + 1)
-    }
+    crahs = {f"crah{i}": CRAH(f"crah{i}", "hall1", "cool", 70.0, 5.0) for i in range(1, CRAHS + 1)}
     points, actuators = _points(racks, list(cdus), list(crahs))
     return Site(
         id="small",
@@ -83,9 +85,7 @@ def small_site() -> Site:
         chillers={"chiller1": Chiller("chiller1", "cool", 250.0, 6.0)},
         towers={"tower1": Tower("tower1", 900.0, 10.0)},
         devices={
-            "bms": Device(
-                "bms", Protocol.OPCUA, "127.0.0.1", 4840, HandBackClass.AIR, Release.RAMP
-            )
+            "bms": Device("bms", Protocol.OPCUA, "127.0.0.1", 4840, HandBackClass.AIR, Release.RAMP)
         },
         points=points,
         actuators=actuators,
@@ -127,7 +127,9 @@ def _points(
     settings = [("chiller1", "chw_supply_temperature_setpoint")]
     settings += [("warm", "fws_supply_temperature_setpoint")]
     settings += [("tower_water", "cw_supply_temperature_setpoint")]
-    settings += [(c, q) for c in cdus for q in ("tcs_supply_temperature_setpoint", "tcs_flow_setpoint")]
+    settings += [
+        (c, q) for c in cdus for q in ("tcs_supply_temperature_setpoint", "tcs_flow_setpoint")
+    ]
     settings += [
         (c, q) for c in crahs for q in ("supply_air_temperature_setpoint", "fan_speed_setpoint")
     ]
@@ -235,9 +237,13 @@ def _supplies(
     for rack in site.racks.values():
         columns[f"{rack.id}.it_power"] = _loads(draw, rows) * rack.rated_kw
     wet = columns["outdoor.wet_bulb_temperature"]
-    liquid = sum(0.9 * columns[f"{r.id}.it_power"] for r in site.racks.values() if r.to_air_share < 1)
+    liquid = sum(
+        0.9 * columns[f"{r.id}.it_power"] for r in site.racks.values() if r.to_air_share < 1
+    )
     total = sum(columns[f"{r.id}.it_power"] for r in site.racks.values())
-    tower = np.maximum(columns["tower_water.cw_supply_temperature_setpoint"], wet + 2 + 4 * total / 900)
+    tower = np.maximum(
+        columns["tower_water.cw_supply_temperature_setpoint"], wet + 2 + 4 * total / 900
+    )
     tower = _lag(tower, 4.0)
     cool = _lag(columns["chiller1.chw_supply_temperature_setpoint"], 3.0)
     warm = np.maximum(columns["warm.fws_supply_temperature_setpoint"], cool + 2 + 3 * liquid / 700)
@@ -317,3 +323,27 @@ def _meters(site: Site, columns: dict[str, np.ndarray], draw: np.random.Generato
     columns["warm.pump_power"] = 2.0 + 3.0 * total / 900.0
     for tag in [tag for tag in columns if tag.endswith("power") and "it_power" not in tag]:
         columns[tag] = np.maximum(columns[tag] * (1.0 + draw.normal(0, 0.01, len(total))), 0.0)
+
+
+@lru_cache(maxsize=1)
+def small_bundle() -> Bundle:
+    """A model of the small hall, trained briefly; once a process."""
+    return train(small_site(), small_history(40.0), seed=3, effort=0.4)
+
+
+def small_inputs(steps: int, step_s: float, seed: int = 0) -> Inputs:
+    """Random setpoints within their ranges, loads and weather, held over each step."""
+    site = small_site()
+    draw = np.random.default_rng(seed)
+    low = np.array([members[0].minimum for members in site.groups.values()])
+    high = np.array([members[0].maximum for members in site.groups.values()])
+    setpoints = draw.uniform(low, high, (steps, len(low)))
+    rated = np.array([rack.rated_kw for rack in site.racks.values()])
+    return Inputs(
+        start_s=pd.Timestamp(START).timestamp(),
+        step_s=step_s,
+        setpoints=setpoints,
+        it_power_kw=draw.uniform(0.2, 1.0, (steps, len(rated))) * rated,
+        wet_bulb_c=draw.uniform(8.0, 14.0, steps),
+        dry_bulb_c=draw.uniform(14.0, 20.0, steps),
+    )

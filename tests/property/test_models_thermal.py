@@ -1,0 +1,205 @@
+"""What the thermal model promises whatever it has learned: signs, stability, derivatives.
+
+The nets here are not trained but drawn at random, so that nothing holds by luck of a fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facility.site import RackKind
+from models.contract import Inputs
+from models.layout import layout_of
+from models.state import OffsetNoise, ThermalState
+from models.thermal import ThermalModel, ThermalNet
+from tests.models_hall import small_inputs, small_site
+
+SITE = small_site()
+LAYOUT = layout_of(SITE)
+GROUPS = list(SITE.groups)
+SUPPLIES = [i for i, g in enumerate(GROUPS) if "supply" in g and ("tcs_" in g or "supply_air" in g)]
+PLANT = [i for i, g in enumerate(GROUPS) if "fws_" in g or "chw_" in g or "cw_" in g]
+FLOWS = [i for i, g in enumerate(GROUPS) if "flow" in g or "fan_speed" in g]
+seeds = st.integers(0, 10_000)
+
+
+def random_model(seed: int, spread: float = 0.5) -> ThermalModel:
+    net = ThermalNet(LAYOUT, seed)
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            noise = torch.randn(parameter.shape, generator=draw, dtype=parameter.dtype)
+            parameter.add_(spread * noise)
+    noise = OffsetNoise(1e-6, 0.02)
+    return ThermalModel(LAYOUT, net, noise, noise)
+
+
+def start(model: ThermalModel, inputs: Inputs) -> ThermalState:
+    return model.settled(replace_steps(inputs, 1))
+
+
+def replace_steps(inputs: Inputs, steps: int) -> Inputs:
+    return Inputs(
+        inputs.start_s,
+        inputs.step_s,
+        inputs.setpoints[:steps],
+        inputs.it_power_kw[:steps],
+        inputs.wet_bulb_c[:steps],
+        inputs.dry_bulb_c[:steps],
+    )
+
+
+@settings(max_examples=25)
+@given(seeds, st.sampled_from([SUPPLIES, PLANT, SUPPLIES + PLANT]))
+def test_warmer_supply_never_predicts_a_colder_rack(seed: int, which: list[int]) -> None:
+    model, inputs = random_model(seed), small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    warmer = inputs.setpoints.copy()
+    warmer[3:, which] += 1.0
+    before = model.roll_out(state, inputs).limited_c
+    after = model.roll_out(state, replace(inputs, setpoints=warmer)).limited_c
+    assert (after - before).min() >= -1e-9
+
+
+@settings(max_examples=25)
+@given(seeds)
+def test_more_power_never_predicts_a_colder_rack(seed: int) -> None:
+    model, inputs = random_model(seed), small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    before = model.roll_out(state, inputs).limited_c
+    hotter = replace(inputs, it_power_kw=inputs.it_power_kw * 1.1)
+    assert (model.roll_out(state, hotter).limited_c - before).min() >= -1e-9
+
+
+@settings(max_examples=25)
+@given(seeds)
+def test_a_common_rise_of_flow_never_predicts_a_hotter_rack_while_valves_have_room(
+    seed: int,
+) -> None:
+    model = random_model(seed)
+    with torch.no_grad():
+        model.net.supplies.base["bias"].sub_(60.0)  # floors far below every setpoint
+    inputs = small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    more = inputs.setpoints.copy()
+    more[:, FLOWS] *= 1.1
+    before = model.roll_out(state, inputs)
+    after = model.roll_out(state, replace(inputs, setpoints=more))
+    for unit, supply in before.supply_c.items():
+        np.testing.assert_allclose(after.supply_c[unit], supply, atol=1e-9, err_msg=unit)
+    assert (after.limited_c - before.limited_c).max() <= 1e-9
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_held_inputs_settle(seed: int) -> None:
+    model = random_model(seed)
+    inputs = small_inputs(1, 300.0, seed)
+    held = Inputs(
+        inputs.start_s,
+        300.0,
+        np.repeat(inputs.setpoints, 288, axis=0),
+        np.repeat(inputs.it_power_kw, 288, axis=0),
+        np.repeat(inputs.wet_bulb_c, 288),
+        np.repeat(inputs.dry_bulb_c, 288),
+    )
+    elsewhere = start(model, small_inputs(1, 300.0, seed + 1))
+    path = model.roll_out(elsewhere, held).limited_c
+    settled = model.roll_out(start(model, inputs), held).limited_c
+    np.testing.assert_allclose(path[-1], settled[-1], atol=1e-3)
+
+
+@settings(max_examples=10)
+@given(seeds, st.sampled_from([60.0, 300.0]))
+def test_sensitivities_equal_finite_differences(seed: int, step_s: float) -> None:
+    model, inputs = random_model(seed, 0.3), small_inputs(6, step_s, seed)
+    state = start(model, inputs)
+    found = model.sensitivities(state, inputs)
+    dense = np.zeros((len(LAYOUT.racks), len(GROUPS), inputs.steps, inputs.steps))
+    dense[found.rack, found.group] = found.gain
+    for group in range(len(GROUPS)):
+        for step in (0, 2, 5):
+            nudged = []
+            for nudge in (1e-4, -1e-4):
+                setpoints = inputs.setpoints.copy()
+                setpoints[step, group] += nudge
+                path = model.roll_out(state, replace(inputs, setpoints=setpoints))
+                nudged.append(path.limited_c)
+            slope = (nudged[0] - nudged[1]) / 2e-4
+            np.testing.assert_allclose(
+                dense[:, group, :, step].T, slope, atol=2e-6, rtol=1e-4, err_msg=GROUPS[group]
+            )
+
+
+def test_sensitivities_of_some_racks_are_those_of_all() -> None:
+    model, inputs = random_model(5), small_inputs(8, 300.0, 5)
+    state = start(model, inputs)
+    everything = model.sensitivities(state, inputs)
+    some = model.sensitivities(state, inputs, racks=[1, 7])
+    kept = np.isin(everything.rack, [1, 7])
+    np.testing.assert_array_equal(some.rack, everything.rack[kept])
+    np.testing.assert_allclose(some.gain, everything.gain[kept], rtol=1e-12)
+
+
+@settings(max_examples=10)
+@given(seeds)
+def test_steps_of_60_and_300_seconds_agree(seed: int) -> None:
+    model, coarse = random_model(seed), small_inputs(12, 300.0, seed)
+    state = start(model, coarse)
+    fine = Inputs(
+        coarse.start_s,
+        60.0,
+        np.repeat(coarse.setpoints, 5, axis=0),
+        np.repeat(coarse.it_power_kw, 5, axis=0),
+        np.repeat(coarse.wet_bulb_c, 5),
+        np.repeat(coarse.dry_bulb_c, 5),
+    )
+    expected = model.roll_out(state, fine).limited_c[4::5]
+    np.testing.assert_allclose(model.roll_out(state, coarse).limited_c, expected, rtol=1e-12)
+
+
+def test_an_offset_learns_a_bias_and_stays_while_the_sensor_is_bad() -> None:
+    model, inputs = random_model(7), small_inputs(1, 300.0, 7)
+    state = start(model, inputs)
+    biased, blind = 0, 1
+    for _ in range(60):
+        expected = model.roll_out(state, inputs).limited_c[-1] - state.rack_offsets.value_k
+        tags = {t: v for t, v in zip(LAYOUT.limited_tags, expected, strict=True) if t}
+        tags[str(LAYOUT.limited_tags[biased])] += 0.7
+        measured: dict[str, float | None] = {**tags, str(LAYOUT.limited_tags[blind]): None}
+        state = model.update(state, inputs, measured)
+    assert state.rack_offsets.value_k[biased] == pytest.approx(0.7, abs=0.02)
+    assert state.rack_offsets.value_k[blind] == 0.0
+    assert state.rack_offsets.variance_k2[blind] > state.rack_offsets.variance_k2[biased]
+
+
+def test_a_state_survives_the_record_of_a_tick() -> None:
+    model, inputs = random_model(8), small_inputs(3, 300.0, 8)
+    state = start(model, inputs)
+    again = ThermalState.from_json(state.to_json())
+    np.testing.assert_array_equal(
+        model.roll_out(again, inputs).limited_c, model.roll_out(state, inputs).limited_c
+    )
+
+
+def test_liquid_racks_answer_to_their_own_cdu_and_the_plant_alone() -> None:
+    model, inputs = random_model(9), small_inputs(4, 300.0, 9)
+    found = model.sensitivities(start(model, inputs), inputs)
+    for index, rack in enumerate(SITE.racks.values()):
+        if rack.kind is RackKind.AIR:
+            continue
+        groups = {GROUPS[g] for g in found.group[found.rack == index]}
+        others = {g for g in groups if g.startswith("cdu")}
+        assert others == {g for g in GROUPS if g.startswith(rack.units[0] + ".")}
+
+
+def test_a_step_that_is_no_multiple_of_a_minute_is_refused() -> None:
+    model, inputs = random_model(1), small_inputs(4, 90.0)
+    with pytest.raises(ValueError, match="multiple of 60 s"):
+        model.roll_out(start(model, small_inputs(1, 60.0)), inputs)

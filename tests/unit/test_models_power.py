@@ -1,0 +1,143 @@
+"""Power is convex in the setpoints; cuts lie below it and touch it; leakage is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from models.contract import Array, Inputs, Leakage, PowerCuts
+from models.dataset import History
+from models.layout import layout_of
+from models.leakage import PRIOR_PER_K, find_leakage
+from models.power import SIGNS, PowerModel, UnitPower, new_plant
+from models.power_features import FEATURES, PowerLayout
+from tests.models_hall import LEAKAGE_PER_K, small_bundle, small_history, small_inputs, small_site
+
+SITE = small_site()
+LAYOUT = layout_of(SITE)
+
+
+def random_power(seed: int) -> PowerModel:
+    """Untrained: convexity must not depend on the fit."""
+    plant = nn.ModuleDict({name: new_plant(name, 3, seed + i) for i, name in enumerate(SIGNS)})
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in plant.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=draw, dtype=torch.float64))
+    flow = LAYOUT.groups.index("cdu1.tcs_flow_setpoint")
+    unit = UnitPower("cdu1", "cdu_pumps", flow, 16.0, 8.0, 16.0, 0.3, 6.0, 2.6)
+    none = np.zeros(len(LAYOUT.racks))
+    leakage = Leakage(none + 0.002, none, none + 40.0)
+    return PowerModel(PowerLayout.of(SITE, LAYOUT), plant, (unit,), leakage, {})
+
+
+def by_component(cuts: PowerCuts, setpoints: Array, steps: int) -> dict[str, Array]:
+    """The highest cut of each component at each step."""
+    rows = cuts.constant + (cuts.slope * setpoints[cuts.step]).sum(axis=1)
+    answer = {name: np.full(steps, -np.inf) for name in cuts.components}
+    for row, value in enumerate(rows):
+        name = cuts.components[cuts.component[row]]
+        answer[name][cuts.step[row]] = max(answer[name][cuts.step[row]], value)
+    return answer
+
+
+def total(inputs: Inputs, power: PowerModel) -> Array:
+    return np.asarray(sum(power.predict(inputs).values()))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_power_is_convex_in_the_setpoints(seed: int) -> None:
+    power, a = random_power(seed), small_inputs(50, 300.0, seed)
+    b = replace(a, setpoints=small_inputs(50, 300.0, seed + 99).setpoints)
+    for share in (0.25, 0.5, 0.9):
+        between = replace(a, setpoints=share * a.setpoints + (1.0 - share) * b.setpoints)
+        for name, middle in power.predict(between).items():
+            chord = share * power.predict(a)[name] + (1.0 - share) * power.predict(b)[name]
+            assert (middle <= chord + 1e-9).all(), name
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cuts_are_under_estimates_and_touch_at_the_point(seed: int) -> None:
+    power, inputs = random_power(seed), small_inputs(20, 300.0, seed)
+    cuts = power.cuts(inputs, 4)
+    here = by_component(cuts, inputs.setpoints, inputs.steps)
+    np.testing.assert_allclose(sum(here.values()), total(inputs, power), rtol=1e-9)
+    for other in range(5):
+        moved = replace(inputs, setpoints=small_inputs(20, 300.0, 50 + other).setpoints)
+        below = by_component(cuts, moved.setpoints, inputs.steps)
+        assert (sum(below.values()) <= total(moved, power) + 1e-9).all()
+
+
+def test_slopes_of_the_cuts_equal_finite_differences() -> None:
+    power, inputs = random_power(1), small_inputs(3, 300.0, 1)
+    cuts = power.cuts(inputs, 1)
+    for group in range(len(LAYOUT.groups)):
+        up, down = inputs.setpoints.copy(), inputs.setpoints.copy()
+        up[:, group] += 1e-4
+        down[:, group] -= 1e-4
+        above, under = (replace(inputs, setpoints=s) for s in (up, down))
+        expected = (total(above, power) - total(under, power)) / 2e-4
+        slope = np.bincount(cuts.step, weights=cuts.slope[:, group])
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_signs_of_the_plant_are_those_of_physics() -> None:
+    power, inputs = random_power(3), small_inputs(30, 300.0, 3)
+    chillers = power.predict(inputs)["chillers"]
+    for quantity, sign in zip(FEATURES, SIGNS["chillers"], strict=True):
+        groups = [i for i, g in enumerate(LAYOUT.groups) if g.endswith("." + quantity)]
+        assert groups, quantity
+        moved = inputs.setpoints.copy()
+        moved[:, groups] += 1.0
+        change = power.predict(replace(inputs, setpoints=moved))["chillers"] - chillers
+        if sign in (1, -1):
+            assert (change * sign >= -1e-9).all(), quantity
+
+
+def test_a_fitted_pump_law_is_the_plants() -> None:
+    pump = next(u for u in small_bundle().power.units if u.unit == "cdu1")
+    flow = np.linspace(9.0, 16.0, 8)
+    # the synthetic hall's own law, in its units
+    np.testing.assert_allclose(pump.kw(flow), 0.3 + 6.0 * (flow / 16.0) ** 2.6, rtol=0.02)
+
+
+def test_the_chillers_gain_from_warmer_chilled_water_as_the_plant_does() -> None:
+    power = small_bundle().power
+    inputs = small_inputs(200, 300.0, 4)
+    group = LAYOUT.groups.index("cool.chw_supply_temperature_setpoint")
+    warmer = inputs.setpoints.copy()
+    warmer[:, group] += 1.0
+    before = power.predict(inputs)["chillers"]
+    change = power.predict(replace(inputs, setpoints=warmer))["chillers"] - before
+    # the synthetic hall's chillers draw heat * lift/120: about (trim + air)/120 a kelvin
+    assert -0.9 < float(change.mean()) < -0.15
+
+
+def test_leakage_is_found_in_the_meters() -> None:
+    # the synthetic hall's loads step at random by tens of percents, every half an hour or so
+    history = History.of(SITE, small_history(72.0, seed=5))
+    found = find_leakage(history)
+    liquid = LAYOUT.liquid
+    assert (found.per_k[LAYOUT.air] == 0.0).all()
+    error = abs(float(found.per_k[liquid[0]]) - LEAKAGE_PER_K)
+    assert error < 3.0 * float(found.std_per_k[liquid[0]])
+    assert float(found.std_per_k[liquid[0]]) < 0.0008
+
+
+def test_without_excitation_leakage_is_the_prior() -> None:
+    frame = small_history(12.0, seed=6)
+    still = {c: 25.0 for c in frame if str(c).startswith("cdu") and "temperature" in str(c)}
+    found = find_leakage(History.of(SITE, pd.DataFrame(frame.assign(**still))))
+    assert float(found.per_k[LAYOUT.liquid[0]]) == pytest.approx(PRIOR_PER_K)
+
+
+def test_leakage_counts_from_the_reference_temperature() -> None:
+    power, inputs = random_power(0), small_inputs(4, 300.0, 0)
+    warm = np.full((4, len(LAYOUT.racks)), 45.0)
+    extra = power.predict(inputs, warm)["it_leakage"]
+    np.testing.assert_allclose(extra, 0.002 * 5.0 * inputs.it_power_kw.sum(axis=1), rtol=1e-9)

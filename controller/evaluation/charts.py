@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-WIDTH, HEIGHT = 760, 230
-LEFT, RIGHT, TOP, BOTTOM = 54, 14, 24, 24
+WIDTH, HEIGHT = 600, 210
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 24
 MOST_POINTS = 480
 """Points of a line: more than pixels nobody sees."""
 HOURS_APART = (1 / 12, 1 / 6, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 168)
@@ -96,7 +96,7 @@ def draw(chart: Chart) -> str:
     """The chart as one ``<figure>``."""
     ticks = steps(*_range(chart))
     frame = _Frame(float(chart.times_s[0]), float(chart.times_s[-1]), ticks[0], ticks[-1])
-    parts = [*_grid(frame, ticks, chart)]
+    parts = [*_grid(frame, ticks)]
     parts += [_band(frame, chart.times_s, band) for band in chart.bands]
     parts += [_path(frame, chart.times_s, line, "quiet") for line in chart.quiet]
     for name, value in chart.limits:
@@ -154,7 +154,7 @@ def _range(chart: Chart) -> tuple[float, float]:
     return low, high
 
 
-def _grid(frame: _Frame, ticks: Sequence[float], chart: Chart) -> list[str]:
+def _grid(frame: _Frame, ticks: Sequence[float]) -> list[str]:
     parts = []
     digits = max(0, -math.floor(math.log10(max(ticks[1] - ticks[0], 1e-9)) + 1e-9))
     for value in ticks:
@@ -164,15 +164,14 @@ def _grid(frame: _Frame, ticks: Sequence[float], chart: Chart) -> list[str]:
             f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">'
             f"{value:,.{digits}f}</text>"
         )
-    parts.append(f'<text class="tick" x="{LEFT - 6}" y="{TOP - 12}" text-anchor="end">'
-                 f"{_text(chart.unit)}</text>")  # fmt: skip
     for time_s, label in _hours(frame.start_s, frame.stop_s):
         x = frame.x(time_s)
+        anchor = "end" if x > WIDTH - RIGHT - 16 else "middle"
         parts.append(
             f'<line class="grid faint" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         )
         parts.append(
-            f'<text class="tick" x="{x}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
+            f'<text class="tick" x="{x}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">'
             f"{label}</text>"
         )
     return parts

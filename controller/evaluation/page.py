@@ -40,8 +40,7 @@ def render(report: Mapping[str, Any], site: Site, truths: Mapping[str, Truth]) -
             _answers(report),
             _section("Accounts", _accounts(report)),
             _section("Temperatures against limits", _charts(plots.temperatures(site, truths))),
-            _section("Electric power", _charts(plots.power(site, truths))),
-            _section("PUE", _charts([plots.pue(site, truths)])),
+            _section("Electric power and PUE", _charts(plots.power(site, truths))),
             _section("Setpoints", _charts(plots.setpoints(site, truths))),
             _section("What the plant had to cope with", _charts(plots.drivers(site, truths))),
             _section("Writes", _writes(report)),
@@ -112,7 +111,7 @@ def _accounts(report: Mapping[str, Any]) -> str:
         ),
         _row("IT work throttled", "kWh", report["throttled_kwh"], 1, "no"),
     ]
-    head = ("", "unit", *(plots.NAMES[v] for v in VARIANTS), "against Guideline 36", "fixed")
+    head = ("", "unit", *(plots.NAMES[v] for v in VARIANTS), "to Guideline 36", "to fixed")
     note = (
         "Cooling energy: electricity of chillers, towers, pumps, fans and CDUs, plus the IT energy "
         "beyond that of the fixed-setpoint run (leakage and server fans answer to temperature), "
@@ -163,10 +162,10 @@ def _writes(report: Mapping[str, Any]) -> str:
     )
     comparison = report["journal_comparison"]
     parts = [
-        f"<p>{writes['count']:,} setpoints written; the envelope limited {writes['limited']:,} "
-        f"commands and refused {writes['refused']:,}; {writes['failed']:,} writes failed. "
-        f"The devices received {writes['device_recorded']:,} requests to write and rejected "
-        f"{writes['device_rejected']:,}.</p>",
+        f"<p>Setpoints written: {writes['count']:,}. Commands that the envelope limited: "
+        f"{writes['limited']:,}, refused: {writes['refused']:,}. Writes that failed: "
+        f"{writes['failed']:,}. Requests to write that the devices received: "
+        f"{writes['device_recorded']:,}, of which they rejected {writes['device_rejected']:,}.</p>",
         counts if kinds else "",
     ]
     if comparison["first"]:
@@ -199,7 +198,8 @@ def _writes(report: Mapping[str, Any]) -> str:
 
 def _events(report: Mapping[str, Any]) -> str:
     parts = [
-        f"<p>{report['fallbacks']} of {report['ticks']} control steps fell back; a step took "
+        f"<p>{report['fallbacks']} of {report['ticks']} control steps fell back to a plan that no "
+        f"solver has verified; a step took "
         f"{_seconds(report['tick_seconds_p50'])} in the median, "
         f"{_seconds(report['tick_seconds_p95'])} in 95 of 100.</p>"
     ]

@@ -5,7 +5,7 @@ Isotherm is the one colour; the baselines are grey, the tuned one darker. Red is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,13 +42,13 @@ def temperatures(site: Site, truths: Truths) -> list[Chart]:
         racks = [rack for group in groups for rack in group.racks]
         tags = series.limited_tags(site, racks)
         recommended = min(site.racks[rack].recommended_c for rack in racks)
-        where = f"{site.halls[hall].name}, " if len(site.halls) > 1 else ""
+        where = f"{site.halls[hall].name}: " if len(site.halls) > 1 else ""
         name = LIMITED.get(kind, kind)
         what = f"limit {limit:g} °C"
         peaks = {variant: truth.highest(tags) for variant, truth in truths.items()}
         charts.append(
             Chart(
-                title=f"{where}hottest {name} of {len(racks)} racks",
+                title=f"{where}Hottest {name} of {len(racks)} racks",
                 unit="°C",
                 times_s=truths[ISOTHERM].times_s,
                 lines=_lines(truths, peaks, "max"),
@@ -58,7 +58,9 @@ def temperatures(site: Site, truths: Truths) -> list[Chart]:
             )
         )
         if len(groups) > 1:
-            charts.append(_by_group(site, truths[ISOTHERM], f"{where}{name}", groups, limit))
+            charts.append(
+                _by_group(site, truths[ISOTHERM], f"{where}{name.capitalize()}", groups, limit)
+            )
     return charts
 
 
@@ -110,7 +112,7 @@ def setpoints(site: Site, truths: Truths) -> list[Chart]:
 
 
 def power(site: Site, truths: Truths) -> list[Chart]:
-    """Electric power of all cooling, then of each component."""
+    """Electric power of all cooling, PUE, then the power of each component."""
     found = {variant: series.components_kw(site, truth) for variant, truth in truths.items()}
     times_s = truths[ISOTHERM].times_s
 
@@ -120,13 +122,13 @@ def power(site: Site, truths: Truths) -> list[Chart]:
             unit="kW",
             times_s=times_s,
             lines=_lines(truths, values),
-            from_zero=True,
         )
 
     totals = {v: sum(parts.values(), np.zeros(1)) for v, parts in found.items()}
     parts = {name: {v: found[v][name] for v in found} for name in found[ISOTHERM]}
     return [
         chart("Electric power of all cooling", totals),
+        _pue(site, truths, totals),
         *(chart(f"Electric power of {TITLES[name]}", values) for name, values in parts.items()),
     ]
 
@@ -140,20 +142,18 @@ TITLES = {
 }
 
 
-def pue(site: Site, truths: Truths) -> Chart:
+def _pue(site: Site, truths: Truths, cooling_kw: Mapping[str, Array]) -> Chart:
     """(IT + cooling) / IT at each moment."""
-
-    def ratio(truth: Truth) -> Array:
+    ratios = {}
+    for variant, truth in truths.items():
         it = series.it_kw(site, truth)
-        cooling = sum(series.components_kw(site, truth).values(), np.zeros(1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(it > 0.0, 1.0 + cooling / it, np.nan)
-
+            ratios[variant] = np.where(it > 0.0, 1.0 + cooling_kw[variant] / it, np.nan)
     return Chart(
         title="PUE",
         unit="(IT + cooling) / IT",
         times_s=truths[ISOTHERM].times_s,
-        lines=_variants(truths, ratio),
+        lines=_lines(truths, ratios),
         note="Cooling only: power distribution and lighting are not part of the simulated plant.",
         digits=4,
     )
@@ -181,11 +181,6 @@ def drivers(site: Site, truths: Truths) -> list[Chart]:
         lines=[Line(name, v, style) for name, v, style in outdoor if np.isfinite(v).any()],
     )
     return [load, weather]
-
-
-def _variants(truths: Truths, values: Callable[[Truth], Array], keep: str = "mean") -> list[Line]:
-    found = {variant: values(truth) for variant, truth in truths.items()}
-    return _lines(truths, found, keep)
 
 
 def _lines(truths: Truths, found: Mapping[str, Array], keep: str = "mean") -> list[Line]:

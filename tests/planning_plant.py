@@ -9,7 +9,7 @@ the product's code, so that the tests can hold one against the other.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -210,7 +210,8 @@ class AnalyticPlant:
 
     def _measured(self, frame: pd.DataFrame) -> tuple[float, Array]:
         tags = [self.site.tag(r.id, r.limited_temperature) for r in self.site.racks.values()]
-        return frame.index[-1].timestamp() + 60.0, frame[tags].ffill().iloc[-1].to_numpy()
+        racks = frame[tags].ffill().bfill().iloc[-1].to_numpy()
+        return frame.index[-1].timestamp() + 60.0, np.where(np.isfinite(racks), racks, 45.0)
 
     def to_text(self, state: tuple[float, Array]) -> str:
         return json.dumps({"time_s": state[0], "racks": state[1].tolist()})
@@ -250,7 +251,7 @@ def request_for(
     racks_c: Array | None = None,
     settings: PlanningSettings | None = None,
     price: Sequence[float] | None = None,
-    **limits: Any,
+    limits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> PlanRequest:
     """A request at noon, with the hall settled unless told otherwise."""
     site, settings = plant.site, settings or PlanningSettings()
@@ -263,7 +264,7 @@ def request_for(
         now_s=NOON_S,
         step_s=settings.step_s,
         limits=tuple(
-            limit_for(site, g, float(x[g]), **limits.get(name, {}))
+            limit_for(site, g, float(x[g]), **(limits or {}).get(name, {}))
             for g, name in enumerate(site.groups)
         ),
         it_power_kw=table(it),

@@ -188,7 +188,8 @@ class Problem:
 def _rows(entries: Entries, coefficients: cp.Parameter, v: cp.Variable) -> cp.Expression:
     """The sparse rows: ``total @ (coefficients * gather @ v)``."""
     picked = entries.gather() @ cp.vec(v, order="C")
-    return entries.total() @ cp.multiply(coefficients, picked)
+    rows: cp.Expression = entries.total() @ cp.multiply(coefficients, picked)
+    return rows
 
 
 def _spread(p: cp.Variable, cuts: int) -> cp.Expression:

@@ -23,7 +23,7 @@ from controller.planning.explain import binding_of
 from controller.planning.layout import Layout, lay_out
 from controller.planning.linearise import Predictor, Situation, linearise
 from controller.planning.problem import Answer, Numbers, Problem
-from controller.planning.ramp import GENTLE_SHARE, ramp_to_cooling
+from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
 from controller.planning.report import plan_of
 from controller.planning.settings import PlanningSettings
 from controller.planning.verify import Prospect, objections, rollout
@@ -59,8 +59,24 @@ class PlanMaker:
         self._seen: list[tuple[Sensitivities, PowerCuts]] = []
 
     def make(self, request: PlanRequest) -> PlanOutcome:
-        """A plan for a request; see the module for how."""
+        """A plan for a request, always; see the module for how."""
         started = time.perf_counter()
+        try:
+            return self._make(request, started)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the step must have an answer
+            self._forget()
+            attempts = (
+                Attempt("planner", 0, "failed", False, f"{type(error).__name__}: {error}"),
+                Attempt("ramp", 0, "by rule", True),
+            )
+            plan = ramp_plan(request, self.settings)
+            return PlanOutcome(plan, attempts, seconds=time.perf_counter() - started)
+
+    def _forget(self) -> None:
+        if self._problem is not None:
+            self._problem.forget()
+
+    def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
         layout = self._laid_out(request, state)
         corridor = Corridor(request, self.settings)

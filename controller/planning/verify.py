@@ -51,6 +51,7 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     inputs = situation.inputs(blocks)
     fine = predictor.roll_out(situation.state, finer(inputs, settings.verify_step_s))
     ratio = len(fine.limited_c) // inputs.steps
+    require_finite("temperatures", fine.limited_c)
     lead_s = np.asarray(
         (np.arange(len(fine.limited_c)) + 1.0) * settings.verify_step_s, dtype=np.float64
     )
@@ -59,6 +60,7 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
 
     held = situation.worst_inputs(blocks[0])
     after = predictor.roll_out(situation.state, held).limited_c.max(axis=0)
+    require_finite("temperatures after the worst credible step", after)
     reserve = settings.worst_margin_share * predictor.margins(np.array([settings.worst_step_s]))
     worst = after - (situation.limit_c - reserve[0])
 
@@ -67,6 +69,7 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     coarse = fine.limited_c[ratio - 1 :: ratio]
     leakage = (per_k * coarse).sum(axis=1)
     total = np.sum(list(power.values()), axis=0) + leakage
+    require_finite("electric power", total)
     energy = float(situation.hours @ total)
     over_h = np.maximum(excess, 0.0).sum() * settings.verify_step_s / 3600.0
     penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
@@ -80,6 +83,18 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
         energy=energy,
         merit=energy + float(penalty),
     )
+
+
+def require_finite(what: str, values: Array) -> None:
+    """A comparison with NaN is False, and would pass for «within the limit».
+
+    Raises
+    ------
+    ArithmeticError
+        A value is not finite.
+    """
+    if not np.all(np.isfinite(values)):
+        raise ArithmeticError(f"the model's {what} are not all finite")
 
 
 def finer(inputs: Inputs, step_s: float) -> Inputs:

@@ -120,7 +120,8 @@ def test_without_its_quadratic_terms_it_is_the_linear_programme_that_scipy_solve
     ends = np.concatenate(
         [-n.cut_at_nominal, -step, step, n.rise.ravel() - step, n.fall.ravel() + step]
     )
-    bounds = [*zip(n.lower.ravel(), n.upper.ravel(), strict=True)]
+    box = zip(n.lower.ravel(), n.upper.ravel(), strict=True)
+    bounds: list[tuple[float | None, float | None]] = [(float(lo), float(hi)) for lo, hi in box]
     bounds += [(None, None)] * (c * b) + [(0.0, None)] * size
     found = linprog(cost, A_ub=rows, b_ub=ends, bounds=bounds, method="highs")
     assert found.status == 0
@@ -153,7 +154,7 @@ def test_a_gain_is_the_change_that_a_roll_out_shows(maker: PlanMaker) -> None:
 def test_a_group_without_freedom_has_no_coefficient_and_does_not_move(maker: PlanMaker) -> None:
     name = "cdu1.tcs_supply_temperature_setpoint"
     far = {"fixed_at": 31.0, "fixed_until_s": 1e12, "fixed_by": "somebody"}
-    numbers = numbers_of(maker, **{name: far})
+    numbers = numbers_of(maker, limits={name: far})
     g = list(maker.site.groups).index(name)
     lay = layout(maker)
     assert np.all(numbers.nominal[:, g] == 31.0)

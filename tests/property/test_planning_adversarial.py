@@ -1,0 +1,82 @@
+"""Whatever the situation, a request has an answer that keeps hard limits and rates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.planning.corridor import Corridor
+from controller.planning.settings import PlanningSettings
+from controller.planning.solve import PlanMaker
+from controller.planning.words import PlanRequest
+from tests.planning_plant import AnalyticPlant, reference_site, request_for
+
+SITE = reference_site("campus")
+PLANT = AnalyticPlant(SITE)
+MAKER = PlanMaker(SITE, PLANT, PlanningSettings())
+G = len(SITE.groups)
+share = st.floats(0.0, 1.0)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> PlanRequest:
+    """A hall anywhere, limits that contradict it, and now and then nonsense in the numbers."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    low = np.array([m[0].minimum for m in SITE.groups.values()])
+    high = np.array([m[0].maximum for m in SITE.groups.values()])
+    setpoints = low + rng.uniform(-0.1, 1.1, G) * (high - low)
+    racks = np.array([r.limit_c for r in SITE.racks.values()]) + rng.uniform(
+        -40.0, draw(st.floats(-20.0, 20.0)), len(SITE.racks)
+    )
+    changes: dict[str, dict[str, float]] = {}
+    for name, x in zip(SITE.groups, setpoints, strict=True):
+        kind = rng.integers(0, 8)
+        if kind == 0:
+            changes[name] = {"lower": float(x) + 1.0, "upper": float(x) + 1.5}
+        elif kind == 1:
+            changes[name] = {"fixed_at": float(x) + 3.0, "fixed_until_s": 1.72001e9}
+        elif kind == 2:
+            changes[name] = {"free_from_s": 1.7200095e9}
+        elif kind == 3:
+            changes[name] = {"rise_per_step": 0.0, "fall_per_step": 0.0}
+    request = request_for(
+        PLANT,
+        load=draw(share),
+        wet_bulb_c=draw(st.floats(-20.0, 35.0)),
+        setpoints=setpoints,
+        racks_c=racks,
+        price=[draw(st.sampled_from([0.1, 0.0, -0.05, 3.0]))] * PlanningSettings().steps,
+        limits=changes,
+    )
+    nonsense = draw(st.sampled_from(["", "", "", "", "state", "load", "weather"]))
+    if nonsense == "state":
+        request = replace(request, state=json.dumps({"racks": [float("nan")] * len(SITE.racks)}))
+    elif nonsense == "load":
+        bad = ((float("nan"),) * len(SITE.racks),) * request.steps
+        request = replace(request, it_power_kw=bad)
+    elif nonsense == "weather":
+        request = replace(request, wet_bulb_c=(float("inf"),) * request.steps)
+    return request
+
+
+@given(situations())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_there_is_always_a_plan_within_limits_and_rates(request: PlanRequest) -> None:
+    outcome = MAKER.make(request)
+    assert outcome.plan is not None
+    assert outcome.plan.verified or outcome.plan.link == "ramp"
+    setpoints = np.array(outcome.plan.setpoints)
+    assert np.all(np.isfinite(setpoints))
+    corridor = Corridor(request, MAKER.settings)
+    blocks = setpoints[corridor.block_start]
+    lower, upper = corridor.ends
+    assert np.all(blocks >= lower - 1e-5)
+    assert np.all(blocks <= upper + 1e-5)
+    rise, fall = corridor.rates
+    moves = np.diff(blocks, axis=0, prepend=request.in_force[None, :])
+    assert np.all(moves <= rise + 1e-5)
+    assert np.all(-moves <= fall + 1e-5)

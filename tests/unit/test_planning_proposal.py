@@ -1,0 +1,166 @@
+"""Proposals: what a person is asked, how long it stands, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controller.planning import proposal as proposals
+from controller.planning.limits import free_from, group_limits, recent
+from controller.planning.settings import PlanningSettings
+from controller.planning.solve import PlanMaker
+from controller.planning.words import Plan
+from facility.commands import Mode, Override, Proposal
+from facility.telemetry import Quality, Reading, Snapshot
+from tests.planning_plant import (
+    NOON_S,
+    AnalyticPlant,
+    reference_site,
+    request_for,
+    snapshot_for,
+    usual_setpoints,
+)
+
+SETTINGS = PlanningSettings()
+SITE = reference_site("campus")
+USUAL = usual_setpoints(SITE)
+RACKS = np.array([40.0 if r.limit_c > 50 else 23.0 for r in SITE.racks.values()])
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    plant = AnalyticPlant(SITE)
+    made = PlanMaker(SITE, plant, SETTINGS).make(request_for(plant)).plan
+    assert made is not None
+    return made
+
+
+def in_force() -> dict[str, float]:
+    return dict(zip(SITE.groups, map(float, USUAL), strict=True))
+
+
+def shot(mode: Mode = Mode.ADVISORY, **changes: float) -> Snapshot:
+    return snapshot_for(SITE, USUAL, RACKS, mode=mode, **changes)
+
+
+def proposed(plan: Plan, snapshot: Snapshot, number: int = 7) -> Proposal:
+    found = proposals.propose(plan, SITE, snapshot, in_force(), SETTINGS, number)
+    assert found is not None
+    return found
+
+
+def test_only_moves_beyond_the_dead_band_are_proposed(plan: Plan) -> None:
+    made = proposed(plan, shot(Mode.AUTOMATIC))
+    for move in made.moves:
+        assert abs(move.proposed - move.now) >= 0.99 * SITE.actuators[move.actuator].dead_band
+    still = replace(plan, setpoints=tuple(tuple(USUAL) for _ in plan.setpoints))
+    assert proposals.propose(still, SITE, shot(), in_force(), SETTINGS, 1) is None
+
+
+def test_automatic_takes_this_step_and_a_person_the_direction(plan: Plan) -> None:
+    automatic = {m.actuator: m.proposed for m in proposed(plan, shot(Mode.AUTOMATIC)).moves}
+    advisory = {m.actuator: m.proposed for m in proposed(plan, shot(Mode.ADVISORY)).moves}
+    at_once = plan.at(NOON_S)
+    later = plan.at(NOON_S + SETTINGS.advisory_stand_s)
+    groups = {a.id: a.group for a in SITE.actuators.values()}
+    assert all(v == pytest.approx(at_once[groups[a]], abs=1e-4) for a, v in automatic.items())
+    assert all(v == pytest.approx(later[groups[a]], abs=1e-4) for a, v in advisory.items())
+
+
+def test_identity_hash_expiry_and_reasons(plan: Plan) -> None:
+    made = proposed(plan, shot())
+    assert made.id == f"p000007-{int(NOON_S)}"
+    assert made.plan_hash == plan.hash
+    assert made.expires_at_s - made.created_at_s >= SETTINGS.advisory_stand_s
+    assert made.saving_per_day == pytest.approx(24.0 * plan.saving_per_h)
+    text = " ".join(made.reasons)
+    assert "Saves" in text
+    assert "kW on average" in text
+    assert "Warmest rack" in text
+    assert made == proposed(plan, shot())
+
+
+def test_another_plan_has_another_hash(plan: Plan) -> None:
+    setpoints = ((plan.setpoints[0][0] + 1e-6, *plan.setpoints[0][1:]), *plan.setpoints[1:])
+    assert replace(plan, setpoints=setpoints).hash != plan.hash
+    assert replace(plan).hash == plan.hash
+
+
+def test_what_is_not_verified_is_never_proposed_but_for_the_rule(plan: Plan) -> None:
+    bad = replace(plan, verified=False)
+    assert proposals.propose(bad, SITE, shot(), in_force(), SETTINGS, 1) is None
+    rule = replace(bad, link="ramp")
+    assert proposals.propose(rule, SITE, shot(), in_force(), SETTINGS, 1) is not None
+
+
+def test_a_proposal_to_a_person_stands_twenty_minutes(plan: Plan) -> None:
+    standing = proposed(plan, shot())
+    other = replace(standing, saving_kw=standing.saving_kw + 100.0)
+
+    def stands(later_s: float, fresh: Proposal | None = other) -> bool:
+        snapshot = shot(time_s=NOON_S + later_s)
+        return proposals.still_stands(standing, fresh, SITE, snapshot, SETTINGS)
+
+    assert stands(0.0)
+    assert stands(1199.0)
+    assert not stands(1201.0)
+    assert stands(1201.0, replace(standing, saving_kw=standing.saving_kw + 1.0))
+    assert not stands(SETTINGS.proposal_life_s)
+
+
+def test_it_falls_when_its_region_is_left_or_somebody_moves_a_setpoint(plan: Plan) -> None:
+    standing = proposed(plan, shot())
+    warmer = shot(time_s=NOON_S + 60.0, wet_bulb_c=12.0)
+    assert proposals.left_region(standing, warmer) == "outdoor.wet_bulb_temperature"
+    assert not proposals.still_stands(standing, standing, SITE, warmer, SETTINGS)
+
+    move = standing.moves[0]
+    tag = SITE.actuators[move.actuator].read_back
+    away = Reading(move.now - 3.0 * (move.proposed - move.now), Quality.GOOD, NOON_S)
+    snapshot = shot()
+    moved = replace(snapshot, readings={**snapshot.readings, tag: away})
+    assert not proposals.still_stands(standing, standing, SITE, moved, SETTINGS)
+
+
+def test_in_automatic_each_step_has_its_own(plan: Plan) -> None:
+    standing = proposed(plan, shot(Mode.AUTOMATIC))
+    snapshot = shot(Mode.AUTOMATIC, time_s=NOON_S + 300.0)
+    assert not proposals.still_stands(standing, standing, SITE, snapshot, SETTINGS)
+
+
+def test_dwell_and_budget_say_when_a_point_is_free() -> None:
+    actuator = next(iter(SITE.actuators.values()))
+    assert free_from(actuator, (), SETTINGS) == 0.0
+    assert free_from(actuator, (1000.0,), SETTINGS) == 1600.0
+    hour = tuple(1000.0 + 600.0 * i for i in range(6))
+    assert free_from(actuator, hour, SETTINGS) >= 1000.0 + 3600.0
+    kept = recent({"a": (0.0, 3000.0), "b": (10.0,)}, {"c"}, 3700.0)
+    assert kept == {"a": (3000.0,), "c": (3700.0,)}
+
+
+def test_limits_name_what_sets_them_and_follow_the_dew_point() -> None:
+    def limit(name: str, snapshot: Snapshot, overrides: tuple[Override, ...] = ()):  # type: ignore[no-untyped-def]
+        found = group_limits(SITE, snapshot, in_force(), overrides, {}, SETTINGS)
+        return found[list(SITE.groups).index(name)]
+
+    supply, flow = "cdu1.tcs_supply_temperature_setpoint", "cdu1.tcs_flow_setpoint"
+    assert limit(supply, shot()).lower_name == "range"
+    humid = limit(supply, shot(dew_point_c=19.0))
+    assert (humid.lower, humid.lower_name) == (22.5, "dew point")
+    assert limit(flow, shot()).lower == SITE.cdus["cdu1"].min_tcs_flow_ls
+    jumps = limit("cdu4.tcs_supply_temperature_setpoint", shot())
+    assert (jumps.lower_name, jumps.upper_name) == ("hand-back jump", "hand-back jump")
+
+    # Without a dew point nothing may get colder than it is.
+    snapshot = shot()
+    tags = SITE.tags("dew_point_temperature")
+    blind = dict.fromkeys(tags, Reading(None, Quality.ABSENT, NOON_S))
+    blind_shot = replace(snapshot, readings={**snapshot.readings, **blind})
+    unknown = limit(supply, blind_shot)
+    assert (unknown.lower, unknown.lower_name) == (25.0, "dew point unknown")
+
+    held = Override("o1", supply, 28.0, "engineer", "test", NOON_S, NOON_S + 3600.0)
+    mine = limit(supply, shot(), (held,))
+    assert (mine.fixed_at, mine.fixed_until_s, mine.fixed_by) == (28.0, NOON_S + 3600.0, "engineer")

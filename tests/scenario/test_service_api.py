@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,10 @@ class World:
         self.refresh()
         self.here.desk.decide(proposal(number), self.link.modes, self.here.clock.now_s())
 
-    def refresh(self, **values: float) -> None:
-        self.link.values.update(values)
+    def refresh(self, values: Mapping[str, float] | None = None) -> None:
+        self.link.values.update(values or {})
         now_s = self.here.clock.now_s()
-        self.here.live.snapshot = snapshot(now_s, self.link.modes, **self.link.values)
+        self.here.live.snapshot = snapshot(now_s, self.link.modes, self.link.values)
 
     async def ask(
         self, method: str, path: str, scope: Scope = Scope.ENGINEER, **options: Any
@@ -234,7 +234,7 @@ async def test_an_approval_after_expiry_is_never_applied(world: World) -> None:
 
 async def test_an_approval_is_refused_where_the_plant_has_left_the_region(world: World) -> None:
     world.offer()
-    world.refresh(**{CASE: 61.0})
+    world.refresh({CASE: 61.0})
     answer = await approve(world)
     assert answer.status_code == 409
     assert f"{CASE} is 61, not 20 to 60" in answer.json()["detail"]
@@ -319,7 +319,7 @@ async def test_an_override_holds_until_it_expires(world: World) -> None:
     world.offer()
     assert [o.value for o in world.here.desk.overrides(START_S)] == [25.0]
     # Somebody turns it at the device: it is asked for again.
-    world.refresh(**{CDU_SETPOINT: 31.0})
+    world.refresh({CDU_SETPOINT: 31.0})
     assert world.here.live.snapshot is not None
     again = await world.here.desk.carry_out(world.here.live.snapshot, START_S + 60)
     assert [receipt.written for receipt in again] == [25.0]
@@ -443,7 +443,7 @@ async def test_a_release_without_a_gateway_says_what_to_do(world: World) -> None
 
 async def test_telemetry_is_downsampled_with_gaps(world: World) -> None:
     for t in (0, 60, 120, 600):
-        world.here.telemetry.append(snapshot(START_S + t, world.link.modes, **{CASE: 50.0 + t}))
+        world.here.telemetry.append(snapshot(START_S + t, world.link.modes, {CASE: 50.0 + t}))
     answer = await world.ask(
         "GET",
         "/telemetry",
@@ -528,7 +528,7 @@ async def test_the_stream_carries_events_to_every_client(world: World) -> None:
 
 async def test_an_alarm_stays_after_it_is_seen_and_goes_with_its_cause(world: World) -> None:
     here = world.here
-    world.refresh(**{CASE: 76.0})
+    world.refresh({CASE: 76.0})
     here.alarms.update(here.live.snapshot, here.live, START_S)
     item = (await world.ask("GET", "/alarms")).json()["items"][0]
     assert item["state"] == "active"
@@ -537,7 +537,7 @@ async def test_an_alarm_stays_after_it_is_seen_and_goes_with_its_cause(world: Wo
     seen = await world.ask("POST", path, Scope.OPERATOR, json={"note": "on my way"})
     assert (seen.status_code, seen.json()["state"]) == (201, "acknowledged")
     assert (await world.ask("POST", path, json={})).status_code == 409
-    world.refresh(**{CASE: 70.0})
+    world.refresh({CASE: 70.0})
     for t in (30.0, 90.0):
         here.alarms.update(here.live.snapshot, here.live, START_S + t)
     assert [r["state"] for r in (await world.ask("GET", "/alarms")).json()["items"]] == ["cleared"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,16 +130,19 @@ def small_site() -> Site:
 
 
 def snapshot(
-    time_s: float, modes: Mapping[str, Mode], held: bool = False, **values: float
+    time_s: float,
+    modes: Mapping[str, Mode],
+    values: Mapping[str, float] | None = None,
+    held: bool = False,
 ) -> Snapshot:
-    """Everything good; values by the last part of a tag are set by `replace` in tests."""
+    """Everything good; ``values`` by tag."""
     readings = {
         CDU_SETPOINT: 30.0,
         CHILLERS[0]: 10.0,
         CHILLERS[1]: 10.0,
         CASE: 50.0,
         "cdu1.tcs_supply_temperature": 30.1,
-        **values,
+        **(values or {}),
     }
     authority = Authority.REMOTE if held else Authority.LOCAL
     return Snapshot(
@@ -208,7 +210,7 @@ class FakeLink:
     async def snapshot(self) -> Snapshot:
         self._called("snapshot")
         held = any(mode.writes for mode in self.modes.values())
-        return snapshot(self.now_s, self.modes, held=held, **self.values)
+        return snapshot(self.now_s, self.modes, self.values, held)
 
     async def decide(self, decision: Decision) -> None:
         self._called("decide", decision)
@@ -272,7 +274,7 @@ def context(directory: Path, link: FakeLink, wall: Callable[[], float]) -> Conte
     site = small_site()
     records = LocalRecords(directory / "records.db")
     live = Live(site.id, START_S, START_S)
-    live.snapshot = replace(snapshot(START_S, link.modes))
+    live.snapshot = snapshot(START_S, link.modes)
     return Context(
         site=site,
         clock=FixedClock(START_S),

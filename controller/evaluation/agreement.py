@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from facility.clock import iso
 from facility.points import Role
@@ -21,9 +21,11 @@ MOST_DIFFERENCES = 20
 """So many are told of; all are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write: from the journal, or as a device received it."""
+class Write(NamedTuple):
+    """One write: from the journal, or as a device received it.
+
+    A tuple, since a day of a large site has millions of heartbeats.
+    """
 
     time_s: float
     tag: str
@@ -98,10 +100,7 @@ def read_journal(site: Site, records: Iterable[Record]) -> Journal:
     sent.subtract(failed)
     return Journal(
         # A gateway that is killed between journal and wire leaves its last moment untold.
-        writes={
-            device: tuple(replace(w, sure=w.sure and w.time_s < last_s) for w in found)
-            for device, found in writes.items()
-        },
+        writes={device: _unsure_from(last_s, found) for device, found in writes.items()},
         sent={kind: count for kind, count in sorted(sent.items()) if count > 0},
         failed=failed.total(),
         refused=verdicts.by_check("refuse"),
@@ -153,27 +152,24 @@ class _Verdicts:
         return tuple({**self._first[key], "count": self._counts[key]} for key in order)
 
 
+def _unsure_from(time_s: float, writes: list[Write]) -> tuple[Write, ...]:
+    index = len(writes)
+    while index and writes[index - 1].time_s >= time_s:
+        index -= 1
+        writes[index] = writes[index]._replace(sure=False)
+    return tuple(writes)
+
+
 def _mark_failed(writes: list[Write], data: Mapping[str, Any]) -> None:
     """Take back the latest such write, or leave open whether it arrived."""
     for index in range(len(writes) - 1, -1, -1):
         write = writes[index]
         if (write.tag, write.raw, write.kind) == (data["tag"], data["raw"], data["kind"]):
             if data["left"]:
-                writes[index] = replace(write, sure=False)
+                writes[index] = write._replace(sure=False)
             else:
                 del writes[index]
             return
-
-
-def received(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[Write]]:
-    """The recorder's lines as writes by device."""
-    found: dict[str, list[Write]] = defaultdict(list)
-    for line in lines:
-        tag = line["tag"] or f"{line['table']} {line['address']}"
-        found[line["device"]].append(
-            Write(line["time_s"], tag, line["raw"], line["kind"] or "unknown")
-        )
-    return found
 
 
 def compare_books(

@@ -8,11 +8,13 @@ its enable. Independent of what the gateway says of itself, and of the simulator
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
+from controller.evaluation.agreement import Write
 from facility.site import Site
 
 ENABLES = ("enable", "release")
@@ -82,16 +84,21 @@ class Recorded:
     """Lines that the device did not accept."""
     remote: Mapping[str, tuple[tuple[float, float], ...]]
     """By device: spans of plant time in remote control."""
+    writes: Mapping[str, list[Write]]
+    """By device, in order."""
 
 
 def recorded(site: Site, lines: Iterable[Mapping[str, Any]], end_s: float) -> Recorded:
     """Read the recorder's lines, in the order of time, of a run that ended at ``end_s``."""
+    writes: dict[str, list[Write]] = defaultdict(list)
     devices = {name: _Device(device.watchdog_s) for name, device in site.devices.items()}
     kinds: Counter[str] = Counter()
     rejected = count = 0
     for line in lines:
         count += 1
-        kind = line["kind"] or "unknown"
+        kind = intern(line["kind"] or "unknown")
+        tag = intern(line["tag"] or f"{line['table']} {line['address']}")
+        writes[line["device"]].append(Write(line["time_s"], tag, line["raw"], kind))
         kinds[kind] += 1
         if not line["accepted"]:
             rejected += 1
@@ -110,6 +117,7 @@ def recorded(site: Site, lines: Iterable[Mapping[str, Any]], end_s: float) -> Re
         by_kind=dict(sorted(kinds.items())),
         rejected=rejected,
         remote={name: tuple(device.spans) for name, device in devices.items()},
+        writes=writes,
     )
 
 

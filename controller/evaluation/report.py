@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.evaluation import page, series
 from controller.evaluation.accounts import Account, device_requests, read_accounts
-from controller.evaluation.agreement import Journal, compare_books, read_journal, received
+from controller.evaluation.agreement import Journal, compare_books, read_journal
 from controller.evaluation.files import (
     ISOTHERM,
     VARIANTS,
@@ -52,8 +52,6 @@ class _Run:
     arguments: Mapping[str, Any]
     accounts: Mapping[str, Account]
     truths: Mapping[str, Truth]
-    lines: list[dict[str, Any]]
-    """The recorder's."""
     recorded: Recorded
     journal: Journal
     damage: str
@@ -100,7 +98,6 @@ def _read(out: Path) -> _Run:
         raise EvaluationError(str(error)) from None
     accounts = read_accounts({variant: files.accounts(variant) for variant in VARIANTS})
     truths = {variant: Truth.of(read_frame(files.truth(variant))) for variant in VARIANTS}
-    lines = list(read_lines(files.recorder))
     own = truths[ISOTHERM].times_s
     start_s, end_s = float(own[0]), float(own[-1])
     journal, damage = _journal(site, files.journal)
@@ -110,8 +107,7 @@ def _read(out: Path) -> _Run:
         arguments=arguments,
         accounts=accounts,
         truths=truths,
-        lines=lines,
-        recorded=recorded(site, lines, end_s),
+        recorded=recorded(site, read_lines(files.recorder), end_s),
         journal=journal,
         damage=damage,
         steps=read_steps(files.summary, files.ticks),
@@ -140,7 +136,7 @@ def _journal(site: Site, path: Path) -> tuple[Journal, str]:
 def _build(run: _Run) -> Report:
     agreement = compare_books(
         run.journal.writes,
-        received(run.lines),
+        run.recorded.writes,
         STEPPED_TOLERANCE_S if run.arguments.get("rate") is None else WALL_TOLERANCE_S,
     )
     held = held_share(run.site, run.recorded, run.start_s, run.end_s)
@@ -197,7 +193,9 @@ def _writes(run: _Run) -> dict[str, Any]:
         "refused": sum(journal.refused.values()),
         "limited": sum(journal.limited.values()),
         "failed": journal.failed,
-        "device_recorded": max(device_requests(run.files.accounts(ISOTHERM)), len(run.lines)),
+        "device_recorded": max(
+            device_requests(run.files.accounts(ISOTHERM)), run.recorded.requests
+        ),
         "by_kind": dict(journal.sent),
         "device_recorded_by_kind": dict(run.recorded.by_kind),
         "device_rejected": run.recorded.rejected,

@@ -116,6 +116,7 @@ def forecast_load(
     now = np.where(
         np.isfinite(recent := _mean(share[age_s <= NOW_ROWS * STEP_S])), recent, _last(share)
     )
+    unknown = ~np.isfinite(now)
     mean = np.where(np.isfinite(mean), mean, 1.0)
     now = np.where(np.isfinite(now), now, mean)
     lead_s = (np.arange(steps) + 0.5) * step_s
@@ -130,6 +131,7 @@ def forecast_load(
         )
         values[q] = expected + by_level[level].T
     values = np.sort(np.clip(values, 0.0, np.maximum(1.0, now)), axis=0)
+    values[..., unknown] = 1.0
     return Forecast(QUANTILES, values * rated)
 
 

@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError  # torch's name for «not a file of tensors»
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class Bundle:
             raise RegistryError(
                 f"{directory}: no model there ({Path(error.filename).name} is missing); train one"
             ) from None
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, UnpicklingError) as error:
             raise RegistryError(f"{directory}: a file is damaged ({error}); train anew") from None
         if data.get("format") != FORMAT:
             raise RegistryError(

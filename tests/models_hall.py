@@ -8,7 +8,7 @@ capacity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -227,6 +227,10 @@ def _lag(drive: np.ndarray, minutes: float) -> np.ndarray:
     return answer
 
 
+def _total(columns: dict[str, np.ndarray], racks: Iterable[str]) -> np.ndarray:
+    return np.asarray(np.sum([columns[f"{rack}.it_power"] for rack in racks], axis=0))
+
+
 def _loads(draw: np.random.Generator, rows: int) -> np.ndarray:
     return np.clip(_steps(draw, rows, 0.2, 1.0) + draw.normal(0.0, 0.005, rows), 0.05, 1.0)
 
@@ -254,14 +258,13 @@ def _supplies(
         "warm.fws_supply_temperature": warm,
     }
     for cdu in site.cdus:
-        heat = sum(0.9 * columns[f"{r.id}.it_power"] for r in site.racks.values() if cdu in r.units)
+        heat = 0.9 * _total(columns, (r.id for r in site.racks.values() if cdu in r.units))
         flow = columns[f"{cdu}.tcs_flow_setpoint"] / 16.0
         floor = warm + heat / 360.0 * (3.0 + 1.0 * flow)
         setpoint = columns[f"{cdu}.tcs_supply_temperature_setpoint"]
         found[f"{cdu}.tcs_supply_temperature"] = _lag(np.maximum(setpoint, floor), 1.2)
     for crah in site.crahs:
-        heat = (total - liquid) / len(site.crahs)
-        floor = cool + 5.0 * heat / 70.0
+        floor = cool + 5.0 * (total - liquid) / len(site.crahs) / 70.0
         setpoint = columns[f"{crah}.supply_air_temperature_setpoint"]
         found[f"{crah}.supply_air_temperature"] = _lag(np.maximum(setpoint, floor), 2.0)
     return found
@@ -289,7 +292,7 @@ def _rack_columns(
     share = 0.75 * fans[0] / (0.75 * fans[0] + 0.25 * fans[1])
     mixed = share * near + (1.0 - share) * far
     load = power / rack.rated_kw
-    hall = sum(columns[f"a{i}.it_power"] for i in range(AIR_RACKS)) / (20.0 * AIR_RACKS)
+    hall = _total(columns, (f"a{i}" for i in range(AIR_RACKS))) / (20.0 * AIR_RACKS)
     air = 0.3 + 0.45 * hall
     recirculated = draw.uniform(0.03, 0.08) + 0.3 * np.maximum(0.0, air / fans.mean(axis=0) - 0.8)
     exhaust = _lag(12.0 * (0.4 + 0.4 * hall + 0.2 * load) / 0.8, 5.0)
@@ -303,7 +306,7 @@ def _meters(site: Site, columns: dict[str, np.ndarray], draw: np.random.Generato
     for crah in site.crahs:
         speed = columns[f"{crah}.fan_speed_setpoint"] / 100.0
         columns[f"{crah}.fan_power"] = 0.1 + 4.0 * speed**2.8
-    total = sum(columns[f"{rack}.it_power"] for rack in site.racks)
+    total = _total(columns, site.racks)
     tower, cool, warm = (
         columns[tag]
         for tag in (
@@ -313,7 +316,7 @@ def _meters(site: Site, columns: dict[str, np.ndarray], draw: np.random.Generato
         )
     )
     trim = 0.3 * total * np.clip(1.0 - (warm - tower) / 12.0, 0.0, 1.0)
-    air = sum(columns[f"a{i}.it_power"] for i in range(AIR_RACKS))
+    air = _total(columns, (f"a{i}" for i in range(AIR_RACKS)))
     lift = np.maximum(tower + 5.0 - cool, 6.0)
     columns["chiller1.power"] = (trim + air) * lift / 120.0
     approach = np.maximum(tower - columns["outdoor.wet_bulb_temperature"], 1.5)

@@ -34,8 +34,8 @@ def random_model(seed: int, spread: float = 0.5) -> ThermalModel:
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in net.parameters():
-            noise = torch.randn(parameter.shape, generator=draw, dtype=parameter.dtype)
-            parameter.add_(spread * noise)
+            moved = torch.randn(parameter.shape, generator=draw, dtype=parameter.dtype)
+            parameter.add_(spread * moved)
     noise = OffsetNoise(1e-6, 0.02)
     return ThermalModel(LAYOUT, net, noise, noise)
 

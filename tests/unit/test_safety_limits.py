@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from facility.points import Access, DataType, Role
-from facility.site import CDU, CoolingLoop, GatewayLimits, Release
+from facility.site import CDU, CRAH, CoolingLoop, GatewayLimits, Hall, Release
 from safety.guards import Bound, Effect, Sensor
 from safety.limits import LimitsError, limits_of, racks_served
 from tests.safety_kit import (
@@ -270,3 +270,12 @@ def test_a_loop_that_trims_another_is_found() -> None:
         "warm": CoolingLoop("warm", 40.0, 20.0, 1000.0, 40.0),
     }
     assert [rack.id for rack in racks_served(site(loops=loops), "cool")] == ["r3"]
+
+
+def test_the_sensors_of_another_hall_are_not_asked() -> None:
+    halls = {"hall": site().halls["hall"], "other": Hall("other", "Other hall", "A2")}
+    crahs = {**site().crahs, "crah_2": CRAH("crah_2", "other", "cool", 100.0, 8.0)}
+    there = point("crah_2.dew_point_temperature", "crah_1")
+    own = limits_of(site(halls=halls, crahs=crahs, points=[there])).actuators[TEMPERATURE]
+    assert own.dew is not None
+    assert tuple(sensor.tag for sensor in own.dew.sensors) == DEW_POINTS

@@ -31,6 +31,11 @@ class Hub:
         self._queues: set[asyncio.Queue[bytes | None]] = set()
         self._count = 0
 
+    @property
+    def has_listeners(self) -> bool:
+        """Whether an event would be seen: what is dear to put together may be left out."""
+        return bool(self._queues)
+
     def publish(self, event: str, data: Any) -> None:
         """Send an event of the stream to everybody who listens."""
         self._count += 1

@@ -164,7 +164,8 @@ class ControlLoop:
         except (GatewayUnavailableError, GatewayRefusedError) as error:
             self._lost(str(error))
         p.alarms.update(snapshot, live, now_s)
-        live.hub.publish("snapshot", snapshot_event(snapshot))
+        if live.hub.has_listeners:
+            live.hub.publish("snapshot", snapshot_event(snapshot))
 
     def _is_complete(self, snapshot: Snapshot) -> bool:
         if snapshot.time_s - (self._first_seen_s or 0.0) >= PATIENCE_S:

@@ -61,7 +61,7 @@ class Inbox:
 
     def expire(self, now_s: float) -> int:
         """Close what nobody answered in time; answer how many there were."""
-        late = [r for r in self.pending() if proposal_of(r).expires_at_s <= now_s]
+        late = [r for r in self.pending() if r.body["proposal"]["expires_at_s"] <= now_s]
         for record in late:
             self._records.write(
                 add=[entry(ISOTHERM, "expired", f"proposal {record.id}", "nobody decided", now_s)],
@@ -149,8 +149,8 @@ class Inbox:
 
     def decisions_in_force(self, now_s: float) -> tuple[Decision, ...]:
         """What people approved and what has not run out, newest first."""
-        found = (decision_of(r) for r in self._records.find(Kind.DECISION, limit=50))
-        return tuple(d for d in found if d.origin is Origin.PERSON and d.expires_at_s > now_s)
+        found = self._records.find(Kind.DECISION, states=(Origin.PERSON.value,), limit=50)
+        return tuple(decision_of(r) for r in found if r.body["decision"]["expires_at_s"] > now_s)
 
     def _open(self, proposal_id: str, now_s: float) -> tuple[Record, Proposal]:
         self.expire(now_s)

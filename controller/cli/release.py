@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(answer)
     else:
-        message("the plant is given back; `isotherm mode` takes it again, after it is armed")
+        message("given back; `isotherm arm`, then `isotherm mode`, let Isotherm write again")
         print(json.dumps(answer))
     return 0
 

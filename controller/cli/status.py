@@ -1,4 +1,4 @@
-"""``isotherm status`` and ``isotherm mode``: how things are, and how far Isotherm may go."""
+"""``isotherm status``, ``mode`` and ``arm``: how things are, and how far Isotherm may go."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def register(commands: Commands) -> None:
     mode.add_argument("--why", default="", help="the reason; needed to set")
     add_options(mode)
     mode.set_defaults(run=run_mode)
+
+    arm = commands.add_parser("arm", help="lift the latches that a release left")
+    arm.add_argument("--why", required=True, help="the reason")
+    add_options(arm)
+    arm.set_defaults(run=run_arm)
 
 
 def run_status(args: argparse.Namespace) -> int:
@@ -69,6 +74,16 @@ def run_mode(args: argparse.Namespace) -> int:
         print_json(modes)
     elif args.mode is None:
         print_table(("actuator", "mode"), modes.items())
+    return 0
+
+
+def run_arm(args: argparse.Namespace) -> int:
+    """Lift the latches; the modes stay as they are."""
+    modes = Remote.of(args).ask("POST", "/armings", json={"why": args.why})[0]["modes"]
+    if args.json:
+        print_json(modes)
+    else:
+        message("armed; `isotherm mode MODE --why TEXT` lets Isotherm write again")
     return 0
 
 

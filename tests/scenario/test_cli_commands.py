@@ -87,6 +87,8 @@ def test_status_and_modes(running: Running, capsys: pytest.CaptureFixture[str]) 
     assert "--why" in capsys.readouterr().err
     assert main(["mode", "automatic", "--actuator", CDU_SETPOINT, "--why", "trial"]) == 0
     assert running.link.modes[CDU_SETPOINT] is Mode.AUTOMATIC
+    assert main(["arm", "--why", "all quiet"]) == 0
+    assert len(running.link.of("arm")) == 1
     assert main(["status"]) == 0
     assert "gateway           answers" in capsys.readouterr().out
 

@@ -27,7 +27,7 @@ from controller.service.context import Context
 from controller.storage.records import LocalRecords
 from facility.commands import Mode
 from safety.journal import Journal
-from tests.support.controller_fakes import (
+from tests.controller_fakes import (
     CDU_SETPOINT,
     START_S,
     FakeLink,

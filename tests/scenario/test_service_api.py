@@ -20,7 +20,7 @@ from controller.service.context import Context
 from facility.clock import FixedClock
 from facility.commands import Mode
 from facility.telemetry import Quality, Reading
-from tests.support.controller_fakes import (
+from tests.controller_fakes import (
     CASE,
     CDU_SETPOINT,
     CHILLERS,

@@ -18,7 +18,7 @@ from controller.storage.ports import Kind
 from facility.clock import FixedClock, RunEnded
 from facility.commands import Mode
 from facility.telemetry import Quality, Reading, Snapshot
-from tests.support.controller_fakes import (
+from tests.controller_fakes import (
     CASE,
     CDU_SETPOINT,
     START_S,

@@ -13,7 +13,7 @@ from controller.storage.records import LocalRecords
 from controller.storage.ticks import TickArchive
 from facility.commands import Mode
 from facility.wire import dumps, from_wire
-from tests.support.controller_fakes import CDU_SETPOINT, START_S, proposal
+from tests.controller_fakes import CDU_SETPOINT, START_S, proposal
 
 
 def tick(number: int = 1) -> TickRecord:

@@ -188,14 +188,13 @@ def _hottest(site: Site, truth: Truth) -> dict[str, Any] | None:
 
 def _writes(run: _Run) -> dict[str, Any]:
     journal = run.journal
+    requests = device_requests(run.files.accounts(ISOTHERM))
     return {
         "count": journal.sent.get("setpoint", 0),
         "refused": sum(journal.refused.values()),
         "limited": sum(journal.limited.values()),
         "failed": journal.failed,
-        "device_recorded": max(
-            device_requests(run.files.accounts(ISOTHERM)), run.recorded.requests
-        ),
+        "device_recorded": max(requests, run.recorded.requests),
         "by_kind": dict(journal.sent),
         "device_recorded_by_kind": dict(run.recorded.by_kind),
         "device_rejected": run.recorded.rejected,

@@ -159,7 +159,13 @@ def write_books(out: Path, site: Site) -> None:
         time_s += 3.0
     actuator = site.actuators["cdu01.tcs_supply_temperature_setpoint"]
     command = {"actuator": actuator.id, "value": 31.0, "id": "c1"}
-    refused: dict[str, Any] = {"outcome": "refuse", "value": None, "check": "stale", "detail": "too old", "saw": {}}
+    refused: dict[str, Any] = {
+        "outcome": "refuse",
+        "value": None,
+        "check": "stale",
+        "detail": "too old",
+        "saw": {},
+    }
     limited = {"outcome": "limit", "value": 30.0, "check": "rate", "detail": "too fast", "saw": {}}
     for _ in range(2):
         journal.append("verdict", {"command": command, "verdict": refused}, END_S - 1.0)
@@ -184,6 +190,10 @@ def line(time_s: float, device: str, tag: str, raw: str, kind: str, value: float
         "kind": kind,
         "accepted": True,
     }
+
+
+def verdict(outcome: str, value: float | None, check: str, detail: str) -> dict[str, Any]:
+    return {"outcome": outcome, "value": value, "check": check, "detail": detail, "saw": {}}
 
 
 def write_of(kind: str, device: str, tag: str, raw: str, value: float) -> dict[str, Any]:

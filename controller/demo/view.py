@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from controller.demo import panels
-from controller.demo.frame import EventView, LiveFrame
+from controller.demo.frame import LiveFrame
 
 WIDE = 120
 """Columns from which three columns of panels fit."""
@@ -44,7 +44,7 @@ class LiveView:
         self._line_every_s = line_every_s
         self._live: Live | None = None
         self._next_line_s = float("-inf")
-        self._told: EventView | None = None
+        self._told: set[tuple[str, str]] = set()
         self._docs_url = ""
 
     @property
@@ -91,12 +91,10 @@ class LiveView:
         if frame.run.docs_url and frame.run.docs_url != self._docs_url:
             self._docs_url = frame.run.docs_url
             lines.append(f"REST documentation: {frame.run.docs_url}")
-        events = frame.run.events
-        if self._told in events:
-            events = events[events.index(self._told) + 1 :]
-        for event in events:
-            lines.append(f"{panels.clock(event.time_s)} {event.kind}: {event.text}")
-            self._told = event
+        for event in frame.run.events:
+            if (event.kind, event.text) not in self._told:
+                self._told.add((event.kind, event.text))
+                lines.append(f"{panels.clock(event.time_s)} {event.kind}: {event.text}")
         if frame.time_s >= self._next_line_s:
             self._next_line_s = frame.time_s + self._line_every_s
             lines.append(status_line(frame))

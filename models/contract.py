@@ -64,7 +64,7 @@ class Sensitivities:
     group: NDArray[np.int64]
     """(N,) index of the actuator group."""
     gain: Array
-    """(N, T, T)."""
+    """(N, T, T); (N, T, B) where the setpoints are held over B blocks of steps, ``j`` a block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,20 @@ class Nominal:
     offset_k: Tensor
     every: int
     """Inner steps in one of the caller's."""
+    blocks: tuple[int, ...]
+    """The caller's steps for which a move is held."""
+
+    def __post_init__(self) -> None:
+        """Check that the blocks fill the horizon."""
+        steps = self.it_power_kw.shape[0] // self.every
+        if sum(self.blocks) != steps or min(self.blocks) < 1:
+            raise ValueError(f"blocks {self.blocks} do not fill a horizon of {steps} steps")
+
+    @property
+    def block_of(self) -> Tensor:
+        """(T*every,) block of each inner step."""
+        lengths = torch.tensor(self.blocks) * self.every
+        return torch.repeat_interleave(torch.arange(len(self.blocks)), lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +83,12 @@ def _node_pairs(layout: Layout) -> _Pairs:
 
 
 def _node_tangents(nominal: Nominal, supply: Tensor, pairs: _Pairs) -> Tensor:
-    """(T*every, P, T): how the supply of each pair's node answers to its group."""
-    layout, supplies, every = nominal.layout, nominal.supplies, nominal.every
+    """(T*every, P, B): how the supply of each pair's node answers to its group."""
+    layout, supplies = nominal.layout, nominal.supplies
     drive, start = nominal.drive, nominal.nodes_start
     inner = supply.shape[0]
-    blocks = inner // every
-    in_block = torch.eye(blocks, dtype=supply.dtype).repeat_interleave(every, dim=0)
+    blocks = len(nominal.blocks)
+    in_block = torch.eye(blocks, dtype=supply.dtype)[nominal.block_of]
     tangent = torch.zeros(inner, len(pairs.node), blocks, dtype=supply.dtype)
     load_gain, first_gain, second_gain = supplies.gains()
     load = lag(drive.load, load_gain, start[0])
@@ -194,7 +208,7 @@ class _Routes:
 
 
 def _driven(nominal: Nominal, slopes: _Slopes, moved: Tensor, routes: _Routes) -> Tensor:
-    """Drive each pair's lags with the linearised heads; (N, T, T)."""
+    """Drive each pair's lags with the linearised heads; (N, T, B)."""
     inner, _, blocks = moved.shape
     pairs = len(routes.rack)
     gains, weights = (v[:, routes.rack].reshape(2, 2, -1, 1) for v in nominal.racks.lags())
@@ -204,17 +218,16 @@ def _driven(nominal: Nominal, slopes: _Slopes, moved: Tensor, routes: _Routes) -
     per_flow = torch.stack([slopes.supply_per_flow, slopes.rise_per_flow], dim=1)
     per_flow = per_flow[..., direct_feature] * routes.per_share
     states = torch.zeros(2, 2, pairs, blocks, dtype=moved.dtype)
-    answer = torch.zeros(pairs, blocks, blocks, dtype=moved.dtype)
-    for step in range(inner):
-        block = step // nominal.every
+    answer = torch.zeros(pairs, inner // nominal.every, blocks, dtype=moved.dtype)
+    for step, block in enumerate(nominal.block_of.tolist()):
         seen = moved[step, of_place, : block + 1]
         drive = torch.zeros(2, pairs, block + 1, dtype=moved.dtype)
         drive.index_add_(1, to_pair, per_k[step].unsqueeze(-1) * seen)
         drive[:, :, block].index_add_(1, direct_pair, per_flow[step])
-        # A setpoint moves nothing before its own step: later columns are still zero.
+        # A setpoint moves nothing before its own block: later columns are still zero.
         live = states[..., : block + 1]
         # states are (drive, fast or slow); lags() lists both of the supply, then of the rise
         live.lerp_(drive.unsqueeze(1), gains)
         if (step + 1) % nominal.every == 0:
-            answer[:, block, : block + 1] = (live * weights).sum((0, 1))
+            answer[:, step // nominal.every, : block + 1] = (live * weights).sum((0, 1))
     return answer

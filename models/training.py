@@ -39,7 +39,7 @@ GAIN_LEAD_S = 1800.0
 INNOVATION_K2 = 0.05
 """Variance of a reading about its prediction: sensor noise, quantum and a minute's model error."""
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float], None]
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
     seed
         The same seed on the same history gives the same model, bit for bit.
     progress
-        Told the share done, 0 to 1, and what is being done.
+        Told the share done, 0 to 1.
     effort
         Share of the usual iterations, for a quick look.
 
@@ -70,7 +70,7 @@ def train(
     DatasetError
         The history is unusable or too short.
     """
-    tell = progress or (lambda _share, _what: None)
+    tell = progress or (lambda _share: None)
     begin_s = time.process_time()
     history = History.of(site, frame)
     if history.rows < LEAST_ROWS:
@@ -84,26 +84,26 @@ def train(
             metrics = fit_net(net, (early, late), tell, seed=seed, effort=effort)
         except ValueError as error:
             raise DatasetError([str(error)]) from error
-        tell(0.75, "power")
+        tell(0.75)
         power = fit_power(
             site,
             history,
             EARLY_SHARE,
-            lambda share: tell(0.75 + 0.1 * share, "power"),
+            lambda share: tell(0.75 + 0.1 * share),
             seed=seed,
             effort=effort,
         )
         load, weather = LoadModel.fit(history), WeatherModel.fit(history)
-        tell(0.85, "offsets")
+        tell(0.85)
         gain = best_offset_gain(net, late, OFFSET_GAINS, round(GAIN_LEAD_S / STEP_S))
         noise = _noise(gain, INNOVATION_K2)
         model = ThermalModel(history.layout, net, noise, noise)
-        tell(0.9, "errors")
+        tell(0.9)
         errors, scores = _measure(site, model, load, late)
     metrics |= scores
     metrics |= {f"{name}_rmse_kw": value for name, value in power.error_kw.items()}
     metrics["it_leakage_per_k"] = float(power.leakage.per_k.max(initial=0.0))
-    tell(1.0, "done")
+    tell(1.0)
     return Bundle(
         model,
         power,

@@ -147,6 +147,20 @@ def test_sensitivities_of_some_racks_are_those_of_all() -> None:
     np.testing.assert_allclose(some.gain, everything.gain[kept], rtol=1e-12)
 
 
+def test_moves_held_over_blocks_add_up_their_steps() -> None:
+    model, inputs = random_model(6), small_inputs(8, 300.0, 6)
+    state = start(model, inputs)
+    single = model.sensitivities(state, inputs)
+    held = model.sensitivities(state, inputs, blocks=(1, 3, 4))
+    expected = np.stack(
+        [single.gain[:, :, part].sum(axis=2) for part in (slice(0, 1), slice(1, 4), slice(4, 8))],
+        axis=2,
+    )
+    np.testing.assert_allclose(held.gain, expected, rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="do not fill"):
+        model.sensitivities(state, inputs, blocks=(1, 3))
+
+
 @settings(max_examples=10)
 @given(seeds)
 def test_steps_of_60_and_300_seconds_agree(seed: int) -> None:

@@ -43,7 +43,7 @@ def test_training_is_repeatable_bit_for_bit() -> None:
 
 def test_progress_runs_from_nothing_to_done() -> None:
     told: list[float] = []
-    train(SITE, small_history(20.0), effort=0.07, progress=lambda share, what: told.append(share))
+    train(SITE, small_history(20.0), effort=0.07, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
 

@@ -18,6 +18,10 @@ PLAN_MISSED_S = 900.0
 """Three ticks."""
 
 
+FLOOD = 3
+"""More alarms of one kind than this are told as one."""
+
+
 class Priority(Enum):
     """How soon somebody must act: about 5, 15 and 80 % of alarms (ISA-18.2)."""
 
@@ -86,11 +90,21 @@ def _racks(site: Site, snapshot: Snapshot) -> Iterator[Condition]:
 
 
 def _devices(snapshot: Snapshot) -> Iterator[Condition]:
-    for status in snapshot.devices.values():
-        if not status.connected:
-            yield Condition(
-                f"device:{status.device}",
-                Priority.MEDIUM,
-                f"device {status.device} does not answer{': ' if status.note else ''}{status.note}",
-                "check its network and power; it is in its own control meanwhile",
-            )
+    silent = [status for status in snapshot.devices.values() if not status.connected]
+    if len(silent) > FLOOD:
+        # One cause has most likely silenced them all: one alarm, one thing to do.
+        names = ", ".join(status.device for status in silent[:FLOOD])
+        yield Condition(
+            "devices",
+            Priority.HIGH,
+            f"{len(silent)} of {len(snapshot.devices)} devices do not answer: {names} ...",
+            "check the control network; the devices are in their own control meanwhile",
+        )
+        return
+    for status in silent:
+        yield Condition(
+            f"device:{status.device}",
+            Priority.MEDIUM,
+            f"device {status.device} does not answer{': ' if status.note else ''}{status.note}",
+            "check its network and power; it is in its own control meanwhile",
+        )

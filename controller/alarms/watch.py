@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from controller.alarms.conditions import Condition, Health, conditions
+from controller.alarms.conditions import Condition, Health, Priority, conditions
 from controller.authority.audit import entry
 from controller.authority.failures import NotFoundError, StateError
 from controller.authority.roles import Actor
@@ -22,6 +22,8 @@ OPEN = (ACTIVE, ACKNOWLEDGED)
 FIRST_PLAN_S = 600.0
 CLEAR_AFTER_S = 60.0
 """A cause must be gone for so long: what comes and goes is one alarm, not many."""
+RAISE_AFTER_S = {Priority.HIGH: 0.0, Priority.MEDIUM: 15.0, Priority.LOW: 60.0}
+"""A cause must last for so long: what mends itself asks for nobody."""
 
 
 class AlarmBook:
@@ -30,6 +32,7 @@ class AlarmBook:
     def __init__(self, site: Site, records: RecordStore) -> None:
         self._site, self._records = site, records
         self._open = {str(r.body["condition"]): r for r in self.open()}
+        self._since_s: dict[str, float] = {}
         self._last_so_s: dict[str, float] = {}
 
     def open(self) -> tuple[Record, ...]:
@@ -44,9 +47,12 @@ class AlarmBook:
             plan_expected=now_s - live.started_at_s > FIRST_PLAN_S,
         )
         raised = []
-        for condition in conditions(self._site, snapshot, health, now_s):
-            self._last_so_s[condition.id] = now_s
-            if condition.id not in self._open:
+        found = {c.id: c for c in conditions(self._site, snapshot, health, now_s)}
+        self._since_s = {cause: self._since_s.get(cause, now_s) for cause in found}
+        for cause, condition in found.items():
+            self._last_so_s[cause] = now_s
+            lasted_s = now_s - self._since_s[cause]
+            if cause not in self._open and lasted_s >= RAISE_AFTER_S[condition.priority]:
                 raised.append(_record(condition, now_s))
         gone = [
             replace(record, state=CLEARED, body={**record.body, "cleared_at_s": now_s})

@@ -1,0 +1,101 @@
+"""What `isotherm serve` finds out before it starts anything, and what it remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from controller.assembly import (
+    Settings,
+    StartError,
+    _clock,
+    _listening,
+    _state_of,
+    _told_clock,
+    resumed,
+    serve,
+)
+from controller.storage.ports import Kind, Record
+from controller.storage.records import LocalRecords
+from controller.storage.telemetry import LocalTelemetry
+from facility.clock import WallClock
+from facility.commands import Mode
+from tests.controller_fakes import CASE, CDU_SETPOINT, START_S, small_site, snapshot
+
+
+def test_a_port_in_use_is_named_with_the_mend() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(StartError, match=rf"port {port}.*--port"),
+            _listening("127.0.0.1", port),
+        ):
+            pass
+    with _listening("127.0.0.1", 0) as free:
+        assert free.getsockname()[1] > 0
+
+
+def test_a_state_directory_has_one_controller(tmp_path: Path) -> None:
+    with (
+        _state_of(tmp_path / "state"),
+        pytest.raises(StartError, match="that runs"),
+        _state_of(tmp_path / "state"),
+    ):
+        pass
+    with _state_of(tmp_path / "state"):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="--state"), _state_of(tmp_path / "file" / "state"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"clock": {}}', '{"clock": 3}', "[]"])
+def test_a_clock_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "ready.json"
+    with pytest.raises(StartError, match=r"ready\.json"):
+        _told_clock(file)
+    file.write_text(text)
+    with pytest.raises(StartError, match="clock"):
+        _told_clock(file)
+
+
+async def test_clocks_by_file(tmp_path: Path) -> None:
+    file = tmp_path / "ready.json"
+    file.write_text(
+        json.dumps({"clock": {"start_s": 5.0, "start_monotonic_s": 0.0, "rate": 2.0}, "pid": 1})
+    )
+    clock = await _clock(_told_clock(file))
+    assert isinstance(clock, WallClock)
+    assert clock.rate == 2.0
+    assert isinstance(await _clock(None), WallClock)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(StartError, match="has ended"):
+        await asyncio.wait_for(_clock({"host": "127.0.0.1", "port": port}), 5)
+
+
+def test_a_site_that_is_none_starts_nothing(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, tmp_path / "state", tmp_path / "socket", tmp_path / "model")
+    with pytest.raises(StartError):
+        serve(settings)
+    assert not settings.state.exists()
+
+
+def test_after_a_restart_counting_and_history_go_on(tmp_path: Path) -> None:
+    site, records = small_site(), LocalRecords(tmp_path / "records.db")
+    telemetry = LocalTelemetry(tmp_path / "telemetry")
+    fresh = resumed(site, records, telemetry, START_S)
+    assert (fresh.number, fresh.history.times_s) == (0, ())
+    records.write(add=[Record(Kind.TICK, "t", START_S, {"number": 41})])
+    modes = dict.fromkeys(site.actuators, Mode.SHADOW)
+    for t in range(0, 3601, 60):
+        telemetry.append(snapshot(START_S + t, modes, {CASE: 50.0 + t}))
+    state = resumed(site, records, telemetry, START_S + 3600)
+    assert state.number == 41
+    assert state.history.times_s == tuple(START_S + t for t in range(0, 3601, 60))
+    assert state.history.rows[30][CASE] == 50.0 + 1800
+    assert state.history.last(CDU_SETPOINT) == (START_S + 3600, 30.0)

@@ -27,6 +27,14 @@ FIXED = 1e-3
 method needs an interior. The answer is put back on the exact value."""
 
 
+class PatternError(Exception):
+    """A linearisation that the layout has no place for; lay out anew, with it."""
+
+    def __init__(self, sensitivities: Sensitivities, cuts: PowerCuts) -> None:
+        super().__init__("racks or powers answer to other groups than were laid out")
+        self.seen = sensitivities, cuts
+
+
 class Predictor(Protocol):
     """What the planner asks of the models, for one site."""
 
@@ -156,6 +164,9 @@ def linearise(
     inputs = situation.inputs(nominal)
     trajectory = predictor.roll_out(situation.state, inputs)
     sensitivities = predictor.sensitivities(situation.state, inputs)
+    cuts = predictor.cuts(situation.block_inputs(nominal))
+    if not layout.fits(sensitivities, cuts):
+        raise PatternError(sensitivities, cuts)
     blocked = np.einsum("nkj,jb->nkb", sensitivities.gain, layout.blocking)
     blocked *= layout.scale[sensitivities.group][:, None, None]
     pair = _pairs(layout, sensitivities)
@@ -166,7 +177,7 @@ def linearise(
         situation, predictor, trajectory, blocked, pair, tightening, hot
     )
     worst_gain, worst_room, worst_rack_of_row = _worst(situation, predictor, nominal)
-    cut, cut_at_nominal = _power(situation, predictor, nominal)
+    cut, cut_at_nominal = _power(layout, cuts, nominal)
     leakage = _leakage(situation, predictor, sensitivities, blocked)
 
     lower, upper = corridor.ends
@@ -302,10 +313,8 @@ def _after_worst(
     return room, by_pair
 
 
-def _power(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[Array, Array]:
+def _power(layout: Layout, cuts: PowerCuts, nominal: Array) -> tuple[Array, Array]:
     """Coefficients of the cuts, and their values at the nominal less the nominal power."""
-    layout = situation.layout
-    cuts = predictor.cuts(situation.block_inputs(nominal))
     shape = (len(layout.components), layout.blocks, layout.cuts)
     at_nominal = cuts.constant + np.einsum("mg,mg->m", cuts.slope, nominal[cuts.step])
     # The highest at the nominal first; where there are fewer than the pattern has, repeat them.

@@ -3,7 +3,7 @@
 1. PIQP on the problem linearised about the last plan, checked, rolled out, and once more about
    what came out; the step is halved where the nonlinear merit got worse. While the roll-out
    objects, the racks that broke their limit get rows of their own and less room.
-2. Where PIQP fails the check: Clarabel from cold.
+2. Where PIQP fails the check: Clarabel. Every solve is from cold.
 3. Where nothing is verified: the previous verified plan, shifted and rolled out again.
 4. Else the ramp to more cooling by rule.
 
@@ -21,7 +21,7 @@ from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import binding_of
 from controller.planning.layout import Layout, lay_out
-from controller.planning.linearise import Predictor, Situation, linearise
+from controller.planning.linearise import PatternError, Predictor, Situation, linearise
 from controller.planning.problem import Answer, Numbers, Problem
 from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
 from controller.planning.report import plan_of
@@ -62,19 +62,19 @@ class PlanMaker:
         """A plan for a request, always; see the module for how."""
         started = time.perf_counter()
         try:
-            return self._make(request, started)
+            try:
+                return self._make(request, started)
+            except PatternError as error:
+                self._seen.append(error.seen)
+                self._layout = None
+                return self._make(request, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, the step must have an answer
-            self._forget()
             attempts = (
                 Attempt("planner", 0, "failed", False, f"{type(error).__name__}: {error}"),
                 Attempt("ramp", 0, "by rule", True),
             )
             plan = ramp_plan(request, self.settings)
             return PlanOutcome(plan, attempts, seconds=time.perf_counter() - started)
-
-    def _forget(self) -> None:
-        if self._problem is not None:
-            self._problem.forget()
 
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
@@ -108,13 +108,13 @@ class PlanMaker:
 
     def _laid_out(self, request: PlanRequest, state: object) -> Layout:
         """The layout and the compiled problem; made anew only where the pattern has grown."""
-        inputs = request.inputs(np.tile(request.in_force, (request.steps, 1)))
-        now = self.predictor.sensitivities(state, inputs), self.predictor.cuts(inputs)
-        if self._layout is None or not self._layout.fits(*now):
-            self._seen.append(now)
+        if self._layout is None:
             probe = probe_inputs(self.site, request)
-            other = self.predictor.sensitivities(state, probe), self.predictor.cuts(probe)
-            self._layout = lay_out(self.site, self.settings, [*self._seen, other])
+            now = request.inputs(np.tile(request.in_force, (request.steps, 1)))
+            for inputs in (now, probe):
+                sensitivities = self.predictor.sensitivities(state, inputs)
+                self._seen.append((sensitivities, self.predictor.cuts(inputs)))
+            self._layout = lay_out(self.site, self.settings, self._seen)
             self._problem = Problem(self._layout)
         return self._layout
 
@@ -131,9 +131,10 @@ class PlanMaker:
         if _against(hold, ramp, settings).any():
             # Too warm to hold still: start from the safe side, and take back what is not needed.
             best = min(best, ramp, key=lambda prospect: prospect.merit)
-        trust = settings.trust_range_share
+        trust, gained = settings.trust_range_share, True
+        enough = settings.hold_below_kw * float(situation.hours.sum())
         for round_ in range(1, settings.rounds + settings.extra_rounds + 1):
-            if round_ > settings.rounds and search.verified:
+            if search.verified and (round_ > settings.rounds or not gained):
                 return
             since = time.perf_counter()
             numbers = linearise(situation, self.predictor, best.blocks, tightening, hot, trust)
@@ -155,6 +156,9 @@ class PlanMaker:
                 search.verified.append((prospect, link, binding))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
+            # Another round only pays while rounds still gain: one a step is the rule once the
+            # plan follows the last one (real-time iteration).
+            gained = best.merit - prospect.merit > enough
             if prospect.merit < best.merit or why:
                 best = prospect
 
@@ -165,19 +169,17 @@ class PlanMaker:
         problem = self._problem
         assert problem is not None  # noqa: S101 - `_laid_out` has made it
         problem.set(numbers)
-        answer = problem.solve("PIQP", warm=True, **PIQP_OPTIONS)
+        answer = problem.solve("PIQP", **PIQP_OPTIONS)
         fault = fault_in(answer, numbers, layout)
         if fault is None:
             return answer, "piqp"
         search.note("piqp", round_, answer.status, fault, since)
-        problem.forget()
         since = time.perf_counter()
-        answer = problem.solve("CLARABEL", warm=False, **CLARABEL_OPTIONS)
+        answer = problem.solve("CLARABEL", **CLARABEL_OPTIONS)
         fault = fault_in(answer, numbers, layout)
         if fault is None:
             return answer, "clarabel"
         search.note("clarabel", round_, answer.status, fault, since)
-        problem.forget()
         return None, ""
 
     def _previous(self, situation: Situation, ramp: Prospect, search: _Search) -> None:

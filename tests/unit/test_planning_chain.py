@@ -208,9 +208,6 @@ class Broken:
         answer: Answer = self._real.solve(solver, **options)
         return answer
 
-    def forget(self) -> None:
-        self._real.forget()
-
 
 @pytest.mark.parametrize(
     ("answers", "link", "tried"),

@@ -54,9 +54,10 @@ def numbers_of(maker: PlanMaker, **changes: Any) -> Numbers:
 
 def test_it_is_dpp_and_every_constraint_has_a_name(maker: PlanMaker) -> None:
     stated = problem(maker)
-    assert stated.problem.is_dpp()
     named = {id(c) for c in stated.constraints.values()}
-    assert {id(c) for c in stated.problem.constraints} == named
+    for compiled in stated.problems.values():
+        assert compiled.is_dpp()
+        assert {id(c) for c in compiled.constraints} == named
     assert set(stated.constraints) == {
         "power",
         "temperature",
@@ -73,8 +74,8 @@ def test_two_solvers_and_the_recomputed_objective_agree(maker: PlanMaker) -> Non
     for load in (0.3, 0.7, 1.0):
         numbers = numbers_of(maker, load=load)
         stated.set(numbers)
-        piqp = stated.solve("PIQP", warm=True, **PIQP_OPTIONS)
-        clarabel = stated.solve("CLARABEL", warm=False, **CLARABEL_OPTIONS)
+        piqp = stated.solve("PIQP", **PIQP_OPTIONS)
+        clarabel = stated.solve("CLARABEL", **CLARABEL_OPTIONS)
         assert piqp.objective == pytest.approx(clarabel.objective, rel=1e-4, abs=1e-3)
         assert piqp.v is not None
         again = objective_of(piqp.v, numbers, layout(maker))
@@ -128,7 +129,7 @@ def test_without_its_quadratic_terms_it_is_the_linear_programme_that_scipy_solve
 
     stated = problem(made)
     stated.set(n)
-    answer = stated.solve("CLARABEL", warm=False, **CLARABEL_OPTIONS)
+    answer = stated.solve("CLARABEL", **CLARABEL_OPTIONS)
     assert answer.objective == pytest.approx(found.fun, rel=1e-5, abs=1e-4)
 
 
@@ -188,7 +189,7 @@ def test_an_answer_that_only_looks_right_is_found_out(
     numbers = numbers_of(maker)
     stated = problem(maker)
     stated.set(numbers)
-    answer = stated.solve("PIQP", warm=False, **PIQP_OPTIONS)
+    answer = stated.solve("PIQP", **PIQP_OPTIONS)
     assert isinstance(answer, Answer)
     assert word in str(fault_in(spoil(answer), numbers, layout(maker)))
 
@@ -205,11 +206,11 @@ def test_moves_are_counted_from_the_setpoint_in_force(maker: PlanMaker) -> None:
 def test_a_second_solve_compiles_nothing(maker: PlanMaker) -> None:
     stated = problem(maker)
     stated.set(numbers_of(maker, load=0.5))
-    stated.solve("PIQP", warm=True, **PIQP_OPTIONS)
-    program = stated.problem._cache.param_prog
+    stated.solve("PIQP", **PIQP_OPTIONS)
+    program = stated.problems["PIQP"]._cache.param_prog
     stated.set(numbers_of(maker, load=0.9))
-    stated.solve("PIQP", warm=True, **PIQP_OPTIONS)
-    assert stated.problem._cache.param_prog is program
+    stated.solve("PIQP", **PIQP_OPTIONS)
+    assert stated.problems["PIQP"]._cache.param_prog is program
 
 
 def test_the_horizon_is_two_hours_at_least() -> None:

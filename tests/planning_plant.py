@@ -103,7 +103,7 @@ class AnalyticPlant:
             found[k] = now = keep * now + (1.0 - keep) * line
         return Trajectory(limited_c=found, supply_c={}, loop_c={})
 
-    def sensitivities(self, state: Array, inputs: Inputs) -> Sensitivities:
+    def sensitivities(self, state: Array, inputs: Inputs, blocks: tuple[int, ...]) -> Sensitivities:
         steps = inputs.steps
         supply, flow = self._links()
         racks = list(self.site.racks.values())
@@ -111,13 +111,16 @@ class AnalyticPlant:
         lead = np.subtract.outer(np.arange(steps), np.arange(steps))
         lag = np.where(lead >= 0, (1.0 - keep) * keep ** np.maximum(lead, 0), 0.0)
         rows, groups, gains = [], [], []
+        owner = np.repeat(np.arange(len(blocks)), blocks)
         rise = self.settled(inputs.setpoints, inputs.it_power_kw) - inputs.setpoints[:, supply]
         for r, rack in enumerate(racks):
             rows += [r, r]
             groups += [supply[r], flow[r]]
             per_flow = -RISE_EXPONENT[rack.kind] * rise[:, r] / inputs.setpoints[:, flow[r]]
             gains += [lag, lag * per_flow[None, :]]
-        return Sensitivities(np.array(rows), np.array(groups), np.array(gains))
+        return Sensitivities(
+            np.array(rows), np.array(groups), np.array(gains) @ np.eye(len(blocks))[owner]
+        )
 
     # ---- power
 

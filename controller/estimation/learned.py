@@ -60,10 +60,15 @@ class LearnedForecaster:
     def outlook(self, frame: pd.DataFrame, start_s: float, step_s: float, steps: int) -> Outlook:
         """Expected load and weather."""
         load = forecast.forecast_load(
-            self._bundle.load, self._site, frame, start_s=start_s, step_s=step_s, steps=steps
+            self._bundle.load_model, self._site, frame, start_s=start_s, step_s=step_s, steps=steps
         )
         weather = forecast.forecast_weather(
-            self._bundle.weather, self._site, frame, start_s=start_s, step_s=step_s, steps=steps
+            self._bundle.weather_model,
+            self._site,
+            frame,
+            start_s=start_s,
+            step_s=step_s,
+            steps=steps,
         )
 
         def median(name: str) -> Array:

@@ -47,8 +47,8 @@ class Predictor(Protocol):
         """Every rack over the inputs."""
         ...
 
-    def sensitivities(self, state: Any, inputs: Inputs) -> Sensitivities:
-        """About the roll-out of the inputs."""
+    def sensitivities(self, state: Any, inputs: Inputs, blocks: tuple[int, ...]) -> Sensitivities:
+        """About the roll-out of the inputs; ``gain`` is (N, T, B) for moves held over blocks."""
         ...
 
     def power(self, inputs: Inputs) -> dict[str, Array]:
@@ -163,12 +163,11 @@ def linearise(
     layout, request = situation.layout, situation.request
     inputs = situation.inputs(nominal)
     trajectory = predictor.roll_out(situation.state, inputs)
-    sensitivities = predictor.sensitivities(situation.state, inputs)
+    sensitivities = predictor.sensitivities(situation.state, inputs, layout.settings.blocks)
     cuts = predictor.cuts(situation.block_inputs(nominal))
     if not layout.fits(sensitivities, cuts):
         raise PatternError(sensitivities, cuts)
-    blocked = np.einsum("nkj,jb->nkb", sensitivities.gain, layout.blocking)
-    blocked *= layout.scale[sensitivities.group][:, None, None]
+    blocked = sensitivities.gain * layout.scale[sensitivities.group][:, None, None]
     pair = _pairs(layout, sensitivities)
     corridor = situation.corridor
     active = np.logical_not(corridor.fixed)
@@ -299,15 +298,15 @@ def _after_worst(
     layout = situation.layout
     inputs = situation.worst_inputs(setpoints)
     trajectory = predictor.roll_out(situation.state, inputs)
-    sensitivities = predictor.sensitivities(situation.state, inputs)
+    sensitivities = predictor.sensitivities(situation.state, inputs, (inputs.steps,))
     share = layout.settings.worst_margin_share
     lead_s = np.array([layout.settings.worst_step_s])
     allowed = situation.limit_c - share * predictor.margins(lead_s)[0]
     peak = np.argmax(trajectory.limited_c, axis=0)
     room = allowed - trajectory.limited_c[peak, np.arange(len(peak))]
-    # Setpoints held from the step on: the answer to all of them together, at the rack's peak.
-    held = sensitivities.gain.sum(axis=2)
-    static = held[np.arange(len(held)), peak[sensitivities.rack]]
+    # Setpoints are held from the step on, as one block: the answer to it at the rack's peak.
+    pairs = np.arange(len(sensitivities.rack))
+    static = sensitivities.gain[pairs, peak[sensitivities.rack], 0]
     by_pair = np.zeros((len(layout.rack_names), layout.groups))
     by_pair[sensitivities.rack, sensitivities.group] = static * layout.scale[sensitivities.group]
     return room, by_pair

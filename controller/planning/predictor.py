@@ -34,9 +34,11 @@ class LearnedPredictor:
         """Every rack over the inputs."""
         return self._bundle.thermal.roll_out(state, inputs)
 
-    def sensitivities(self, state: ThermalState, inputs: Inputs) -> Sensitivities:
-        """About the roll-out of the inputs."""
-        return self._bundle.thermal.sensitivities(state, inputs)
+    def sensitivities(
+        self, state: ThermalState, inputs: Inputs, blocks: tuple[int, ...]
+    ) -> Sensitivities:
+        """About the roll-out of the inputs, for moves held over blocks."""
+        return self._bundle.thermal.sensitivities(state, inputs, blocks=blocks)
 
     def power(self, inputs: Inputs) -> dict[str, Array]:
         """(T,) kW by component, without the leakage of IT."""

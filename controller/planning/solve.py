@@ -112,7 +112,7 @@ class PlanMaker:
             probe = probe_inputs(self.site, request)
             now = request.inputs(np.tile(request.in_force, (request.steps, 1)))
             for inputs in (now, probe):
-                sensitivities = self.predictor.sensitivities(state, inputs)
+                sensitivities = self.predictor.sensitivities(state, inputs, self.settings.blocks)
                 self._seen.append((sensitivities, self.predictor.cuts(inputs)))
             self._layout = lay_out(self.site, self.settings, self._seen)
             self._problem = Problem(self._layout)

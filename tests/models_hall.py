@@ -331,7 +331,7 @@ def _meters(site: Site, columns: dict[str, np.ndarray], draw: np.random.Generato
 @lru_cache(maxsize=1)
 def small_bundle() -> Bundle:
     """A model of the small hall, trained briefly; once a process."""
-    return train(small_site(), small_history(40.0), seed=3, effort=0.4)
+    return train(small_site(), small_history(36.0), seed=3, effort=0.3)
 
 
 def small_inputs(steps: int, step_s: float, seed: int = 0) -> Inputs:

@@ -96,7 +96,7 @@ def test_a_common_rise_of_flow_never_predicts_a_hotter_rack_while_valves_have_ro
     assert (after.limited_c - before.limited_c).max() <= 1e-9
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(seeds)
 def test_held_inputs_settle(seed: int) -> None:
     model = random_model(seed)
@@ -115,7 +115,7 @@ def test_held_inputs_settle(seed: int) -> None:
     np.testing.assert_allclose(path[-1], settled[-1], atol=1e-3)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(seeds, st.sampled_from([60.0, 300.0]))
 def test_sensitivities_equal_finite_differences(seed: int, step_s: float) -> None:
     model, inputs = random_model(seed, 0.3), small_inputs(6, step_s, seed)

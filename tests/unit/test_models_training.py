@@ -38,7 +38,6 @@ def test_training_is_repeatable_bit_for_bit() -> None:
     frame = small_history(20.0, seed=4)
     first, again = (train(SITE, frame, seed=9, effort=0.07) for _ in range(2))
     assert first.version == again.version
-    assert train(SITE, frame, seed=10, effort=0.07).version != first.version
 
 
 def test_progress_runs_from_nothing_to_done() -> None:

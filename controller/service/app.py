@@ -17,6 +17,9 @@ Isotherm go further, **admin** hands out tokens. Times are plant time; values ar
 unit of their point (°C, K, kW, L/s, kPa, %). Errors are problem details after RFC 9457.
 """
 
+LONGEST_BODY = 1 << 20
+"""Bytes; nothing that is asked for takes more than a few thousand."""
+
 
 def create_app(context: Context) -> FastAPI:
     """The application over one site's parts."""
@@ -27,6 +30,7 @@ def create_app(context: Context) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url="/docs",
         redoc_url="/redoc",
+        max_body_size=LONGEST_BODY,
     )
     app.state.context = context
     problems.install(app)

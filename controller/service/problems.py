@@ -70,7 +70,11 @@ def problem(
 ) -> JSONResponse:
     """A problem as a response."""
     body = Problem(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors
+        title=HTTPStatus(status).phrase,
+        status=status,
+        # What a client sent may stand in it, and need not be text that UTF-8 can carry.
+        detail=detail.encode("utf-8", "replace").decode(),
+        errors=errors,
     ).model_dump(exclude_none=True)
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from facility.commands import Decision, Mode, Override, Proposal, Receipt
 from facility.telemetry import DeviceStatus, Reading
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""Of an actuator or a group; half a surrogate pair is refused with the length."""
 
 Why = Field(min_length=1, max_length=2000, description="The reason; it is kept in the audit.")
 
@@ -26,7 +29,7 @@ class ApprovalRequest(Request):
     """Yes to a proposal, or to part of it."""
 
     why: str = Field("", max_length=2000, description="A note for the audit.")
-    actuators: list[str] | None = Field(
+    actuators: list[Name] | None = Field(
         None, description="Those to move; by default all that are in advisory mode."
     )
     share: float = Field(1.0, gt=0.0, le=1.0, description="Of each move that is made.")
@@ -41,7 +44,7 @@ class RejectionRequest(Request):
 class OverrideRequest(Request):
     """A person's own setpoint."""
 
-    target: str = Field(description="An actuator, or a group of them.")
+    target: Name = Field(description="An actuator, or a group of them.")
     value: float = Field(allow_inf_nan=False, description="In the actuator's canonical unit.")
     lasts_s: float = Field(gt=0.0, description="Seconds of plant time until it ends by itself.")
     why: str = Why
@@ -57,14 +60,14 @@ class ModeRequest(Request):
     """How far Isotherm may go."""
 
     mode: Mode
-    actuators: list[str] | None = Field(None, min_length=1, description="By default all.")
+    actuators: list[Name] | None = Field(None, min_length=1, description="By default all.")
     why: str = Why
 
 
 class ReleaseRequest(Request):
     """The plant back to its own control."""
 
-    actuators: list[str] | None = Field(None, min_length=1, description="By default all.")
+    actuators: list[Name] | None = Field(None, min_length=1, description="By default all.")
     why: str = Why
 
 

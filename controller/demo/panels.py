@@ -152,11 +152,12 @@ def groups_table(groups: Sequence[GroupView], rows: int) -> Table:
     ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # literal
     ordered = sorted(groups, key=_room_of)
+    several = len({group.hall for group in groups}) > 1
     for group in ordered[: rows if len(ordered) <= rows else rows - 1]:
         rack = group.hottest
         _, style = rack_style(rack) if rack else ("?", WATCH)
         table.add_row(
-            group.name,
+            f"{group.hall} {group.name}" if several else group.name,
             rack.rack if rack else "–",
             Text(number(rack.temperature_c if rack else None), style=style.replace(FAINT, "")),
             number(rack.room_k if rack else None),
@@ -181,8 +182,9 @@ def rack_grid(racks: Sequence[RackView], width: int, rows: int) -> RenderableTyp
     longest = max((len(line) for line in by_place.values()), default=0)
     figures = longest * 3 <= width
     lines = []
-    for line in list(by_place.values())[:rows]:
-        text = Text(no_wrap=True, overflow="crop")
+    several = len({hall for hall, _ in by_place}) > 1
+    for (hall, _), line in list(by_place.items())[:rows]:
+        text = Text(f"{hall} " if several else "", FAINT, no_wrap=True, overflow="crop")
         for rack in line:
             sign, style = rack_style(rack)
             if figures and rack.temperature_c is not None:

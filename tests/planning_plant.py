@@ -189,6 +189,10 @@ class AnalyticPlant:
             slope=np.array([r[3] for r in rows]),
         )
 
+    @property
+    def power_error_kw(self) -> float:
+        return 3.0
+
     def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
         liquid = [r.kind is RackKind.DIRECT_TO_CHIP for r in self.site.racks.values()]
         return np.asarray(self.leak_per_k * it_power_kw * np.array(liquid))

@@ -71,7 +71,12 @@ class Predictor(Protocol):
         """(leads, R) lower and upper end of the 90 % band, added to a prediction."""
         ...
 
-    def state(self, record: Any) -> Any:
+    @property
+    def power_error_kw(self) -> float:
+        """Standard error of the total of `power`."""
+        ...
+
+    def state(self, record: str) -> Any:
         """The thermal state that a request carries."""
         ...
 

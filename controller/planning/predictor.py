@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 
@@ -47,6 +48,11 @@ class LearnedPredictor:
     def cuts(self, inputs: Inputs) -> PowerCuts:
         """Affine under-estimates of those components."""
         return self._bundle.power.cuts(inputs)
+
+    @property
+    def power_error_kw(self) -> float:
+        """Standard error of the total, the components' errors taken as independent."""
+        return math.sqrt(sum(error**2 for error in self._bundle.power.error_kw.values()))
 
     def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
         """(T, R) kW of IT for each kelvin of its limited temperature."""

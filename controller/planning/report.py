@@ -10,6 +10,9 @@ from controller.planning.words import Plan, row, table
 from facility.commands import Band, Binding
 from models.contract import Array
 
+NORMAL_90 = 1.645
+"""90 % of a normal distribution lies within so many standard deviations."""
+
 
 def plan_of(  # noqa: PLR0917 - the parts of a plan
     situation: Situation,
@@ -54,7 +57,7 @@ def _power(prospect: Prospect) -> Array:
 
 
 def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tuple[Band, ...]:
-    """For each kind of limited temperature, its hottest rack (least room) at each step."""
+    """The hottest rack (least room) of each kind of limited temperature, and the power."""
     site, request = situation.site, situation.request
     ratio = round(request.step_s / situation.layout.settings.verify_step_s)
     temperature = prospect.fine.limited_c[ratio - 1 :: ratio]
@@ -79,4 +82,22 @@ def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tu
                 limit=float(situation.limit_c[hottest].min()),
             )
         )
-    return tuple(bands)
+    return (*bands, _power_band(situation, predictor, prospect))
+
+
+def _power_band(situation: Situation, predictor: Predictor, prospect: Prospect) -> Band:
+    """Of the cooling's electric power; what leakage adds to the IT is told apart from it."""
+    request = situation.request
+    total = _power(prospect).sum(axis=1)
+    reach = NORMAL_90 * predictor.power_error_kw
+    times_s = np.asarray(
+        request.now_s + (np.arange(len(total)) + 1.0) * request.step_s, dtype=np.float64
+    )
+    return Band(
+        name="electric power of cooling",
+        unit="kW",
+        times_s=row(times_s),
+        expected=row(np.round(total, 3)),
+        lower=row(np.round(np.maximum(total - reach, 0.0), 3)),
+        upper=row(np.round(total + reach, 3)),
+    )

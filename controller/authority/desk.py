@@ -15,7 +15,7 @@ from controller.authority.audit import entry
 from controller.authority.failures import GatewayError, InvalidError, NotFoundError
 from controller.authority.inbox import Inbox
 from controller.authority.overrides import OverrideBook
-from controller.authority.roles import Actor
+from controller.authority.roles import ISOTHERM, Actor
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
 from controller.storage.ports import Kind, Record, RecordStore
 from facility.commands import Command, Decision, Mode, Origin, Override, Proposal, Receipt
@@ -25,7 +25,7 @@ from facility.wire import to_wire
 
 log = logging.getLogger(__name__)
 
-CARRY_EVERY_S = 30.0
+CARRY_EVERY_S = 60.0
 """A value that is not in force yet is asked for again after so long."""
 
 
@@ -221,6 +221,7 @@ class Desk:
         """Ask again for what people want and the devices do not show yet."""
         self.book.expire(now_s)
         self.inbox.expire(now_s)
+        await self._end_what_may_not_act(snapshot, now_s)
         overrides = self.book.in_force(now_s)
         wanted = [self._of_override(o, now_s) for o in overrides]
         taken = {o.actuator for o in overrides}
@@ -230,6 +231,24 @@ class Desk:
             taken |= {move.actuator for move in decision.moves}
         due = [c for c in wanted if self._is_due(c, snapshot, now_s)]
         return await self._send(due) if due else ()
+
+    async def _end_what_may_not_act(self, snapshot: Snapshot, now_s: float) -> None:
+        """A release or a change of mode ends what people had decided before it.
+
+        Otherwise an approval from before would come back to life with the next change of mode.
+        """
+        for decision in self.inbox.decisions_in_force(now_s):
+            for move in decision.moves:
+                mode = snapshot.modes.get(move.actuator, Mode.ADVISORY)
+                if mode is not Mode.ADVISORY:
+                    why = f"{move.actuator} is in mode {mode.value} now"
+                    self.inbox.withdraw(decision, ISOTHERM, why, now_s)
+                    break
+        for override in self.book.in_force(now_s):
+            mode = snapshot.modes.get(override.actuator, Mode.ADVISORY)
+            if not mode.writes:
+                why = f"its mode is {mode.value} now, in which nothing is written"
+                await self.end_override(override.id, ISOTHERM, why, now_s)
 
     def _is_due(self, command: Command, snapshot: Snapshot, now_s: float) -> bool:
         actuator = self._site.actuators[command.actuator]

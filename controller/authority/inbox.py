@@ -28,6 +28,9 @@ from facility.wire import from_wire, to_wire
 PENDING, APPROVED, REJECTED = "pending", "approved", "rejected"
 EXPIRED, SUPERSEDED, ADOPTED, RECORDED = "expired", "superseded", "adopted", "recorded"
 
+WITHDRAWN = "withdrawn"
+"""State of a decision that was taken back; others have their origin as state."""
+
 
 class Inbox:
     """The proposals of a site, in a record store."""
@@ -151,6 +154,17 @@ class Inbox:
         """What people approved and what has not run out, newest first."""
         found = self._records.find(Kind.DECISION, states=(Origin.PERSON.value,), limit=50)
         return tuple(decision_of(r) for r in found if r.body["decision"]["expires_at_s"] > now_s)
+
+    def withdraw(self, decision: Decision, actor: Actor, why: str, now_s: float) -> None:
+        """Take a person's decision back: what it has not written yet is not written."""
+        record = self._records.get(Kind.DECISION, decision.id)
+        if record is None or record.state == WITHDRAWN:
+            return
+        outcome = {"who": actor.name, "role": actor.scope.value, "why": why, "time_s": now_s}
+        self._records.write(
+            add=[entry(actor, "withdrew", f"decision {decision.id}", why, now_s)],
+            change=[replace(record, state=WITHDRAWN, body={**record.body, "outcome": outcome})],
+        )
 
     def _open(self, proposal_id: str, now_s: float) -> tuple[Record, Proposal]:
         self.expire(now_s)

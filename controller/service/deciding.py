@@ -122,9 +122,14 @@ async def decisions(
     here: Here,
     _: Viewer,
     pages: Pages,
-    origin: Annotated[list[str] | None, Query(description="`person` or `optimiser`.")] = None,
+    state: Annotated[
+        list[str] | None, Query(description="`person`, `optimiser` or `withdrawn`.")
+    ] = None,
 ) -> Decisions:
     """Decisions of people and modes, newest first."""
-    records, next_before = pages.find(here.records, Kind.DECISION, origin or ())
-    items = [DecisionView(id=record.id, decision=decision_of(record)) for record in records]
+    records, next_before = pages.find(here.records, Kind.DECISION, state or ())
+    items = [
+        DecisionView(id=record.id, state=record.state, decision=decision_of(record))
+        for record in records
+    ]
     return Decisions(items=items, next_before=next_before)

@@ -208,6 +208,7 @@ class DecisionView(BaseModel):
     """A decision on record."""
 
     id: str
+    state: str = Field(description="Who made it: `person` or `optimiser`; or `withdrawn`.")
     decision: Decision
 
 

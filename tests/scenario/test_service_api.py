@@ -428,6 +428,26 @@ async def test_a_release_gives_the_plant_back(world: World) -> None:
     assert set(world.link.modes.values()) == {Mode.SHADOW}
 
 
+async def test_what_was_decided_before_a_release_does_not_come_back(world: World) -> None:
+    world.offer()
+    assert (await approve(world)).status_code == 201
+    assert (
+        await world.ask("POST", "/overrides", json=override(CHILLERS[0], 8.0))
+    ).status_code == 201
+    await world.ask("POST", "/releases", Scope.OPERATOR, json={"why": "noise"})
+    world.refresh({CDU_SETPOINT: 30.0, CHILLERS[0]: 12.0})  # local control's values
+    assert world.here.live.snapshot is not None
+    assert await world.here.desk.carry_out(world.here.live.snapshot, START_S + 120) == ()
+    world.link.modes = dict.fromkeys(world.link.modes, Mode.ADVISORY)
+    world.refresh()
+    assert await world.here.desk.carry_out(world.here.live.snapshot, START_S + 240) == ()
+    (decision,) = (await world.ask("GET", "/decisions")).json()["items"]
+    assert decision["state"] == "withdrawn"
+    (placed,) = (await world.ask("GET", "/overrides")).json()["items"]
+    assert (placed["state"], placed["outcome"]["who"]) == ("released", "isotherm")
+    assert world.link.values[CDU_SETPOINT] == 30.0
+
+
 async def test_a_release_without_a_gateway_says_what_to_do(world: World) -> None:
     world.link.away = True
     answer = await world.ask("POST", "/releases", json={"why": "noise"})

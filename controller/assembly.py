@@ -11,6 +11,7 @@ import asyncio
 import functools
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -169,6 +170,7 @@ async def _serve(
                 tick=step,
                 live=live,
                 summary_file=settings.state / "summary.json",
+                ends_at_s=(told_clock or {}).get("ends_at_s", math.inf),
             )
         )
         app = create_app(
@@ -238,8 +240,9 @@ def _told_clock(file: Path | None) -> dict[str, Any] | None:
     if file is None:
         return None
     try:
-        told = dict(json.loads(file.read_text(encoding="utf-8"))["clock"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        ready = json.loads(file.read_text(encoding="utf-8"))
+        told = {"ends_at_s": ready.get("ends_at_s", math.inf), **ready["clock"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StartError(
             f"{file}: no clock is described there ({error!r}); give the ready.json of a simulator"
         ) from error

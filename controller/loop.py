@@ -69,6 +69,8 @@ class LoopParts:
     tick: Tick
     live: Live
     summary_file: Path
+    ends_at_s: float = math.inf
+    """When a simulated run on a wall clock ends; a stepped clock tells it itself."""
 
 
 class ControlLoop:
@@ -87,7 +89,7 @@ class ControlLoop:
         """Beat, look and tick until the end; then write the summary."""
         clock = self._p.clock
         try:
-            while True:
+            while clock.now_s() < self._p.ends_at_s:
                 await self._moment(clock.now_s())
                 await clock.sleep_until(_next(clock.now_s(), BEAT_S))
         except RunEnded as end:

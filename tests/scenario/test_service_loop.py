@@ -125,6 +125,14 @@ async def test_it_beats_each_second_looks_each_five_and_ticks_each_three_hundred
     assert stored[CASE].tolist() == [50.0] * 15
 
 
+async def test_on_a_wall_clock_it_leaves_when_the_run_is_over(tmp_path: Path) -> None:
+    _, link, _, loop = world(tmp_path, 900.0, Mode.SHADOW)
+    loop._p = replace(loop._p, ends_at_s=START_S + 40.0)
+    await loop.run()
+    assert len(link.of("beat")) == 40
+    assert (tmp_path / "summary.json").exists()
+
+
 async def test_in_shadow_nothing_is_asked_of_the_gateway(tmp_path: Path) -> None:
     _, link, _, loop = world(tmp_path, 650.0, Mode.SHADOW)
     await loop.run()

@@ -200,13 +200,10 @@ def read(path: Path) -> Iterator[Record]:
     JournalError
         At the first damaged record, named by number and line, after those before it.
     """
-    for record, _, damage in _walk(path):
-        if damage is not None:
-            raise JournalError(
-                f"{path}: record {damage.number} (line {damage.line}): {damage.reason}"
-            )
-        if record is not None:
-            yield record
+    for found, _ in _walk(path):
+        if isinstance(found, Damage):
+            raise JournalError(f"{path}: record {found.number} (line {found.line}): {found.reason}")
+        yield found
 
 
 def verify(path: Path) -> Damage | None:
@@ -225,14 +222,14 @@ def _survey(path: Path) -> tuple[Record | None, int, Damage | None]:
     last: Record | None = None
     whole = 0
     promised = _promised(path)
-    for record, end, damage in _walk(path):
-        if damage is not None:
-            counted = promised is not None and promised[0] >= damage.number
-            return last, whole, replace(damage, counted=counted)
-        last, whole = record, end
-        if promised and record and record.number == promised[0] and record.hash != promised[1]:
+    for found, end in _walk(path):
+        if isinstance(found, Damage):
+            counted = promised is not None and promised[0] >= found.number
+            return last, whole, replace(found, counted=counted)
+        last, whole = found, end
+        if promised and found.number == promised[0] and found.hash != promised[1]:
             reason = "the chain was rewritten: its hash is not the one in the head file"
-            return last, whole, Damage(record.number, record.number, reason, counted=True)
+            return last, whole, Damage(found.number, found.number, reason, counted=True)
     reached = last.number if last else 0
     if promised and promised[0] > reached:
         reason = f"records {reached + 1} to {promised[0]} are missing at the end"
@@ -251,20 +248,18 @@ def _promised(path: Path) -> tuple[int, str] | None:
         raise JournalError(f"{_head_path(path)}: not a head file: {error}") from None
 
 
-def _walk(path: Path) -> Iterator[tuple[Record | None, int, Damage | None]]:
-    """Each record with the offset of its end, until the first damage."""
+def _walk(path: Path) -> Iterator[tuple[Record | Damage, int]]:
+    """Each record with the offset of its end, up to and with the first damage."""
     number, end, previous = 0, 0, GENESIS
+    found: Record | Damage | None = None
     try:
         with path.open("rb") as file:
-            while line := file.readline(LONGEST_LINE + 1):
+            while not isinstance(found, Damage) and (line := file.readline(LONGEST_LINE + 1)):
                 number += 1
-                found = _parse(line, number, previous)
-                if isinstance(found, Damage):
-                    yield None, end, found
-                    return
                 end += len(line)
-                previous = found.hash
-                yield found, end, None
+                found = _parse(line, number, previous)
+                previous = found.hash if isinstance(found, Record) else ""
+                yield found, end
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror}") from error
 

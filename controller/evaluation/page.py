@@ -14,7 +14,7 @@ from typing import Any
 from controller.evaluation import plots
 from controller.evaluation.charts import Chart, draw
 from controller.evaluation.files import FIXED, GUIDELINE_36, ISOTHERM, VARIANTS
-from controller.evaluation.series import COMPONENTS, Truth
+from controller.evaluation.series import COMPONENTS, Truth, component_tags
 from facility.site import Site
 
 MOST_EXAMPLES = 30
@@ -38,7 +38,7 @@ def render(report: Mapping[str, Any], site: Site, truths: Mapping[str, Truth]) -
         [
             _head(report),
             _answers(report),
-            _section("Accounts", _accounts(report)),
+            _section("Accounts", _accounts(report, site)),
             _section("Temperatures against limits", _charts(plots.temperatures(site, truths))),
             _section("Electric power and PUE", _charts(plots.power(site, truths))),
             _section("Setpoints", _charts(plots.setpoints(site, truths))),
@@ -77,9 +77,10 @@ def _answers(report: Mapping[str, Any]) -> str:
     return f'<ul class="answers">{cards}</ul>'
 
 
-def _accounts(report: Mapping[str, Any]) -> str:
+def _accounts(report: Mapping[str, Any], site: Site) -> str:
     parts, components = report["energy_parts_kwh"], report["energy_by_component_kwh"]
-    names = [c for c in COMPONENTS if any(c in components[v] for v in VARIANTS)]
+    metered = component_tags(site)
+    names = [c for c in COMPONENTS if metered[c] or any(components[v].get(c) for v in VARIANTS)]
     currency = report["currency"]
     rows: list[Row] = [
         _row("Cooling energy as accounted", "kWh", report["energy_kwh"], 0, "total"),

@@ -197,4 +197,5 @@ def _books(report: Mapping[str, Any]) -> Verdict:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
+    text = f"{value:+.1f}"
+    return "0.0" if float(text) == 0.0 else text.replace("-", "−")

@@ -123,6 +123,17 @@ def components_kw(site: Site, truth: Truth) -> dict[str, Array]:
     return {name: truth.total(tags) for name, tags in component_tags(site).items() if any(tags)}
 
 
+def cooling_kwh(site: Site, truth: Truth) -> Array:
+    """(T,) electricity of all cooling from the first row on, kWh: power integrated over time.
+
+    By the trapezoidal rule; within the sampling interval this is not the simulator's own account,
+    which counts every second.
+    """
+    power = sum(components_kw(site, truth).values(), np.zeros(len(truth.times_s)))
+    hours = np.diff(truth.times_s) / 3600.0
+    return np.concatenate(([0.0], np.cumsum(hours * (power[1:] + power[:-1]) / 2.0)))
+
+
 def it_kw(site: Site, truth: Truth) -> Array:
     """(T,) kW of all IT."""
     return truth.total(site.tags("it_power"))

@@ -152,6 +152,10 @@ class DeviceAuthority:
             return float(device.enabled)
         return float(device.is_remote(now_s))
 
+    def is_all_local(self) -> bool:
+        """Whether nothing but local control holds or can take a device without a new write."""
+        return not self._away and not any(device.enabled for device in self._registers)
+
     def remote(self, now_s: float) -> Mapping[str, bool]:
         """By device id: whether the remote holds it now."""
         return {name: device.is_remote(now_s) for name, device in self._devices.items()}

@@ -105,7 +105,9 @@ def _ends(site: Site) -> set[str]:
 def neighbours(site: Site) -> tuple[Index, Index]:
     """For each rack the rows of those to its left and right (itself where there is none)."""
     names = racks(site)
-    place = {(r.hall, r.row, r.position): names.index(r.id) for r in map(site.racks.get, names) if r}
+    place = {
+        (r.hall, r.row, r.position): names.index(r.id) for r in map(site.racks.get, names) if r
+    }
     left, right = np.arange(len(names)), np.arange(len(names))
     for i, name in enumerate(names):
         rack = site.racks[name]

@@ -154,9 +154,7 @@ def energy_input_ratio(
     tc = min(max(condenser_c, c[24]), c[25])
     inside = biquadratic(c, 6, te, tc) * part_load_eir(c, tc, plr)
     return (
-        inside
-        * lift_ratio(evaporator_c, condenser_c, min_lift_k)
-        / lift_ratio(te, tc, min_lift_k)
+        inside * lift_ratio(evaporator_c, condenser_c, min_lift_k) / lift_ratio(te, tc, min_lift_k)
     )
 
 

@@ -36,12 +36,13 @@ def kernel(function: _Function) -> _Function:
     calls: a stale plant would go on running after its chiller was mended. So the cache lies
     in a folder named after the text of all kernels.
     """
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(Path(before or _HERE / "__pycache__") / f"kernels-{_DIGEST}")
+    config = cast(Any, numba.config)  # its settings are attributes made at run time
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(Path(before or _HERE / "__pycache__") / f"kernels-{_DIGEST}")
     try:
         return cast(_Function, numba.njit(cache=True)(function))
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 _HERE = Path(__file__).parent

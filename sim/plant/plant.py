@@ -43,6 +43,14 @@ ACCOUNTS = Layout(
     }
 )
 
+OUTDOOR = Layout(
+    {
+        "dry_bulb_c": "dry bulb, degC",
+        "wet_bulb_c": "wet bulb, degC",
+        "dew_point_c": "dew point, degC",
+    }
+)
+
 
 class Units(NamedTuple):
     """What the units are: one table of parameters a kind, in the order of the site."""
@@ -72,6 +80,7 @@ class Standing(NamedTuple):
     air: Table
     crahs: Table
     halls: Table
+    outdoor: Table
     accounts: Table
 
 
@@ -121,6 +130,7 @@ STATE_LAYOUTS = {
     "air": air_rack.STATE,
     "crahs": crah.STATE,
     "halls": hall.STATE,
+    "outdoor": OUTDOOR,
     "accounts": ACCOUNTS,
 }
 PARAMETER_LAYOUTS = {
@@ -201,7 +211,7 @@ class Memory:
         }  # fmt: skip
         sizes = {
             name: (count, len(STATE_LAYOUTS[name].meaning))
-            for name, count in (rows | {"accounts": 1}).items()
+            for name, count in (rows | {"outdoor": 1, "accounts": 1}).items()
         }
         for name, count in pipes.items():
             sizes[name] = (count, PIPE_CELLS)
@@ -261,4 +271,3 @@ def stored_heat_kwh(units: Units, memory: Memory) -> float:
         for i in range(cells.shape[0]):
             kj += pipe_content_k(cells[i], at[i]) * parcels[i] * kj_lk
     return float(kj) / 3600.0
-

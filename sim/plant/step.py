@@ -112,9 +112,7 @@ def _cool_liquid(
         p, s, unit = units.liquid[i], now.liquid[i], now.cdus[links.liquid_cdu[i]]
         s.flow_ls = p.flow_share * unit.flow_ls
         parcels = s.flow_ls * dt_s / p.parcel_l
-        s.inlet_c = flow_through_pipe(
-            pipes.hose_in[i], pipes.hose_in_at[i], unit.supply_c, parcels
-        )
+        s.inlet_c = flow_through_pipe(pipes.hose_in[i], pipes.hose_in_at[i], unit.supply_c, parcels)
         direct_to_chip.step(p, s, load_kw[links.liquid_load[i]], dt_s)
         s.return_c = flow_through_pipe(
             pipes.hose_out[i], pipes.hose_out_at[i], s.coolant_c, parcels
@@ -305,7 +303,11 @@ def advance(
     """
     mixed_c = np.zeros(now.cdus.shape[0])
     scratch = np.zeros((3, now.halls.shape[0]))
+    outdoor = now.outdoor[0]
     for n in range(load_kw.shape[0]):
+        outdoor.dry_bulb_c = weather[n, 0]
+        outdoor.wet_bulb_c = weather[n, 1]
+        outdoor.dew_point_c = weather[n, 2]
         _flow(units, now, links, dt_s)
         _make_cold(units, now, links, pipes, weather[n, 1], dt_s)
         _cool_liquid(units, now, links, pipes, load_kw[n], mixed_c, dt_s)

@@ -151,4 +151,3 @@ def design_approach_k(wet_bulb_c: float, range_k: float, water_to_air: float) ->
     """Approach of YorkCalc itself (K), for checks against published points."""
     a0, a1, a2 = approach_polynomial(wet_bulb_c, water_to_air)
     return float(a0 + range_k * (a1 + range_k * a2))
-

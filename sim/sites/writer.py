@@ -18,8 +18,13 @@ NO_SECURITY = "None: simulated devices on the loopback address"
 
 # A CDU is of the liquid class (back in local control within 5 s), all else of the air
 # class (30 s): water and air give it the time.
-LIQUID = {"hand_back": "liquid", "scan_s": 5.0, "heartbeat_s": 1.0, "watchdog_s": 4.0}
-AIR = {"hand_back": "air", "scan_s": 10.0, "heartbeat_s": 5.0, "watchdog_s": 20.0}
+LIQUID: dict[str, Value] = {
+    "hand_back": "liquid",
+    "scan_s": 5.0,
+    "heartbeat_s": 1.0,
+    "watchdog_s": 4.0,
+}
+AIR: dict[str, Value] = {"hand_back": "air", "scan_s": 10.0, "heartbeat_s": 5.0, "watchdog_s": 20.0}
 
 FAN_RANGE_PCT = (30.0, 100.0)
 SUPPLY_AIR_RANGE_C = (15.0, 27.0)
@@ -82,8 +87,8 @@ def site_toml(design: Design, base_port: int) -> str:
 def device_names(design: Design) -> tuple[str, ...]:
     """The devices of a design, in the order of their ports."""
     crahs = ("crahs",) if design.crahs else ()
-    units = (*design.cdus, *design.chillers)
-    return (*(unit.id for unit in units), "bms", *crahs)
+    cdus = (cdu.id for cdu in design.cdus)
+    return (*cdus, *(chiller.id for chiller in design.chillers), "bms", *crahs)
 
 
 def _devices(design: Design, base_port: int) -> Iterator[dict[str, Value]]:

@@ -1,0 +1,185 @@
+"""What runs: pumps, economisers, chillers, trim. Both local controls share it.
+
+After Guideline 36-2021 section 5.20 (chilled-water plants; the same text as RP-1711): stages
+by part load and by failsafe on temperature, with dwell; economiser enabled by the predicted
+water of the towers; stage 0 is the economiser alone. Dwell times after Carrier 23XL (15 min
+start to start) and Guideline 36 (15 min a stage, 20 min an economiser).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sim.bms.trim_respond import Held
+from sim.plant.plant import Links, Standing, Units
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Parameters of the sequences."""
+
+    stage_up_part_load: float = 0.85
+    """VSD centrifugals are best between 0.7 and 0.95 of their load (curve set of the plant)."""
+    stage_down_part_load: float = 0.75
+    """Of the next lower stage."""
+    stage_up_s: float = 600.0
+    stage_down_s: float = 900.0
+    failsafe_k: float = 1.0
+    """Guideline 36: supply 2 °F over setpoint."""
+    failsafe_s: float = 600.0
+    urgent_k: float = 3.0
+    """IT load steps by megawatts in a minute: do not wait ten minutes at this excess."""
+    urgent_s: float = 120.0
+    dwell_s: float = 900.0
+    """Between changes of stage."""
+    economiser_hold_s: float = 1200.0
+    economiser_gain_k: float = 1.5
+    """Predicted tower water under the return, to enable (plant-physics: 1.5 K)."""
+    tower_approach_k: float = 4.0
+    """Of the towers to wet bulb, for the prediction: their rating, 3.9 K."""
+    trim_fan_pct: float = 95.0
+    """Towers cannot hold: fans and valve fully out."""
+    trim_off_valve: float = 0.05
+    trim_off_s: float = 900.0
+
+
+@dataclass
+class _Plant:
+    """Timers of one loop's chillers."""
+
+    stage: int = 0
+    since_s: float = 1e9
+    up: Held = field(default_factory=Held)
+    failsafe: Held = field(default_factory=Held)
+    urgent: Held = field(default_factory=Held)
+    down: Held = field(default_factory=Held)
+
+
+@dataclass
+class _Loop:
+    """Timers of one loop's exchangers."""
+
+    economiser_s: float = 1e9
+    useless: Held = field(default_factory=Held)
+    hot: Held = field(default_factory=Held)
+    urgent: Held = field(default_factory=Held)
+    idle: Held = field(default_factory=Held)
+    trim_s: float = 1e9
+
+
+class Sequencer:
+    """Starts and stops the plant's machines. Keeps only timers; commands lie in the plant."""
+
+    def __init__(self, units: Units, links: Links, sequence: Sequence | None = None) -> None:
+        self.sequence = sequence or Sequence()
+        self._units, self._links = units, links
+        count = len(units.loops)
+        self._loops = [_Loop() for _ in range(count)]
+        self._plants = [_Plant() for _ in range(count)]
+        self._has_chillers = [bool((links.chiller_loop == k).any()) for k in range(count)]
+        self._has_units = [
+            bool((links.cdu_loop == k).any() or (links.crah_loop == k).any()) for k in range(count)
+        ]
+
+    def update(self, now: Standing, dt_s: float) -> None:
+        """Decide what runs, from how the plant stands."""
+        for k in range(len(self._loops)):
+            self._trim(k, now, dt_s)
+        for k in range(len(self._loops)):
+            now.loops["enabled"][k] = float(self._has_units[k] or self._trims_another(k, now))
+            self._economiser(k, now, dt_s)
+            if self._has_chillers[k]:
+                self._stage(k, now, dt_s)
+        wanted = now.chillers["commanded"].any() or now.loops["economiser"].any()
+        now.tower_water["enabled"][0] = float(wanted)
+
+    def _trims_another(self, k: int, now: Standing) -> bool:
+        users = self._units.loops["trim_loop"] == k
+        return bool((now.loops["trim_enabled"][users] > 0.5).any())
+
+    def _trim(self, k: int, now: Standing, dt_s: float) -> None:
+        """Trim is for when the towers cannot hold: fans and exchanger are at their ends."""
+        if self._units.loops["trim_loop"][k] < 0.0:
+            return
+        q, t, s = self.sequence, self._loops[k], now.loops[k]
+        t.trim_s += dt_s
+        excess = s["supply_c"] - s["setpoint_c"]
+        exhausted = (
+            now.tower_water["fan_command"][0] * 100.0 >= q.trim_fan_pct or s["economiser"] < 0.5
+        ) and (s["tower_valve"] > 0.95 or s["economiser"] < 0.5)
+        hot = t.hot.update(bool(excess > q.failsafe_k and exhausted), dt_s)
+        urgent = t.urgent.update(bool(excess > q.urgent_k), dt_s)
+        idle = t.idle.update(bool(s["trim_valve"] < q.trim_off_valve), dt_s)
+        if s["trim_enabled"] < 0.5:
+            if hot >= q.failsafe_s or urgent >= q.urgent_s:
+                now.loops["trim_enabled"][k], t.trim_s = 1.0, 0.0
+                t.idle.seconds = 0.0
+        elif idle >= q.trim_off_s and t.trim_s >= 2.0 * q.dwell_s:
+            now.loops["trim_enabled"][k], t.trim_s = 0.0, 0.0
+
+    def _economiser(self, k: int, now: Standing, dt_s: float) -> None:
+        q, t, s = self.sequence, self._loops[k], now.loops[k]
+        t.economiser_s += dt_s
+        if s["enabled"] < 0.5:
+            now.loops["economiser"][k] = 0.0
+            return
+        predicted = now.outdoor["wet_bulb_c"][0] + q.tower_approach_k
+        useful = bool(predicted + q.economiser_gain_k < s["return_c"])
+        useless = t.useless.update(
+            not useful and bool(s["return_c"] - s["after_tower_c"] < 0.5), dt_s
+        )
+        if s["economiser"] < 0.5:
+            if useful and t.economiser_s >= q.economiser_hold_s:
+                now.loops["economiser"][k], t.economiser_s = 1.0, 0.0
+        elif useless >= 600.0 and t.economiser_s >= q.economiser_hold_s:
+            now.loops["economiser"][k], t.economiser_s = 0.0, 0.0
+
+    def _stage(self, k: int, now: Standing, dt_s: float) -> None:
+        q, t, s = self.sequence, self._plants[k], now.loops[k]
+        mine = np.flatnonzero(self._links.chiller_loop == k)
+        t.since_s += dt_s
+        if s["enabled"] < 0.5:
+            t.stage = 0
+            now.chillers["commanded"][mine] = 0.0
+            return
+        capacity = self._units.chillers["capacity_kw"][mine]
+        load = float(now.chillers["cooling_load"][mine].sum())
+        excess = s["supply_c"] - s["setpoint_c"]
+        at = sum(sorted(capacity, reverse=True)[: t.stage])
+        below = sum(sorted(capacity, reverse=True)[: t.stage - 1]) if t.stage > 0 else 0.0
+        up = t.up.update(bool(at > 0.0 and load > q.stage_up_part_load * at), dt_s)
+        failsafe = t.failsafe.update(bool(excess > q.failsafe_k), dt_s)
+        urgent = t.urgent.update(bool(excess > q.urgent_k), dt_s)
+        light = load < q.stage_down_part_load * below
+        if t.stage == 1:  # the economiser alone: chillers find nothing to do
+            light = s["economiser"] > 0.5 and load < 0.03 * at
+        down = t.down.update(bool(light and excess < 0.5 * q.failsafe_k), dt_s)
+        economiser = s["economiser"] > 0.5
+        first = t.stage == 0 and not economiser
+        raise_it = up >= q.stage_up_s or failsafe >= q.failsafe_s or first
+        if t.stage < len(mine) and (
+            (raise_it and (t.since_s >= q.dwell_s or first))
+            or (urgent >= q.urgent_s and t.since_s >= 2.0 * q.urgent_s)
+        ):
+            self._change(t, 1)
+        elif t.stage > 0 and down >= q.stage_down_s and t.since_s >= q.dwell_s:
+            self._change(t, -1)
+        self._command(now, mine, t.stage)
+
+    @staticmethod
+    def _change(t: _Plant, by: int) -> None:
+        t.stage += by
+        t.since_s = 0.0
+        for held in (t.up, t.failsafe, t.urgent, t.down):
+            held.seconds = 0.0
+
+    @staticmethod
+    def _command(now: Standing, mine: np.ndarray, stage: int) -> None:
+        """The first ``stage`` machines that no fault keeps off, running ones first."""
+        usable = [i for i in mine if now.chillers["tripped"][i] < 0.5]
+        usable.sort(key=lambda i: (now.chillers["running"][i] < 0.5, i))
+        now.chillers["commanded"][mine] = 0.0
+        for i in usable[:stage]:
+            now.chillers["commanded"][i] = 1.0

@@ -1,0 +1,103 @@
+"""Every setpoint of a plant by meaning, whether or not the site lets anybody else set it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from facility.site import Site
+from sim.plant.fws_loop import TOWER_WATER
+from sim.plant.layout import Array, Index
+from sim.plant.plant import Memory, unit_ids
+
+CHW = "chw_supply_temperature_setpoint"
+FWS = "fws_supply_temperature_setpoint"
+CW = "cw_supply_temperature_setpoint"
+TCS = "tcs_supply_temperature_setpoint"
+TCS_FLOW = "tcs_flow_setpoint"
+AIR = "supply_air_temperature_setpoint"
+FAN = "fan_speed_setpoint"
+
+COLUMNS = (
+    ("chillers", "setpoint_c", CHW),
+    ("loops", "setpoint_c", FWS),
+    ("tower_water", "setpoint_c", CW),
+    ("cdus", "supply_setpoint_c", TCS),
+    ("cdus", "flow_setpoint_ls", TCS_FLOW),
+    ("crahs", "supply_setpoint_c", AIR),
+    ("crahs", "fan_setpoint_pct", FAN),
+)
+"""Where each setpoint lies in the plant's state: table, column, quantity."""
+
+DEFAULTS = {CHW: 12.0, FWS: 20.0, CW: 22.0, TCS: 25.0, AIR: 20.0, FAN: 85.0}
+"""Commissioned values where the site names no actuator, °C and percent."""
+RANGES = {
+    CHW: (7.0, 18.0), FWS: (15.0, 36.0), CW: (12.0, 32.0), TCS: (18.0, 40.0),
+    AIR: (15.0, 27.0), FAN: (30.0, 100.0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Commissioned:
+    """All setpoints of a plant as one vector: where each lies, and what it was set to.
+
+    The vector runs through `COLUMNS` in order, units in the order of their tables.
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    """(equipment, quantity) of each."""
+    value: Array
+    """As commissioned: the actuator's fallback, or a default."""
+    low: Array
+    high: Array
+    part: dict[str, slice]
+    """Where each quantity lies in the vector."""
+    actuator_row: Index
+    """Row in the vector of each of the site's actuators, in the site's order."""
+
+    @classmethod
+    def of(cls, site: Site) -> Commissioned:
+        """The setpoints of ``site``; actuators of other quantities are refused.
+
+        Raises
+        ------
+        ValueError
+            An actuator sets something that this plant does not have.
+        """
+        ids = unit_ids(site)
+        keys: list[tuple[str, str]] = []
+        part: dict[str, slice] = {}
+        for table, _, quantity in COLUMNS:
+            names = ids[table] if table != "tower_water" else (TOWER_WATER,)
+            part[quantity] = slice(len(keys), len(keys) + len(names))
+            keys += [(name, quantity) for name in names]
+        row = {key: i for i, key in enumerate(keys)}
+        by_key = {(a.equipment, a.quantity): a for a in site.actuators.values()}
+        if odd := [key for key in by_key if key not in row]:
+            raise ValueError(f"the simulated plant has no setpoint {odd[0][1]} on {odd[0][0]}")
+        value, low, high = (np.zeros(len(keys)) for _ in range(3))
+        for i, (name, quantity) in enumerate(keys):
+            actuator = by_key.get((name, quantity))
+            if actuator is not None:
+                value[i], low[i], high[i] = actuator.fallback, actuator.minimum, actuator.maximum
+            elif quantity == TCS_FLOW:
+                cdu = site.cdus[name]
+                value[i], low[i] = cdu.design_tcs_flow_ls, cdu.min_tcs_flow_ls
+                high[i] = cdu.design_tcs_flow_ls
+            else:
+                value[i] = DEFAULTS[quantity]
+                low[i], high[i] = RANGES[quantity]
+        rows = np.array([row[(a.equipment, a.quantity)] for a in site.actuators.values()], np.int64)
+        return cls(tuple(keys), value, low, high, part, rows)
+
+    def places(self, memory: Memory) -> Index:
+        """Where in the plant's block each setpoint lies."""
+        return np.array(list(self._places(memory)), dtype=np.int64)
+
+    def _places(self, memory: Memory) -> Iterable[int]:
+        for table, column, quantity in COLUMNS:
+            part = self.part[quantity]
+            for i in range(part.stop - part.start):
+                yield memory.place(table, i, column)

@@ -1,0 +1,273 @@
+"""A simulated facility: plant, local control, devices' authority and sensors under one clock.
+
+One second a step. Supervisory local control runs every 30 s and the devices decide every
+second which setpoints are in force; while nobody but local control holds the plant, those
+30 s are one call of the compiled step.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from facility.points import Role
+from facility.site import Site
+from sim.accounts import Accounts
+from sim.authority import DeviceAuthority
+from sim.bms.control import PERIOD_S, LocalControl
+from sim.bms.fixed import Fixed
+from sim.bms.guideline36 import Guideline36
+from sim.bms.setpoints import Commissioned
+from sim.parameters import PlantParameters
+from sim.plant.layout import Array
+from sim.plant.plant import ACCOUNTS, Memory, links, stored_heat_kwh
+from sim.plant.sensors import Sensors
+from sim.plant.signals import places
+from sim.plant.step import advance
+from sim.plant.weather import MeasuredWetBulb, WeatherSource
+from sim.plant.workload import LoadSource
+
+DT_S = 1.0
+INPUTS_S = 300.0
+"""Load and weather are computed for so long at once."""
+START_C = 20.0
+
+LOCAL_CONTROLS = {"fixed": Fixed, "guideline36": Guideline36}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a point shows, canonical unit; ``ok`` False where its sensor has failed."""
+
+    value: float | None
+    ok: bool
+    time_s: float
+
+
+class Simulation:
+    """A facility that stands at one moment until it is advanced.
+
+    Parameters
+    ----------
+    site, parameters
+        The site, and what only the simulator knows of it.
+    load, weather
+        Inputs; a wet bulb that the load brings (a measured trace) outranks the weather.
+    local_control
+        ``guideline36`` or ``fixed``.
+    start_s
+        Plant time at which it stands first, whole seconds.
+    seed
+        Of the sensors.
+
+    Raises
+    ------
+    ValueError
+        There is no local control of that name, or the site sets what this plant has not.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        parameters: PlantParameters,
+        *,
+        load: LoadSource,
+        weather: WeatherSource,
+        local_control: str,
+        start_s: float,
+        seed: int,
+    ) -> None:
+        self.site, self._units = site, parameters.units
+        rows = {kind: len(ids) for kind, ids in parameters.ids.items()}
+        self._memory = Memory(rows)
+        self._links = links(site)
+        self._commissioned = Commissioned.of(site)
+        self._setpoint_places = self._commissioned.places(self._memory)
+        self._load, self._weather = load, _weather(load, weather)
+        self._now_s = float(start_s)
+        self._step_number = 0
+        self._authority = DeviceAuthority(site)
+        _settle(self._memory)
+        self._local = self._control(local_control)
+        self._wanted = self._commissioned.value.copy()
+        self._next_control_s = self._now_s
+        self._inputs_from_s = self._inputs_to_s = self._now_s
+        self._load_kw: Array = np.zeros((0, len(site.racks)))
+        self._air: Array = np.zeros((0, 3))
+        self._open_accounts()
+
+        self._places = places(site, self._memory)
+        measured = [
+            p
+            for p in site.points.values()
+            if p.role is Role.SENSOR
+            and not self._authority.owns(p.tag)
+            and (p.equipment, p.quantity) in self._places
+        ]
+        self._row = {p.tag: i for i, p in enumerate(measured)}
+        self._measured_places = np.array(
+            [self._places[p.equipment, p.quantity] for p in measured], dtype=np.int64
+        )
+        self._sensors = Sensors(measured, seed)
+        self._seen: Array | None = None
+
+    @property
+    def now_s(self) -> float:
+        """Plant time."""
+        return self._now_s
+
+    @property
+    def local_control(self) -> str:
+        """The name of the local control."""
+        return self._local.name
+
+    def advance(self, to_s: float) -> None:
+        """Bring the facility to ``to_s``, in whole steps of a second."""
+        left = int(np.floor((to_s - self._now_s) / DT_S + 1e-9))
+        while left > 0:
+            if self._now_s >= self._next_control_s - 1e-6:
+                self._wanted = self._local.update(self._memory.state, PERIOD_S)
+                self._next_control_s = self._now_s + PERIOD_S
+            # Who holds a device can only change from one second to the next while it is not
+            # local control that holds them all.
+            steps = 1
+            if self._authority.is_all_local():
+                steps = min(left, round((self._next_control_s - self._now_s) / DT_S))
+            left -= self._run(steps)
+
+    def read(self, tag: str) -> Measurement:
+        """What the point ``tag`` shows now; an unknown or silent one has no value."""
+        if self._authority.owns(tag):
+            return Measurement(self._authority.read(tag, self._now_s), True, self._now_s)
+        row = self._row.get(tag)
+        if row is None:
+            return Measurement(None, False, self._now_s)
+        if self._seen is None:
+            self._seen = self._sensors.measure(
+                self._memory.block[self._measured_places], self._step_number
+            )
+        return Measurement(float(self._seen[row]), True, self._now_s)
+
+    def write(self, tag: str, value: float) -> bool:
+        """Write to a device, as over its protocol; False where it rejects the write."""
+        return self._authority.write(tag, value, self._now_s)
+
+    def truth(self) -> Mapping[str, float]:
+        """Noise-free values by tag, with the setpoints in force."""
+        block, out = self._memory.block, {}
+        for point in self.site.points.values():
+            place = self._places.get((point.equipment, point.quantity))
+            if place is not None and point.role in (Role.SENSOR, Role.SETPOINT):
+                out[point.tag] = float(block[place])
+        for actuator in self.site.actuators.values():
+            out[actuator.read_back] = out.get(actuator.id, 0.0)
+        return out
+
+    def accounts(self) -> Accounts:
+        """The account since it was opened (construction, or the last `open_accounts`)."""
+        a = self._memory.state.accounts[0]
+        return Accounts(
+            seconds=float(a["seconds"]),
+            it_energy_kwh=float(a["it_kwh"]),
+            energy_kwh={
+                name: float(a[f"{name}_kwh"])
+                for name in ("chillers", "towers", "pumps", "fans", "cdus")
+            },
+            limit_violation_degree_minutes=float(a["violation_k_min"]),
+            peak_excess_k=max(0.0, float(a["peak_excess_k"])),
+            over_recommended_degree_minutes=float(a["over_recommended_k_min"]),
+            throttled_kwh=float(a["throttled_kwh"]),
+            peak_cooling_kw=float(a["peak_cooling_kw"]),
+            peak_facility_kw=float(a["peak_facility_kw"]),
+            heat_kwh=float(a["heat_kwh"]),
+            rejected_kwh=float(a["rejected_kwh"]),
+            stored_at_start_kwh=self._stored_at_start_kwh,
+            stored_at_end_kwh=stored_heat_kwh(self._units, self._memory),
+            water_m3=float(a["water_m3"]),
+        )
+
+    def open_accounts(self) -> None:
+        """Start the account anew from here."""
+        self._open_accounts()
+
+    def switch_local_control(self, name: str) -> None:
+        """Hand the plant to another local control, which starts from how the plant stands."""
+        self._local = self._control(name)
+        self._next_control_s = self._now_s
+
+    def copy(self) -> Simulation:
+        """An independent simulation that stands where this one stands."""
+        twin = copy.copy(self)
+        rows = {name: len(getattr(self._units, name)) for name in self._units._fields[:-1]}
+        twin._memory = Memory(rows)
+        twin._memory.block[:] = self._memory.block
+        twin._authority = copy.deepcopy(self._authority)
+        # The control's tables are shared parameters; what it remembers is its own.
+        twin._local = copy.deepcopy(self._local)
+        return twin
+
+    def _control(self, name: str) -> LocalControl:
+        if name not in LOCAL_CONTROLS:
+            known = ", ".join(LOCAL_CONTROLS)
+            raise ValueError(f"there is no local control {name!r}; there are {known}")
+        control: LocalControl = LOCAL_CONTROLS[name](self._units, self._links, self._commissioned)
+        return control
+
+    def _run(self, steps: int) -> int:
+        """Run at most ``steps`` seconds under the setpoints in force; answers how many."""
+        row = self._commissioned.actuator_row
+        setpoints = self._wanted.copy()
+        setpoints[row] = self._authority.in_force(self._wanted[row], self._now_s, DT_S)
+        self._memory.block[self._setpoint_places] = setpoints
+        if self._now_s >= self._inputs_to_s - 1e-6:
+            self._look_ahead()
+        first = round((self._now_s - self._inputs_from_s) / DT_S)
+        steps = min(steps, len(self._load_kw) - first)
+        advance(
+            self._units,
+            self._memory.state,
+            self._links,
+            self._memory.pipes,
+            self._load_kw[first : first + steps],
+            self._air[first : first + steps],
+            DT_S,
+        )
+        self._now_s += steps * DT_S
+        self._step_number += steps
+        self._seen = None
+        return steps
+
+    def _look_ahead(self) -> None:
+        """Load and weather of the next minutes, at the end of each step."""
+        seconds = min(INPUTS_S, max(DT_S, np.floor(self._load.ends_at_s() - self._now_s)))
+        times_s = self._now_s + DT_S * np.arange(1, round(seconds / DT_S) + 1)
+        self._load_kw = np.ascontiguousarray(self._load.rack_kw(times_s))
+        self._air = np.ascontiguousarray(self._weather.at_times(times_s))
+        self._inputs_from_s, self._inputs_to_s = self._now_s, float(times_s[-1])
+
+    def _open_accounts(self) -> None:
+        table = self._memory.state.accounts
+        for column in ACCOUNTS.meaning:
+            table[column] = 0.0
+        self._stored_at_start_kwh = stored_heat_kwh(self._units, self._memory)
+
+
+def _weather(load: LoadSource, weather: WeatherSource) -> WeatherSource:
+    measured = load.wet_bulb()
+    return weather if measured is None else MeasuredWetBulb(weather, *measured)
+
+
+def _settle(memory: Memory) -> None:
+    """Everything at room temperature and in order, nothing running."""
+    for table in memory.state:
+        for column in table.dtype.names or ():
+            if column.endswith("_c") or column.startswith("chw_"):
+                table[column] = START_C
+            elif column == "available":
+                table[column] = 1.0
+    for name in memory.pipes._fields:
+        if not name.endswith("_at"):
+            getattr(memory.pipes, name)[:] = START_C

@@ -46,7 +46,7 @@ def ensure_model(
     kept = home() / "models" / f"{site.id}-{site_key(folder)}-{seed}"
     if (kept / "card.json").exists():
         return kept, False
-    parameters = PlantParameters.load(folder / "plant.toml")
+    parameters = PlantParameters.load(folder / "plant.toml", site)
     frame = record_history(
         site,
         parameters,

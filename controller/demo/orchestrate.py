@@ -115,7 +115,7 @@ def _lay_site(name: str, target: Path, seed: int) -> None:
 
 def _check_inputs(options: DemoOptions, folder: RunFolder) -> None:
     """Read load and weather once, so that a gap is found before anything is started."""
-    from sim.plant.inputs import InputError, read_load, read_weather
+    from sim.inputs import InputError, inputs
 
     site = load_site(folder.site)
     try:
@@ -123,10 +123,7 @@ def _check_inputs(options: DemoOptions, folder: RunFolder) -> None:
     except ValueError:
         raise DemoError(f"--start {options.start!r} is not a date such as 2024-04-07") from None
     try:
-        if options.load is not None:
-            read_load(options.load, site)
-        if options.weather is not None:
-            read_weather(options.weather)
+        inputs(site, options.load, options.weather, seed=options.seed, hours=options.hours)
     except InputError as error:
         raise DemoError(str(error)) from None
 
@@ -321,7 +318,7 @@ def headless(options: DemoOptions, progress: Progress) -> dict[str, Any]:
                 share = (float(live["time_s"]) - start_s) / (state.ends_at_s - start_s)
                 progress("running", min(1.0, max(0.0, share)))
 
-        with _interruptible():
+        with interruptible():
             watch(running, seen)
             finish(running)
             await_baselines(running)
@@ -334,7 +331,7 @@ def headless(options: DemoOptions, progress: Progress) -> dict[str, Any]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does: the children are stopped in order."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -133,12 +133,13 @@ class DeviceAuthority:
     def read(self, tag: str, now_s: float) -> float | None:
         """The value of a point of its own (canonical units), None where it has none.
 
-        A read-back shows the setpoint in force at the last step of `in_force`.
+        A read-back shows the setpoint in force: the remote one from the moment at which it
+        rules, otherwise the one of the last step of `in_force`.
         """
-        if tag in self._read_back:
-            if self._in_force is None:
-                return None
-            return float(self._in_force[self._read_back[tag]])
+        if (row := self._read_back.get(tag)) is not None:
+            if self._registers[self._device_of[row]].is_remote(now_s):
+                return float(self._remote[row])
+            return None if self._in_force is None else float(self._in_force[row])
         point = self._points.get(tag)
         if point is None or point.access is Access.WRITE:
             return None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from facility.loading import SiteError, load_site
-from sim.devices.host import HostError
+from sim.devices.host import HostError, check_addresses
 from sim.devices.options import Options, parse
 from sim.devices.run import host_run
 from sim.inputs import InputError, inputs
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _simulation(options: Options) -> Simulation:
     site = load_site(options.site)
+    check_addresses(site)  # before the plant is warmed up, which takes seconds
     parameters = PlantParameters.load(options.site / "plant.toml", site)
     hours = (options.run.ends_at_s - options.run.start_s) / 3600.0
     load, weather = inputs(site, options.load, options.weather, seed=options.seed, hours=hours)

@@ -99,8 +99,7 @@ class DeviceHost:
         HostError
             A port is taken or an address is not this machine's; all of them are named.
         """
-        if problems := [p for d in self._site.devices.values() if (p := _cannot_bind(d))]:
-            raise HostError("\n".join(problems))
+        check_addresses(self._site)
         try:
             for server in self._servers:
                 await server.start()
@@ -147,6 +146,18 @@ class DeviceHost:
         self._recorder.close()
         write_json(self._out / "accounts.json", accounts_of(self.plant.accounts(), self._recorder))
         self._truth.write(self._out / "truth.parquet")
+
+
+def check_addresses(site: Site) -> None:
+    """See that every device's address can be listened on.
+
+    Raises
+    ------
+    HostError
+        Some cannot; the message has a line for each, with the mend.
+    """
+    if problems := [p for d in site.devices.values() if (p := _cannot_bind(d))]:
+        raise HostError("\n".join(problems))
 
 
 def _cannot_bind(device: Device) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facility.points import Access, DataType, Order, Point, Role, Table
@@ -39,6 +39,7 @@ def points(data_type: DataType) -> st.SearchStrategy[Point]:
     )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # says how busy the machine is
 @given(data=st.data(), data_type=st.sampled_from(list(INTEGERS)))
 def test_every_integer_comes_back_and_means_what_the_point_says(
     data: st.DataObject, data_type: DataType

@@ -45,6 +45,14 @@ def test_an_armed_device_follows_the_preloaded_value_and_says_so() -> None:
     assert devices.remote(0.0) == {"cdu1": True}
 
 
+def test_a_read_back_shows_a_new_remote_setpoint_in_the_same_instant() -> None:
+    devices = authority()
+    arm(devices, 0.0, 24.5)
+    devices.in_force(LOCAL, 0.0, 1.0)
+    assert devices.write(SETPOINT, 25.0, 0.5)
+    assert devices.read("cdu1.tcs_supply_temperature_setpoint_in_force", 0.5) == 25.0
+
+
 @pytest.mark.parametrize("release", list(Release))
 def test_without_a_changing_heartbeat_the_device_is_local_at_the_watchdog_time(
     release: Release,

@@ -14,6 +14,7 @@ MODBUS Application Protocol V1.1b3, 6 and 7 (function and exception codes).
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 import time
 from collections import deque
@@ -70,6 +71,8 @@ class ModbusLink(asyncio.Protocol):
         self._buffer = b""
         self._transaction = 0
         self._reply: asyncio.Future[bytes] | None = None
+        self._deadline, self._limit_s = math.inf, 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._busy = False
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -143,8 +146,9 @@ class ModbusLink(asyncio.Protocol):
         self._transaction = (self._transaction + 1) & 0xFFFF
         reply: asyncio.Future[bytes] = loop.create_future()
         self._reply = reply
-        timer = loop.call_later(left_s, self._lose, f"no reply within {left_s:.3g} s")
         sent = time.monotonic()
+        self._limit_s = left_s
+        self._watch(loop, loop.time() + left_s)
         transport.write(_HEADER.pack(self._transaction, 0, len(pdu) + 1, self._unit_id) + pdu)
         try:
             answer = await reply
@@ -152,7 +156,7 @@ class ModbusLink(asyncio.Protocol):
             self._lose("given up in the middle of a request")
             raise
         finally:
-            timer.cancel()
+            self._deadline = math.inf
             self._reply = None
         self.round_trip_s = time.monotonic() - sent
         if answer[0] == pdu[0]:
@@ -161,6 +165,21 @@ class ModbusLink(asyncio.Protocol):
             raise ModbusException(answer[1])
         self._lose(f"the reply to function {pdu[0]} is one of function {answer[0]}")
         raise LinkLost(self.why_lost)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """Lose the link at ``deadline``; one timer serves many requests that are answered."""
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(deadline, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._deadline <= loop.time():
+            self._lose(f"no reply within {self._limit_s:.3g} s")
+        elif self._deadline < math.inf:
+            self._timer = loop.call_at(self._deadline, self._expire, loop)
 
     async def _turn(self, within_s: float, *, urgent: bool) -> None:
         line = self._urgent if urgent else self._waiting
@@ -194,6 +213,9 @@ class ModbusLink(asyncio.Protocol):
         self._lose(why)
 
     def _lose(self, why: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             abort(self._transport)
             self._transport = None

@@ -141,9 +141,21 @@ class Journal:
         return self.extend([(kind, data)], time_s)[0]
 
     def extend(
-        self, entries: Iterable[tuple[str, Mapping[str, Any]]], time_s: float
+        self,
+        entries: Iterable[tuple[str, Mapping[str, Any]]],
+        time_s: float,
+        *,
+        durable: bool = True,
     ) -> tuple[Record, ...]:
-        """Write several records of one moment with one flush; all are on disk, or none counts."""
+        """Write several records of one moment with one flush; all are on disk, or none counts.
+
+        Parameters
+        ----------
+        durable
+            False for records that come every second and carry nothing to lose (heartbeats):
+            they are with the operating system when this returns, which outlives this process,
+            and on disk with the next durable record. The head counts them only then.
+        """
         if self._broken:
             raise JournalError(f"{self.path}: closed after a failure: {self._broken}")
         number, previous = self._number, self._hash
@@ -155,9 +167,10 @@ class Journal:
             records.append(record)
             lines.append(line)
         if records:
-            self._write(b"".join(lines))
+            self._write(b"".join(lines), durable=durable)
             self._number, self._hash = number, previous
-            self._write_head()
+            if durable:
+                self._write_head()
         return tuple(records)
 
     def close(self) -> None:
@@ -167,13 +180,14 @@ class Journal:
             self._file.close()
             os.close(self._head_file)
 
-    def _write(self, block: bytes) -> None:
+    def _write(self, block: bytes, *, durable: bool) -> None:
         size = os.fstat(self._file.fileno()).st_size
         try:
             left = memoryview(block)
             while left:
                 left = left[self._file.write(left) :]
-            os.fsync(self._file.fileno())
+            if durable:
+                os.fsync(self._file.fileno())
         except OSError as error:
             self._broken = str(error.strerror)
             # Best effort: a half line would be found and cut at the next start in any case.

@@ -41,7 +41,13 @@ class ListJournal:
         """Number of records; no hash."""
         return len(self.records), ""
 
-    def extend(self, entries: Iterable[tuple[str, Mapping[str, Any]]], time_s: float) -> None:
+    def extend(
+        self,
+        entries: Iterable[tuple[str, Mapping[str, Any]]],
+        time_s: float,
+        *,
+        durable: bool = True,  # noqa: ARG002 - memory is as durable as this process
+    ) -> None:
         """Keep some records."""
         self.records += [(time_s, kind, data) for kind, data in entries]
 

@@ -61,7 +61,13 @@ class JournalPort(Protocol):
         """Number and hash of the last record."""
         ...
 
-    def extend(self, entries: Iterable[tuple[str, Mapping[str, Any]]], time_s: float) -> object:
+    def extend(
+        self,
+        entries: Iterable[tuple[str, Mapping[str, Any]]],
+        time_s: float,
+        *,
+        durable: bool = True,
+    ) -> object:
         """Write records of one moment; when this returns they are kept."""
         ...
 
@@ -195,7 +201,10 @@ class WriteGate:
         ]
         if beats:
             entries.append(("heartbeats", beats))
-        self._journal.extend(entries, self._now())
+        # Heartbeats alone need not wait for the disk: they survive this process, and that is all
+        # that can be lost of them. A flush each second would be most of the gateway's work.
+        durable = len(entries) > (1 if beats else 0)
+        self._journal.extend(entries, self._now(), durable=durable)
 
     async def _deliver(self, line: Sequence[_Passing]) -> None:
         """Send the writes of one device, one after the other; after a failure the rest stay."""

@@ -9,7 +9,6 @@ the rate, which rounds down.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,7 +22,7 @@ WIDEST = round(LARGEST * GRAINS_PER_UNIT)
 
 def is_number(value: float) -> bool:
     """Whether ``value`` is finite and of a size that occurs."""
-    return math.isfinite(value) and abs(value) <= LARGEST
+    return -LARGEST <= value <= LARGEST  # false for NaN too
 
 
 def grains(value: float) -> int:

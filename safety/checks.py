@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from facility.commands import Command, Origin
-from facility.telemetry import Snapshot
 from safety.arithmetic import Interval, allowance, grains, is_number, units
 from safety.authority import covered, why_not
 from safety.guards import ActuatorLimits, Effect, Limits
@@ -43,7 +42,6 @@ class Case:
     own: ActuatorLimits
     state: EnvelopeState
     command: Command
-    telemetry: Snapshot
     situation: Situation
     now_s: float
 
@@ -239,7 +237,7 @@ LIMITERS: tuple[Limiter, ...] = (
     authorised,
     rate,
 )
-"""After the static limits of the actuator (`interlocks.static_intervals`)."""
+"""After the static limits of the actuator (`ActuatorLimits.static`)."""
 
 
 # -- shared with the judgement of values in force -----------------------------------------------

@@ -19,7 +19,7 @@ from safety.checks import LIMITERS, REFUSALS, Case, Finding
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
 from safety.in_force import Action, Correction, judge_value_in_force, release
-from safety.interlocks import dew_point_interval, static_intervals, survey
+from safety.interlocks import Conditions, dew_point_interval, survey
 from safety.state import ActuatorState, EnvelopeState
 
 __all__ = ["Action", "Correction", "Envelope", "needs_write"]
@@ -47,6 +47,28 @@ class Envelope:
         The state that comes back takes an accepted value for written; where the write then fails,
         the gateway says so with `write_failed`.
         """
+        state, (verdict,) = self.judge_all(state, (command,), telemetry, now_s)
+        return state, verdict
+
+    def judge_all(
+        self,
+        state: EnvelopeState,
+        commands: Iterable[Command],
+        telemetry: Snapshot,
+        now_s: float,
+    ) -> tuple[EnvelopeState, tuple[Verdict, ...]]:
+        """As `judge` for one command after the other, with what they share judged once."""
+        moment = self._moment(telemetry, now_s)
+        verdicts = []
+        for command in commands:
+            state, verdict = self._judge(state, command, moment)
+            verdicts.append(verdict)
+        return state, tuple(verdicts)
+
+    def _judge(
+        self, state: EnvelopeState, command: Command, moment: Conditions
+    ) -> tuple[EnvelopeState, Verdict]:
+        now_s = moment.now_s
         finding = checks.clock(state, now_s)
         if finding is not None:
             return state, _refuse(finding)
@@ -58,8 +80,8 @@ class Envelope:
         if own is None:
             return state, _refuse(checks.not_listed(command.actuator))
         memory = state.of(own.actuator)
-        situation = survey(self.limits, own, memory, telemetry, now_s)
-        case = Case(self.limits, own, state, command, telemetry, situation, now_s)
+        situation = survey(own, memory, moment)
+        case = Case(self.limits, own, state, command, situation, now_s)
         finding = checks.why_nothing(own, state, situation) or _refusal(case)
         if finding is not None:
             return state, _refuse(finding)
@@ -85,7 +107,7 @@ class Envelope:
         if own is None:
             return state, _refuse(checks.not_listed(actuator))
         memory = state.of(actuator)
-        verdict = _preload(self.limits, own, state, telemetry, now_s)
+        verdict = _preload(own, state, self._moment(telemetry, now_s))
         if verdict.value is not None:
             memory = replace(
                 memory,
@@ -109,11 +131,12 @@ class Envelope:
         finding = checks.clock(state, now_s)
         if finding is not None:
             return state, tuple(release(own, finding) for own in held)
+        moment = self._moment(telemetry, now_s)
         memories: dict[str, ActuatorState] = {}
         corrections: list[Correction] = []
         for own in held:
             before = state.of(own.actuator)
-            memory, correction = judge_value_in_force(self.limits, own, state, telemetry, now_s)
+            memory, correction = judge_value_in_force(self.limits, own, state, moment)
             if memory != before:
                 memories[own.actuator] = memory
             if correction is not None:
@@ -129,8 +152,8 @@ class Envelope:
         own = self.limits.actuators.get(actuator)
         if own is None:
             return _refuse(checks.not_listed(actuator))
-        situation = survey(self.limits, own, states.NEVER, telemetry, now_s)
-        for interval in (*static_intervals(own), dew_point_interval(own, situation)):
+        situation = survey(own, states.NEVER, self._moment(telemetry, now_s))
+        for interval in (*own.static, dew_point_interval(own, situation)):
             if not interval.holds(grains(own.fallback)):
                 detail = f"the plant's own {own.fallback:g} {own.unit}: {interval.detail}"
                 saw = {"fallback": own.fallback, **interval.saw}
@@ -168,6 +191,9 @@ class Envelope:
         """After the clock went back and a person re-armed: timers start again from now."""
         return states.restart_clock(state, now_s)
 
+    def _moment(self, telemetry: Snapshot, now_s: float) -> Conditions:
+        return Conditions(telemetry, now_s, self.limits.clock_slack_s)
+
     def _held(self, state: EnvelopeState, telemetry: Snapshot) -> tuple[ActuatorLimits, ...]:
         armed = {name for name, device in telemetry.devices.items() if device.armed}
         return tuple(
@@ -189,7 +215,7 @@ def _limit(case: Case, memory: ActuatorState) -> tuple[Verdict, int]:
     """The verdict of a command that no check refuses outright, and which way it moves."""
     own, asked = case.own, grains(case.command.value)
     start = case.situation.starts[0]
-    intervals = (*static_intervals(own), *(limiter(case) for limiter in LIMITERS))
+    intervals = (*own.static, *(limiter(case) for limiter in LIMITERS))
     admitted = meet(intervals)
     saw = {"asked": case.command.value, "start": units(start)}
     if admitted.conflict is not None:
@@ -232,15 +258,9 @@ def _settle(
     return Verdict(Outcome.LIMIT, value, bound.check, bound.detail, {**saw, **bound.saw})
 
 
-def _preload(
-    limits: Limits,
-    own: ActuatorLimits,
-    state: EnvelopeState,
-    telemetry: Snapshot,
-    now_s: float,
-) -> Verdict:
+def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> Verdict:
     # Without what was in force before: a device that is being armed is in local control.
-    situation = survey(limits, own, states.NEVER, telemetry, now_s)
+    situation = survey(own, states.NEVER, moment)
     finding = checks.why_nothing(own, state, situation)
     if finding is None and not situation.starts:
         finding = checks.no_read_back(own)
@@ -250,7 +270,7 @@ def _preload(
         if not condition.known:
             return _refuse(Finding(condition.name, condition.detail, condition.saw))
     start = situation.starts[0]
-    intervals = (*static_intervals(own), dew_point_interval(own, situation))
+    intervals = (*own.static, dew_point_interval(own, situation))
     saw = {"start": units(start)}
     for interval in intervals:
         if not interval.holds(start):

@@ -15,6 +15,7 @@ from functools import cached_property
 from facility.points import Point
 from facility.site import Cooling
 from facility.wire import dumps
+from safety.arithmetic import Interval, grains
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,9 @@ class Effect(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Sensor):
     """A sensor of an interlock with the threshold that its reading must not cross."""
 
-    sensor: Sensor
     threshold: float
 
 
@@ -78,7 +78,7 @@ class Bound:
     upper: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActuatorLimits:
     """Everything that limits one actuator."""
 
@@ -104,6 +104,11 @@ class ActuatorLimits:
     writes_per_hour: int
     fallback: float
     unit: str
+
+    @cached_property
+    def static(self) -> tuple[Interval, ...]:
+        """`bounds` as intervals."""
+        return tuple(_interval(bound, self.unit) for bound in self.bounds)
 
 
 @dataclass(frozen=True)
@@ -133,3 +138,22 @@ class Limits:
     def hash(self) -> str:
         """SHA-256 over every limit: equal hashes are equal limits."""
         return hashlib.sha256(dumps(self).encode()).hexdigest()
+
+
+def _interval(bound: Bound, unit: str) -> Interval:
+    ends = {
+        f"{bound.check}_{end}": value
+        for end, value in (("lower", bound.lower), ("upper", bound.upper))
+        if value is not None
+    }
+    words = " and ".join(
+        f"at {'least' if name.endswith('lower') else 'most'} {value:g} {unit}"
+        for name, value in ends.items()
+    )
+    return Interval(
+        bound.check,
+        None if bound.lower is None else grains(bound.lower),
+        None if bound.upper is None else grains(bound.upper),
+        f"{bound.check.replace('_', ' ')}: {words or 'any'}",
+        ends,
+    )

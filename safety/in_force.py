@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from facility.commands import Origin
-from facility.telemetry import Snapshot
 from safety import dwell
 from safety.arithmetic import Interval, Meeting, grains, meet, units
 from safety.checks import Finding, no_read_back, rate_interval, why_nothing
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Effect, Limits
-from safety.interlocks import Situation, dew_point_interval, static_intervals, survey
+from safety.interlocks import Conditions, Situation, dew_point_interval, survey
 from safety.state import ActuatorState, EnvelopeState
 
 
@@ -50,21 +49,20 @@ def judge_value_in_force(
     limits: Limits,
     own: ActuatorLimits,
     state: EnvelopeState,
-    telemetry: Snapshot,
-    now_s: float,
+    moment: Conditions,
 ) -> tuple[ActuatorState, Correction | None]:
     """What becomes of the value that we hold on ``own``; None where it may stay as it is."""
     memory = state.of(own.actuator)
-    situation = survey(limits, own, memory, telemetry, now_s)
+    situation = survey(own, memory, moment)
     finding = why_nothing(own, state, situation)
     if finding is None and situation.read_back is None:
         finding = no_read_back(own)
     if finding is not None:
         return memory, release(own, finding)
-    memory, finding = _blind(limits, own, memory, situation, now_s)
+    memory, finding = _blind(limits, own, memory, situation, moment.now_s)
     if finding is not None:
         return memory, release(own, finding)
-    return _keep_within(limits, own, memory, situation, now_s)
+    return _keep_within(limits, own, memory, situation, moment.now_s)
 
 
 def release(own: ActuatorLimits, finding: Finding) -> Correction:
@@ -113,7 +111,7 @@ def _keep_within(
 ) -> tuple[ActuatorState, Correction | None]:
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
-    static = static_intervals(own)
+    static = own.static
     admissible = meet((*static, dew_point_interval(own, situation)))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))

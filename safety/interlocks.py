@@ -6,13 +6,13 @@ not good, not fresh, or not a number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from facility.commands import Mode
 from facility.telemetry import Authority, Quality, Snapshot
-from safety.arithmetic import Interval, grains, is_number, units
-from safety.guards import ActuatorLimits, DewGuard, Effect, Interlock, Limits, Sensor
+from safety.arithmetic import LARGEST, Interval, grains, units
+from safety.guards import ActuatorLimits, DewGuard, Effect, Interlock, Sensor
 from safety.state import ActuatorState
 
 
@@ -49,32 +49,52 @@ class Situation:
         return tuple(condition for condition in self.active if condition.effect is effect)
 
 
-def usable(telemetry: Snapshot, sensor: Sensor, now_s: float, slack_s: float) -> float | None:
-    """The reading of ``sensor``, if it is good, a number, not too old and not from the future."""
-    reading = telemetry.readings.get(sensor.tag)
-    if reading is None or reading.quality is not Quality.GOOD or reading.value is None:
-        return None
-    if not -slack_s <= now_s - reading.time_s <= sensor.max_age_s:
-        return None
-    return reading.value if is_number(reading.value) else None
+def usable(
+    telemetry: Snapshot, sensors: Iterable[Sensor], now_s: float, slack_s: float
+) -> list[float | None]:
+    """The readings of ``sensors``: each if it is good, a number, not too old, not of the future.
+
+    The only place where a reading is believed. Written out in one expression, since a plant-wide
+    interlock asks for thousands.
+    """
+    get, good, latest_s = telemetry.readings.get, Quality.GOOD, now_s + slack_s
+    return [
+        value
+        if (reading := get(sensor.tag)) is not None
+        and reading.quality is good
+        and (value := reading.value) is not None
+        and now_s - sensor.max_age_s <= reading.time_s <= latest_s
+        and -LARGEST <= value <= LARGEST
+        else None
+        for sensor in sensors
+    ]
 
 
-def survey(
-    limits: Limits,
-    own: ActuatorLimits,
-    memory: ActuatorState,
-    telemetry: Snapshot,
-    now_s: float,
-) -> Situation:
+class Conditions:
+    """The interlocks of one moment, each judged once though many actuators share it."""
+
+    def __init__(self, telemetry: Snapshot, now_s: float, slack_s: float) -> None:
+        self.telemetry, self.now_s, self.slack_s = telemetry, now_s, slack_s
+        self._judged: dict[int, Active | None] = {}
+
+    def of(self, interlock: Interlock) -> Active | None:
+        """As `judge_interlock`; by identity, since hashing thousands of sensors is no cheaper."""
+        key = id(interlock)
+        if key not in self._judged:
+            self._judged[key] = judge_interlock(interlock, self.telemetry, self.now_s, self.slack_s)
+        return self._judged[key]
+
+
+def survey(own: ActuatorLimits, memory: ActuatorState, moment: Conditions) -> Situation:
     """How things stand with one actuator."""
-    slack_s = limits.clock_slack_s
+    telemetry, now_s, slack_s = moment.telemetry, moment.now_s, moment.slack_s
     device = telemetry.devices.get(own.device)
     armed = device is not None and device.armed
-    read_back = usable(telemetry, own.read_back, now_s, slack_s)
+    (read_back,) = usable(telemetry, (own.read_back,), now_s, slack_s)
     in_force = memory.in_force if armed else None
     starts = _starts(own, in_force, read_back)
-    supply = None if own.dew is None else own.dew.supply
-    conditions = [judge_interlock(each, telemetry, now_s, slack_s) for each in own.interlocks]
+    supply = () if own.dew is None or own.dew.supply is None else (own.dew.supply,)
+    conditions = [moment.of(each) for each in own.interlocks]
     if armed and device is not None and device.authority is Authority.LOCAL:
         conditions.insert(0, _local_control(own))
     if in_force is not None and read_back is not None and len(starts) > 1:
@@ -89,7 +109,7 @@ def survey(
         dew_point_c=None
         if own.dew is None
         else worst_dew_point(own.dew, telemetry, now_s, slack_s),
-        supply_c=None if supply is None else usable(telemetry, supply, now_s, slack_s),
+        supply_c=next(iter(usable(telemetry, supply, now_s, slack_s)), None),
         active=tuple(condition for condition in conditions if condition is not None),
     )
 
@@ -98,38 +118,31 @@ def worst_dew_point(
     guard: DewGuard, telemetry: Snapshot, now_s: float, slack_s: float
 ) -> float | None:
     """The highest dew point that a usable sensor shows, °C; None where none is usable."""
-    values = [
-        value
-        for sensor in guard.sensors
-        if (value := usable(telemetry, sensor, now_s, slack_s)) is not None
-    ]
-    return max(values, default=None)
+    values = usable(telemetry, guard.sensors, now_s, slack_s)
+    return max((value for value in values if value is not None), default=None)
 
 
 def judge_interlock(
     interlock: Interlock, telemetry: Snapshot, now_s: float, slack_s: float
 ) -> Active | None:
     """The interlock if it is active: by its worst reading, or because too few can be used."""
-    seen = 0
-    worst, worst_value, worst_tag, worst_threshold = 0.0, 0.0, "", 0.0
-    sign = 1.0 if interlock.above else -1.0
-    for watch in interlock.watches:
-        value = usable(telemetry, watch.sensor, now_s, slack_s)
-        if value is None:
-            continue
-        seen += 1
-        excess = (value - watch.threshold) * sign
-        if excess > worst:
-            worst, worst_value = excess, value
-            worst_tag, worst_threshold = watch.sensor.tag, watch.threshold
-    if worst_tag:
-        side = "above" if interlock.above else "below"
+    values = usable(telemetry, interlock.watches, now_s, slack_s)
+    above = interlock.above
+    crossed = [
+        (abs(value - watch.threshold), watch, value)
+        for watch, value in zip(interlock.watches, values, strict=True)
+        if value is not None and (value > watch.threshold if above else value < watch.threshold)
+    ]
+    if crossed:
+        _, watch, value = max(crossed, key=lambda each: each[0])
+        side = "above" if above else "below"
         return Active(
             interlock.name,
             interlock.effect,
-            f"{worst_tag} is {worst_value:g}, {side} {worst_threshold:g}",
-            saw={worst_tag: worst_value, "threshold": worst_threshold},
+            f"{watch.tag} is {value:g}, {side} {watch.threshold:g}",
+            saw={watch.tag: value, "threshold": watch.threshold},
         )
+    seen = len(values) - values.count(None)
     if seen < interlock.quorum:
         return Active(
             interlock.name,
@@ -153,32 +166,6 @@ def dew_point_interval(own: ActuatorLimits, situation: Situation) -> Interval:
         detail=f"at a dew point of {situation.dew_point_c:g} °C at least {units(lower):g} °C",
         saw={"dew_point_c": situation.dew_point_c, "margin_k": own.dew.margin_k},
     )
-
-
-def static_intervals(own: ActuatorLimits) -> tuple[Interval, ...]:
-    """The limits that depend on no reading."""
-    return tuple(
-        Interval(
-            bound.check,
-            None if bound.lower is None else grains(bound.lower),
-            None if bound.upper is None else grains(bound.upper),
-            f"{bound.check.replace('_', ' ')} is {_ends(bound.lower, bound.upper)} {own.unit}",
-            {
-                f"{bound.check}_{end}": value
-                for end, value in (("lower", bound.lower), ("upper", bound.upper))
-                if value is not None
-            },
-        )
-        for bound in own.bounds
-    )
-
-
-def _ends(lower: float | None, upper: float | None) -> str:
-    if lower is None and upper is None:
-        return "any"
-    if upper is None:
-        return f"at least {lower:g}"
-    return f"at most {upper:g}" if lower is None else f"{lower:g} to {upper:g}"
 
 
 def _starts(

@@ -60,10 +60,13 @@ def limits_of(site: Site, version: int = 1) -> Limits:
         problems.append("gateway limits: stale_scans must be at least 1")
     if problems:
         raise LimitsError(problems)
+    shared: dict[Interlock, Interlock] = {}
     return Limits(
         version=version,
         site=site.id,
-        actuators={actuator.id: _limits(site, actuator) for actuator in site.actuators.values()},
+        actuators={
+            actuator.id: _limits(site, actuator, shared) for actuator in site.actuators.values()
+        },
         command_max_age_s=site.gateway.command_max_age_s,
         unguarded=tuple(
             f"{actuator.id}: {gap}"
@@ -154,7 +157,8 @@ def _measured(site: Site, actuator: Actuator) -> Point | None:
     return None if tag is None or tag == actuator.id else site.points[tag]
 
 
-def _limits(site: Site, actuator: Actuator) -> ActuatorLimits:
+def _limits(site: Site, actuator: Actuator, shared: dict[Interlock, Interlock]) -> ActuatorLimits:
+    """The limits of one actuator; equal interlocks become one object, to be judged once."""
     device = site.devices[actuator.device]
     racks = racks_served(site, actuator.equipment)
     dew = None
@@ -179,7 +183,9 @@ def _limits(site: Site, actuator: Actuator) -> ActuatorLimits:
         rate_towards_per_min=actuator.rate_towards_per_min,
         rate_away_per_min=actuator.rate_away_per_min,
         dew=dew,
-        interlocks=tuple(_interlocks(site, actuator, racks)),
+        interlocks=tuple(
+            shared.setdefault(each, each) for each in _interlocks(site, actuator, racks)
+        ),
         read_back=sensor(site, site.points[actuator.read_back]),
         tolerance=actuator.tolerance,
         settle_s=2.0 * site.devices[site.points[actuator.read_back].device].scan_s
@@ -195,20 +201,25 @@ def _limits(site: Site, actuator: Actuator) -> ActuatorLimits:
 def _interlocks(site: Site, actuator: Actuator, racks: tuple[Rack, ...]) -> Iterator[Interlock]:
     leak = site.tag(actuator.equipment, "leak")
     if leak is not None:
-        watch = Watch(sensor(site, site.points[leak]), 0.5)
+        watch = _watch(site, leak, 0.5)
         yield Interlock("leak", (watch,), True, Effect.ISOLATE, 1, Effect.HOLD)
     cdu = site.cdus.get(actuator.equipment)
     flow = site.tag(actuator.equipment, "tcs_flow")
     if cdu is not None and flow is not None:
-        watch = Watch(sensor(site, site.points[flow]), LOW_FLOW_SHARE * cdu.min_tcs_flow_ls)
+        watch = _watch(site, flow, LOW_FLOW_SHARE * cdu.min_tcs_flow_ls)
         yield Interlock("low_flow", (watch,), False, Effect.TOWARDS, 1, Effect.TOWARDS)
     watches = tuple(
-        Watch(sensor(site, site.points[tag]), rack.limit_c)
+        _watch(site, tag, rack.limit_c)
         for rack in racks
         if (tag := site.tag(rack.id, rack.limited_temperature)) is not None
     )
     quorum = (len(watches) + 1) // 2
     yield Interlock("hot_rack", watches, True, Effect.TOWARDS, quorum, Effect.TOWARDS)
+
+
+def _watch(site: Site, tag: str, threshold: float) -> Watch:
+    of = sensor(site, site.points[tag])
+    return Watch(of.tag, of.max_age_s, threshold)
 
 
 def _gaps(site: Site, actuator: Actuator) -> Iterator[str]:

@@ -597,3 +597,14 @@ def test_an_override_is_judged_like_everything_else() -> None:
     state = GATE.register(STATE, override(26.0), NOW_S)
     verdict = judge(26.0, state=state, origin=Origin.PERSON, authority="override-1", plan_hash="")
     assert (verdict.outcome, verdict.value, verdict.check) == (Outcome.LIMIT, 28.0, "rate")
+
+
+def test_several_commands_are_judged_as_one_after_the_other() -> None:
+    asked = [command(29.0), command(21.0, FLOW), command(28.0), command(19.0, CHILLED)]
+    state, verdicts = GATE.judge_all(STATE, asked, telemetry(), NOW_S)
+    one_by_one, expected = STATE, []
+    for each in asked:
+        one_by_one, verdict = GATE.judge(one_by_one, each, telemetry(), NOW_S)
+        expected.append(verdict)
+    assert (state, list(verdicts)) == (one_by_one, expected)
+    assert [verdict.check for verdict in verdicts] == ["", "", "rate", "rate"]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from controller.estimation.history import History
+from controller.estimation.history import ROW_S, History
 from facility.clock import iso
 from facility.site import Site
 
@@ -21,6 +21,12 @@ OUTDOOR = "outdoor"
 
 MEMORY_S = 7200.0
 """History that a state is started from, at most."""
+
+LEAST_ROWS = 45
+"""Minutes that a frame reaches back, if need be by its first row: the model wants 30."""
+
+HISTORY = "history"
+"""The name under which a record says so, among the inputs held."""
 
 RESTART_AFTER_S = 1800.0
 """A gap in the history longer than this starts the state anew."""
@@ -76,6 +82,9 @@ def estimate(
     if not history.times_s:
         raise EstimateError("no snapshot has been seen yet")
     frame, held = with_inputs_held(history, site)
+    if len(frame) < LEAST_ROWS:
+        held[HISTORY] = f"{len(frame)} minutes are known; before, it is taken to have stood so"
+        frame = reaching_back(frame, LEAST_ROWS)
     now_s = history.times_s[-1]
     state = None
     if previous is not None and now_s - previous.time_s <= RESTART_AFTER_S:
@@ -91,6 +100,21 @@ def estimate(
         except ValueError as error:
             raise EstimateError(str(error)) from error
     return Estimate(now_s, state, frame, held)
+
+
+def reaching_back(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The frame with its first row repeated before it, a minute apart, up to ``rows`` rows.
+
+    After a start little is known. That the hall has stood as it was first seen is the least
+    that can be assumed; the offsets take up what is wrong with it within minutes.
+    """
+    missing = rows - len(frame)
+    if missing <= 0:
+        return frame
+    earlier = frame.iloc[[0] * missing].copy()
+    step = pd.Timedelta(seconds=ROW_S)
+    earlier.index = pd.DatetimeIndex([frame.index[0] - step * i for i in range(missing, 0, -1)])
+    return pd.concat([earlier, frame]).asfreq(step)
 
 
 def input_tags(site: Site) -> tuple[str, ...]:

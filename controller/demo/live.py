@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from adapters.gateway.client import GatewayError, GatewayRefusal, SyncGatewayClient
 from controller.demo.frame import (
@@ -33,6 +35,8 @@ from controller.demo.orchestrate import (
     watch,
 )
 from controller.demo.view import LiveView
+from controller.evaluation.files import read_frame
+from controller.evaluation.series import Array, Truth, cooling_kwh, integrated_kwh, it_kw
 from facility.clock import from_iso
 from facility.commands import Proposal
 from facility.loading import load_site
@@ -90,10 +94,10 @@ class Watcher:
 
     def __init__(self, site: Site, running: Running, started_s: float) -> None:
         self._site, self._running, self._started_s = site, running, started_s
-        self._baseline = BaselineEnergy(running.folder.baseline("guideline36"))
+        self._baseline = BaselineEnergy(site, running.folder.baseline("guideline36"))
         self._snapshot: Snapshot | None = None
         self._proposal: ProposalView | None = None
-        self._energy_kwh: float | None = None
+        self._events: list[EventView] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self._thread.start()
@@ -124,24 +128,35 @@ class Watcher:
             ends_s=running.ends_at_s,
             proposal=self._proposal,
             saving=self._saving(snapshot.time_s),
-            events=tuple(EventView(snapshot.time_s, "note", text) for text in running.events),
+            events=self._told(snapshot.time_s),
             docs_url=f"{running.address}/docs",
             status=f"lost: {', '.join(lost)}" if lost else "",
         )
         return frame_of(self._site, snapshot, view)
 
+    def _told(self, now_s: float) -> tuple[EventView, ...]:
+        """Events, each stamped when it was first seen."""
+        for text in self._running.events[len(self._events) :]:
+            self._events.append(EventView(now_s, "note", text))
+        return tuple(self._events)
+
     def _saving(self, time_s: float) -> Saving | None:
+        """Cooling energy so far, IT beyond the baseline's counted, as the report does."""
         live = self._running.live()
-        baseline_kwh = self._baseline.until(time_s)
-        if live is None or baseline_kwh is None or "cooling_kwh" not in live:
+        energy = None if live is None else live.get("energy_kwh")
+        baseline = self._baseline.until(time_s)
+        if live is None or energy is None or baseline is None:
             return None
-        return Saving(float(live["cooling_kwh"]), baseline_kwh, "Guideline 36", time_s)
+        used_kwh = energy["cooling"] + (energy["it"] - baseline.it_kwh)
+        return Saving(used_kwh, baseline.cooling_kwh, "Guideline 36", float(live["time_s"]))
 
     def _ask(self) -> None:
         while not self._stop.wait(ASK_EVERY_S):
-            with contextlib.suppress(GatewayError, GatewayRefusal):
-                with SyncGatewayClient(self._running.socket, ANSWER_WITHIN_S) as gateway:
-                    self._snapshot = from_wire(Snapshot, gateway.call("snapshot"))
+            with (
+                contextlib.suppress(GatewayError, GatewayRefusal),
+                SyncGatewayClient(self._running.socket, ANSWER_WITHIN_S) as gateway,
+            ):
+                self._snapshot = from_wire(Snapshot, gateway.call("snapshot"))
             with contextlib.suppress(httpx.HTTPError, OSError, LookupError):
                 self._proposal = self._ask_proposal()
 
@@ -160,29 +175,40 @@ class Watcher:
         return proposal_view(self._site, proposal, items[0]["state"])
 
 
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Electricity from the start to a moment, kWh."""
+
+    cooling_kwh: float
+    it_kwh: float
+
+
 class BaselineEnergy:
-    """Electricity for cooling of a finished baseline up to a moment, from its truth."""
+    """Energy of a finished baseline up to a moment, from its truth."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._times_s: list[float] = []
-        self._energy_kwh: list[float] = []
+    def __init__(self, site: Site, folder: Path) -> None:
+        self._site, self._folder = site, folder
+        self._times_s: Array | None = None
+        self._cooling_kwh: Array | None = None
+        self._it_kwh: Array | None = None
 
-    def until(self, time_s: float) -> float | None:
-        """KWh from the start to ``time_s``; None while the baseline is not done."""
-        if not self._times_s and not self._read():
+    def until(self, time_s: float) -> Energy | None:
+        """Energy from the start to ``time_s``; None while the baseline is not done."""
+        if self._times_s is None and not self._read():
             return None
-        import numpy as np
-
-        return float(np.interp(time_s, self._times_s, self._energy_kwh))
+        if self._times_s is None or self._cooling_kwh is None or self._it_kwh is None:
+            return None
+        return Energy(
+            float(np.interp(time_s, self._times_s, self._cooling_kwh)),
+            float(np.interp(time_s, self._times_s, self._it_kwh)),
+        )
 
     def _read(self) -> bool:
         # The accounts come after the truth: once they are there the truth is whole.
         if not (self._folder / "accounts.json").exists():
             return False
-        import pandas as pd
-
-        frame = pd.read_parquet(self._folder / "truth.parquet", columns=["cooling_kwh"])
-        self._times_s = [stamp.timestamp() for stamp in frame.index]
-        self._energy_kwh = [float(value) for value in frame["cooling_kwh"]]
+        truth = Truth.of(read_frame(self._folder / "truth.parquet"))
+        self._times_s = truth.times_s
+        self._cooling_kwh = cooling_kwh(self._site, truth)
+        self._it_kwh = integrated_kwh(truth.times_s, it_kw(self._site, truth))
         return True

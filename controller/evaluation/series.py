@@ -130,8 +130,13 @@ def cooling_kwh(site: Site, truth: Truth) -> Array:
     which counts every second.
     """
     power = sum(components_kw(site, truth).values(), np.zeros(len(truth.times_s)))
-    hours = np.diff(truth.times_s) / 3600.0
-    return np.concatenate(([0.0], np.cumsum(hours * (power[1:] + power[:-1]) / 2.0)))
+    return integrated_kwh(truth.times_s, power)
+
+
+def integrated_kwh(times_s: Array, power_kw: Array) -> Array:
+    """(T,) energy from the first row on, kWh, by the trapezoidal rule."""
+    hours = np.diff(times_s) / 3600.0
+    return np.concatenate(([0.0], np.cumsum(hours * (power_kw[1:] + power_kw[:-1]) / 2.0)))
 
 
 def it_kw(site: Site, truth: Truth) -> Array:

@@ -19,6 +19,7 @@ from sim.devices.reports import (
     Headline,
     TruthLog,
     accounts_of,
+    energy_of,
     write_json,
 )
 from sim.recorder import Recorder
@@ -124,7 +125,8 @@ class DeviceHost:
         self._live_at = time.monotonic()
         self._recorder.flush()
         live = self._headline.of(self.plant, self.plant.truth())
-        write_json(self._out / "live.json", {**live, "writes": self._recorder.counts()})
+        live |= {"writes": self._recorder.counts(), "energy_kwh": energy_of(self.plant.accounts())}
+        write_json(self._out / "live.json", live)
 
     @property
     def connections(self) -> int:

@@ -132,6 +132,16 @@ def accounts_of(accounts: object, recorder: Recorder) -> dict[str, Any]:
     return {**_plain(dataclasses.asdict(accounts)), "writes": recorder.counts()}
 
 
+def energy_of(accounts: object) -> dict[str, float] | None:
+    """Energy so far, kWh: of all cooling and of the IT; None where the plant counts none."""
+    cooling, it = (
+        getattr(accounts, name, None) for name in ("cooling_energy_kwh", "it_energy_kwh")
+    )
+    if cooling is None or it is None:
+        return None
+    return {"cooling": round(float(cooling), 3), "it": round(float(it), 3)}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

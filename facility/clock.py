@@ -123,6 +123,7 @@ class SteppedClock:
         answer = json.loads(line)
         self._now_s = float(answer["now"])
         if answer.get("end"):
+            self._writer.close()
             raise RunEnded(f"the run ended at {iso(self._now_s)}")
 
     async def leave(self) -> None:

@@ -127,7 +127,7 @@ class Watcher:
             started_s=self._started_s,
             ends_s=running.ends_at_s,
             proposal=self._proposal,
-            saving=self._saving(snapshot.time_s),
+            saving=self._saving(),
             events=self._told(snapshot.time_s),
             docs_url=f"{running.address}/docs",
             status=f"lost: {', '.join(lost)}" if lost else "",
@@ -140,12 +140,14 @@ class Watcher:
             self._events.append(EventView(now_s, "note", text))
         return tuple(self._events)
 
-    def _saving(self, time_s: float) -> Saving | None:
+    def _saving(self) -> Saving | None:
         """Cooling energy so far, IT beyond the baseline's counted, as the report does."""
         live = self._running.live()
         energy = None if live is None else live.get("energy_kwh")
-        baseline = self._baseline.until(time_s)
-        if live is None or energy is None or baseline is None:
+        if live is None or energy is None:
+            return None
+        baseline = self._baseline.until(float(live["time_s"]))
+        if baseline is None:
             return None
         used_kwh = energy["cooling"] + (energy["it"] - baseline.it_kwh)
         return Saving(used_kwh, baseline.cooling_kwh, "Guideline 36", float(live["time_s"]))

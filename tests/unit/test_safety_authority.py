@@ -94,7 +94,7 @@ def test_several_moves_of_one_actuator_cover_their_hull() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at_s", "covers"), [(-2.0, False), (0.0, True), (9.99, True), (10.0, False)]
+    ("at_s", "covers"), [(-2.0, False), (-1.0, True), (0.0, True), (9.99, True), (10.0, False)]
 )
 def test_a_decision_covers_until_it_expires(at_s: float, covers: bool) -> None:
     state = replace(with_decision(expires_at_s=NOW_S + 10.0), seen_s=None)

@@ -9,8 +9,9 @@ plants), as in RP-1711, and as carried out by Modelica Buildings
   design, from 50 to 100 % it lowers the supply temperature from its highest to its lowest.
 - *Tower water*: the same form, on requests of the tower exchangers' valves: 0 to 50 % raises
   the pressure, 50 to 100 % lowers the tower water. With chillers on, the tower water follows the
-  target lift, ``LIFT = clip(A PLR + B)``, ``A = 1.1 (max - min)``, ``B = max - A``; with the
-  economiser and chillers together it goes as low as the towers bring it.
+  target lift, ``LIFT = clip(A PLR + B)``, ``A = 1.1 (max - min)``, ``B = max - A``; where the
+  wet bulb lets the economiser carry the load alone, it goes as low as that takes. Guideline 36
+  would run the fans out whenever both work: that costs more than it spares here.
 - *CDUs* hold supply temperature and flow. Flow stays at design: CDUs are delivered holding
   a constant differential pressure over their racks, which on a fixed secondary circuit is
   constant flow, and no sequence of Guideline 36 resets it. The supply temperature stays as
@@ -55,25 +56,33 @@ class Tuning:
     miss_two_k: float = 2.0
     fws_span_k: float = 9.0
     """Coldest facility water under the CDUs' setpoint: twice a CDU's approach at design."""
-    fws_nearest_k: float = 1.5
-    """Warmest facility water under it."""
-    tcs_wet_bulb_k: float = 10.0
-    """The CDUs' supply that towers can make over wet bulb: 4 K cells, 2 K exchanger, 4 K CDU."""
+    fws_nearest_k: float = 4.5
+    """Warmest facility water under it: a CDU's approach at design and half a kelvin. Warmer
+    water would have to be pumped in more than design flow."""
+    tcs_wet_bulb_k: float = 13.0
+    """The CDUs' supply over wet bulb below which towers work too hard. Their rating makes 10 K
+    (4 K cells, 2 K exchanger, 4 K CDU), at full fans; 12 to 14 K takes the least power of
+    cooling and leakage together on `frontier`, at 50 to 90 % load and 14 to 22 °C wet bulb."""
     tcs_headroom_k: float = 4.0
     """The CDUs' supply stays so far under its maximum."""
     wet_bulb_lag_s: float = 3600.0
-    tower_span_k: float = 8.0
-    tower_nearest_k: float = 1.0
-    tower_least_approach_k: float = 2.5
-    """No fan makes water colder than this over wet bulb at a sensible speed."""
+    tower_span_k: float = 6.0
+    tower_nearest_k: float = 2.0
+    """Warmest tower water under the coldest loop that uses it: the exchangers' approach."""
+    tower_least_approach_k: float = 3.5
+    """Tower water is not asked for colder than this over wet bulb, just under the cells'
+    rated approach: the fans would run out for nothing."""
+    economiser_approach_k: float = 4.0
+    """Over wet bulb, tower water that the fans make without running out."""
     lift_min_k: float = 8.0
     """The chillers' own (their nameplate); 5.20.12 resets between it and design lift."""
     lift_max_k: float = 25.0
     condenser_range_k: float = 5.5
     air_step_s: float = 120.0
-    air_trim_k: float = 0.2
-    air_respond_k: float = -0.3
-    air_max_respond_k: float = -1.0
+    """5.16.2.2: every 2 min, trim 0.2 °F, respond 0.3 °F, at most 1.0 °F."""
+    air_trim_k: float = 0.11
+    air_respond_k: float = -0.17
+    air_max_respond_k: float = -0.56
     air_high_c: float = 25.0
     inlet_below_k: float = 1.5
     """Fans hold the hottest inlet so far under the recommended temperature (27 °C)."""
@@ -206,13 +215,13 @@ class Guideline36:
         wet_bulb_c = float(now.outdoor["wet_bulb_c"][0])
         design = float(units.tower_water["design_dp_kpa"][0])
         on = now.chillers["commanded"] > 0.5
-        requests, warmest, integrated = 0, np.inf, False
+        requests, warmest, alone_c = 0, np.inf, np.inf
         for k in range(len(units.loops)):
             s = now.loops[k : k + 1]
             if s["economiser"][0] < 0.5:
                 continue
             if (on & (self._links.chiller_loop == k)).any():
-                integrated = True
+                alone_c = float(s["setpoint_c"][0]) - t.tower_nearest_k
                 continue
             memory = np.array([len(units.loops) + k])
             requests += self._requests(memory, s["tower_valve"], s["supply_c"] - s["setpoint_c"])
@@ -231,8 +240,8 @@ class Guideline36:
             lift = min(max(a * plr + t.lift_max_k - a, t.lift_min_k), t.lift_max_k)
             chw = float(wanted[part[CHW]][on].min())
             target = min(target, max(chw + lift - t.condenser_range_k * plr, floor))
-        if integrated:
-            target = min(target, floor)
+        if alone_c > wet_bulb_c + t.economiser_approach_k:
+            target = min(target, alone_c)
         return float(target) if np.isfinite(target) else float(self._set.value[part[CW]][0])
 
     def _run_crahs(self, now: Standing, wanted: Array, dt_s: float) -> None:

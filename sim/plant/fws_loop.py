@@ -29,6 +29,9 @@ from sim.plant.layout import Array, Index, Layout, Record, Table, kernel
 TOWER_WATER = "tower_water"
 """Id of the loop between towers, condensers and tower exchangers."""
 
+MOST_TOWER_WATER = 1.2
+"""Tower water over the loop's own through its exchanger: a limit of the valve's controller."""
+
 PARAMETERS = Layout(
     HEADER
     | {
@@ -157,7 +160,9 @@ def move_valves(p: Record, s: Record, dt_s: float) -> None:
         wanted, s.tower_integral = proportional_integral(
             s.after_tower_c - s.setpoint_c, s.tower_integral, p.valve_gain, p.valve_reset_s, dt_s
         )
-        wanted = max(wanted, 0.1)
+        # More tower water than the loop's own brings nothing: it only has to be pumped.
+        spare = (MOST_TOWER_WATER * s.flow_ls - s.tower_side_ls) / p.tower_water_ls
+        wanted = max(min(wanted, s.tower_valve + 0.3 * spare), 0.1)
     else:
         s.tower_integral = 0.3
     s.tower_valve = move_towards(s.tower_valve, wanted, dt_s / p.stroke_s)

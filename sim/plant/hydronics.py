@@ -200,6 +200,27 @@ def flow_through_pipe(cells: Array, pipe: Record, inlet_c: float, parcels: float
 
 
 @kernel
+def pipe_outlet_c(cells: Array, pipe: Record, parcels: float) -> float:
+    """What `flow_through_pipe` will answer for ``parcels``, before its inlet is known.
+
+    It lets a loop be closed without delay: what leaves the return main this step is known
+    at the step's start, what enters it at the end.
+    """
+    head = int(pipe.head)
+    if parcels <= 1e-12:
+        return float(cells[head])
+    left, heat, room = parcels, 0.0, 1.0 - pipe.fill
+    for i in range(cells.shape[0]):
+        part = min(left, room)
+        heat += part * cells[(head + i) % cells.shape[0]]
+        left -= part
+        room = 1.0
+        if left <= 1e-12:
+            break
+    return heat / (parcels - max(left, 0.0))
+
+
+@kernel
 def pipe_content_k(cells: Array, pipe: Record) -> float:
     """Sum of the parcels' temperatures: times a parcel's heat capacity, the stored heat."""
     head = int(pipe.head)

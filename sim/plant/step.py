@@ -2,8 +2,8 @@
 
 Explicit between units, implicit within them: each unit takes its inlets from the others as
 they stand and is solved exactly or by backward Euler, so that a step of one second is stable
-whatever the flows. What leaves one volume enters the next, so that heat is conserved but for
-one step's worth of transport.
+whatever the flows. What leaves one volume enters the next in the same step, but for the
+coolant and the air that CDUs and CRAHs send out, which enter hoses and racks a step later.
 
 Cost is linear in racks, CDUs and CRAHs: all couplings are by index, none by matrix.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from sim.plant import air_rack, cdu, chiller, crah, direct_to_chip, fws_loop, hall, tower_water
 from sim.plant.fluids import AIR_KJ_M3K, WATER_KJ_LK
-from sim.plant.hydronics import flow_through_pipe, run_header
+from sim.plant.hydronics import flow_through_pipe, pipe_outlet_c, run_header
 from sim.plant.layout import Array, kernel
 from sim.plant.plant import Links, Pipes, Standing, Units
 
@@ -72,14 +72,21 @@ def _make_cold(
 ) -> None:
     """Towers, exchangers and chillers: from the returns to what reaches the units."""
     water = now.tower_water[0]
+    water.return_c = pipe_outlet_c(
+        pipes.tower[0],
+        pipes.tower_at[0],
+        water.flow_ls * dt_s / units.tower_water[0].parcel_l,
+    )
     tower_water.reject(units.tower_water[0], water, units.towers, now.towers, wet_bulb_c, dt_s)
     for i in range(now.chillers.shape[0]):
         chiller.sequence(units.chillers[i], now.chillers[i], dt_s)
     for k in range(now.loops.shape[0]):
         p, s = units.loops[k], now.loops[k]
+        parcels = s.flow_ls * dt_s / p.parcel_l
+        s.return_c = pipe_outlet_c(pipes.back[k], pipes.back_at[k], parcels)
         trim_c = s.supply_c
         if p.trim_loop >= 0.0:
-            trim_c = now.loops[int(p.trim_loop)].supply_c
+            trim_c = now.loops[int(p.trim_loop)].delivered_c
         entering = fws_loop.exchange(p, s, water.supply_c, trim_c)
         entering = fws_loop.cool_by_chillers(
             units.curves, k, entering, water.supply_c, s,
@@ -89,9 +96,7 @@ def _make_cold(
         m = p.plant_kj_k
         heat = rate * entering + s.pump_heat_kw
         s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * rate)
-        s.delivered_c = flow_through_pipe(
-            pipes.supply[k], pipes.supply_at[k], s.supply_c, s.flow_ls * dt_s / p.parcel_l
-        )
+        s.delivered_c = flow_through_pipe(pipes.supply[k], pipes.supply_at[k], s.supply_c, parcels)
 
 
 @kernel
@@ -204,9 +209,8 @@ def _bring_back(units: Units, now: Standing, links: Links, pipes: Pipes, dt_s: f
             if int(units.loops[j].trim_loop) == k:
                 heat += now.loops[j].trim_ls * now.loops[j].trim_side_c
         s.mixed_return_c = heat / s.flow_ls
-        s.return_c = flow_through_pipe(
-            pipes.back[k], pipes.back_at[k], s.mixed_return_c, s.flow_ls * dt_s / p.parcel_l
-        )
+        parcels = s.flow_ls * dt_s / p.parcel_l
+        flow_through_pipe(pipes.back[k], pipes.back_at[k], s.mixed_return_c, parcels)
     water = now.tower_water[0]
     if water.flow_ls > 1e-6:
         heat = 0.0
@@ -215,7 +219,7 @@ def _bring_back(units: Units, now: Standing, links: Links, pipes: Pipes, dt_s: f
         for k in range(now.loops.shape[0]):
             heat += now.loops[k].tower_side_ls * now.loops[k].tower_side_c
         water.mixed_return_c = heat / water.flow_ls
-        water.return_c = flow_through_pipe(
+        flow_through_pipe(
             pipes.tower[0],
             pipes.tower_at[0],
             water.mixed_return_c,

@@ -135,6 +135,14 @@ async def _serve(
         records = LocalRecords(settings.state / "records.db")
         dead_bands = {point.tag: point.dead_band for point in site.points.values()}
         telemetry = LocalTelemetry(settings.state / "telemetry", dead_bands)
+        planning = PlanningSettings()
+        if told_clock is not None and "port" in told_clock:
+            planning = replace(planning, wall_clock_limit_s=STEPPED_LIMIT_S)
+        planner = WorkerPlanner(
+            functools.partial(plan_maker, settings.site, settings.model, planning), planning
+        )
+        # Before the clock is joined: nobody waits for us yet.
+        await planner.prepare()
         clock = await _clock(told_clock)
         link = SocketGatewayLink(settings.gateway, site.content_hash)
         desk = Desk(site, records, link)
@@ -142,20 +150,16 @@ async def _serve(
         alarms = AlarmBook(site, records)
         ticks = TickArchive(settings.state / "ticks", records)
         tokens = TokenBook(records, time.time)
-        planning = PlanningSettings()
-        if clock.stands_still:
-            planning = replace(planning, wall_clock_limit_s=STEPPED_LIMIT_S)
         parts = Parts(
             site=site,
             model_version=bundle.version,
             estimator=LearnedEstimator(site, bundle),
             forecaster=LearnedForecaster(site, bundle),
-            planner=WorkerPlanner(
-                functools.partial(plan_maker, settings.site, settings.model, planning), planning
-            ),
+            planner=planner,
             authority=desk,
             gateway=Through(link),
             settings=planning,
+            clock=clock,
         )
         step = LearnedTick(parts, resumed(site, records, telemetry, clock.now_s()))
         loop = ControlLoop(

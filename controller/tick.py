@@ -23,6 +23,7 @@ from controller.planning import limits, proposal, request
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import Plan, Planner, PlanRequest
 from controller.records import TickRecord
+from facility.clock import Clock
 from facility.commands import Command, Decision, Mode, Override, Proposal, Receipt
 from facility.site import Site
 from facility.telemetry import Snapshot
@@ -49,6 +50,9 @@ class Parts:
     gateway: Gateway
     prices: forecasts.Prices | None = None
     settings: PlanningSettings = field(default_factory=PlanningSettings)
+    clock: Clock | None = None
+    """Stamps commands when they are sent: a plan takes a while where time does not stand still.
+    Without one the snapshot's time stands."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,9 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
     if standing is None:
         return state, replace(record, seconds=watch.laps)
 
-    decision = parts.authority.decide(standing, snapshot.modes, now_s)
-    commands = commands_of(decision, snapshot, site, state.number, now_s)
+    sent_s = now_s if parts.clock is None else parts.clock.now_s()
+    decision = parts.authority.decide(standing, snapshot.modes, sent_s)
+    commands = commands_of(decision, snapshot, site, state.number, sent_s)
     record = replace(record, decision=decision, commands=commands)
     if decision is not None and commands:
         try:

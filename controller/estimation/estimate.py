@@ -114,7 +114,7 @@ def reaching_back(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     earlier = frame.iloc[[0] * missing].copy()
     step = pd.Timedelta(seconds=ROW_S)
     earlier.index = pd.DatetimeIndex([frame.index[0] - step * i for i in range(missing, 0, -1)])
-    return pd.concat([earlier, frame]).asfreq(step)
+    return pd.concat([earlier, frame]).asfreq(f"{ROW_S:g}s")
 
 
 def input_tags(site: Site) -> tuple[str, ...]:

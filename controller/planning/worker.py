@@ -73,6 +73,16 @@ class WorkerPlanner:
         self._last: tuple[PlanRequest, Plan] | None = None
         self._turn = asyncio.Lock()
 
+    async def prepare(self) -> None:
+        """Start the worker and have it load its models, before anybody waits for a plan.
+
+        What goes wrong is not told here: the first plan meets it again, and says so.
+        """
+        async with self._turn:
+            worker = self._worker or self._start()
+            with suppress(TimeoutError, EOFError, OSError):
+                await _exchange(worker.pipe, None, self._start_limit_s)
+
     async def plan(self, request: PlanRequest) -> PlanOutcome:
         """The worker's answer, or what can be done without it."""
         async with self._turn:
@@ -170,8 +180,10 @@ def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
     )
 
 
-async def _exchange(pipe: Connection, request: PlanRequest, limit_s: float) -> PlanOutcome | str:
-    """Send a request and wait for the answer, off the event loop."""
+async def _exchange(
+    pipe: Connection, request: PlanRequest | None, limit_s: float
+) -> PlanOutcome | str:
+    """Send a request (None: get ready) and wait for the answer, off the event loop."""
 
     def wait() -> PlanOutcome | str:
         pipe.send(request)
@@ -197,6 +209,6 @@ def serve(pipe: Connection, build: Any, parent: int) -> None:
             try:
                 if maker is None:
                     maker = build()
-                pipe.send(maker.make(request))
+                pipe.send("ready" if request is None else maker.make(request))
             except Exception as error:  # noqa: BLE001 - whatever it is, the step must have an answer
                 pipe.send(f"the planner failed: {type(error).__name__}: {error}")

@@ -174,7 +174,8 @@ async def test_bad_sensors_correct_nothing_and_missing_inputs_are_held_by_name()
     }
     later = replace(later, readings={**later.readings, **lost})
     state, record = await tick(state, later, wired)
-    assert set(record.held) == {power, "outdoor.wet_bulb_temperature"}
+    assert set(record.held) == {power, "outdoor.wet_bulb_temperature", "history"}
+    assert "6 minutes are known" in record.held["history"]
     assert "held at its last value" in record.held[power]
     assert not record.fallback
     assert record.readings[case].quality is Quality.BAD

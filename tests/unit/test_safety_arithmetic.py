@@ -154,6 +154,7 @@ def test_a_register_does_not_wrap_around() -> None:
     assert nearest_on_wire(tiny, grains(65_536.0), grains(0.0), grains(70_000.0)) is None
     assert nearest_on_wire(tiny, grains(-1.0), grains(-5.0), grains(10.0)) is None
     assert nearest_on_wire(tiny, grains(65_535.0), grains(0.0), grains(70_000.0)) == 65_535.0
+    assert nearest_on_wire(tiny, grains(0.0), grains(0.0), grains(70_000.0)) == 0.0
 
 
 def test_a_32_bit_float_is_judged_as_the_device_decodes_it() -> None:

@@ -187,6 +187,11 @@ def test_what_makes_no_sense_is_not_registered(bad: Any, words: str) -> None:
         GATE.register(BARE, bad, NOW_S)
 
 
+@pytest.mark.parametrize(("value", "on"), [(40.0, TEMPERATURE), (20.0, TEMPERATURE), (10.0, FLOW)])
+def test_an_override_may_stand_at_a_limit(value: float, on: str) -> None:
+    assert GATE.register(BARE, override(value, on), NOW_S).overrides["override-1"].value == value
+
+
 def test_registering_again_changes_nothing_and_an_id_keeps_its_meaning() -> None:
     state = with_decision()
     assert GATE.register(state, decision(MOVE), NOW_S) == state

@@ -38,9 +38,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def small_site(
-    *, cdus: int = 2, crah: bool = True, ports: Mapping[str, int] | None = None
-) -> Site:
+def small_site(*, cdus: int = 2, crah: bool = True, ports: Mapping[str, int] | None = None) -> Site:
     """A hall with CDUs on Modbus and, if asked, a CRAH and the sensors on OPC UA (`bms`)."""
     ports = ports or {}
     points: list[Point] = []
@@ -72,7 +70,7 @@ def small_site(
         watchdog_s=20.0,
         security=NO_SECURITY,
     )
-    points += _bms_points(crah)
+    points += _bms_points(crah, len(units))
     if crah:
         actuators |= _actuator(
             "crah-1", "supply_air_temperature_setpoint", "bms", (16.0, 27.0), Cooling.LOWER, 20.0
@@ -93,6 +91,18 @@ def small_site(
         )
         for i, unit in enumerate(units)
     }
+    if crah:
+        racks["rack-air"] = Rack(
+            id="rack-air",
+            hall="hall-1",
+            kind=RackKind.AIR,
+            rated_kw=15.0,
+            units=("crah-1",),
+            limit_c=32.0,
+            recommended_c=27.0,
+            row=1,
+            position=0,
+        )
     return Site(
         id="small",
         name="A small site",
@@ -177,7 +187,7 @@ def _cdu_points(unit: str) -> list[Point]:
     ]
 
 
-def _bms_points(crah: bool) -> list[Point]:
+def _bms_points(crah: bool, racks: int) -> list[Point]:
     def node(
         equipment: str,
         quantity: str,
@@ -208,7 +218,9 @@ def _bms_points(crah: bool) -> list[Point]:
         node("bms", "heartbeat", "count", Role.HEARTBEAT, DataType.UINT32),
         node("bms", "remote_active", "state", Role.AUTHORITY, DataType.BOOL),
     ]
+    rows += [node(f"rack-{i + 1}", "case_temperature", "degC") for i in range(racks)]
     if crah:
+        rows.append(node("rack-air", "inlet_temperature", "degC"))
         setpoint = "supply_air_temperature_setpoint"
         rows += [
             node("crah-1", "supply_air_temperature", "degC"),

@@ -13,11 +13,9 @@ import time
 from pathlib import Path
 
 from adapters.gateway.door import Door, DoorError, claim_socket, lock_state
-from adapters.gateway.drivers import drivers_of
 from adapters.gateway.house import House, StateFolderError
 from adapters.gateway.modes import ModesError
 from adapters.gateway.service import AsyncRim, Service, ready_line
-from adapters.opcua_security import Pki
 from facility.clock import Clock, SteppedClock, WallClock, iso
 from facility.loading import SiteError, load_site
 from facility.site import Site
@@ -56,6 +54,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(site: Site, args: argparse.Namespace) -> int:
+    # Loaded only here: a mistake in the arguments or the site is told without waiting for it.
+    from adapters.gateway.drivers import drivers_of
+    from adapters.opcua_security import Pki
+
     clock = await _clock(args.clock_file)
     rim = AsyncRim(waits_for_all=clock.stands_still)
     pki = Pki(args.pki or args.state / "pki")

@@ -200,7 +200,8 @@ class WriteGate:
             if item.write.kind is not WriteKind.HEARTBEAT
         ]
         if beats:
-            entries.append(("heartbeats", beats))
+            # First, as they are sent: in a mixture a device is being armed, which needs its beat.
+            entries.insert(0, ("heartbeats", beats))
         # Heartbeats alone need not wait for the disk: they survive this process, and that is all
         # that can be lost of them. A flush each second would be most of the gateway's work.
         durable = len(entries) > (1 if beats else 0)
@@ -241,7 +242,7 @@ class WriteGate:
                             item.error)  # fmt: skip
                 failures.append(
                     (
-                        "write_failed",
+                        "write_failed" if item.permit is not None else "write_not_permitted",
                         {
                             "kind": write.kind,
                             "device": write.device,

@@ -14,6 +14,7 @@ from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.server.server import Server
+from asyncua.ua.status_codes import StatusCodes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.driver import Unreachable, WriteFailed
@@ -57,7 +58,10 @@ async def server_with(pki: Path | None = None) -> AsyncIterator[tuple[int, dict[
     nodes = {}
     for tag, value in VALUES.items():
         node = await server.nodes.objects.add_variable(
-            ua.NodeId(tag, index), ua.QualifiedName(tag, index), value.Value, value.VariantType
+            ua.NodeId(ua.String(tag), ua.Int16(index)),
+            ua.QualifiedName(tag, ua.UInt16(index)),
+            value.Value,
+            value.VariantType,
         )
         await node.set_writable()
         nodes[tag] = node
@@ -98,7 +102,7 @@ async def test_a_bad_status_a_null_and_a_nan_have_no_value_and_say_why() -> None
         await nodes[AIR].write_value(
             ua.DataValue(
                 ua.Variant(99.0, ua.VariantType.Double),
-                ua.StatusCode(ua.UInt32(ua.StatusCodes.BadSensorFailure)),
+                ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure)),
             )
         )
         await nodes["hall-1.dew_point_temperature"].write_value(float("nan"))
@@ -148,7 +152,7 @@ async def test_a_server_that_never_answers_is_unreachable_in_time() -> None:
 
     async with scripted_server(silent) as port:
         driver = driver_at(port, timeout_s=0.1)
-        with pytest.raises(Unreachable, match="bms: 127.0.0.1"):
+        with pytest.raises(Unreachable, match=r"bms: 127\.0\.0\.1"):
             await driver.connect()
 
 

@@ -80,6 +80,24 @@ def test_several_records_take_one_flush(path: Path, monkeypatch: pytest.MonkeyPa
     assert verify(path) is None
 
 
+def test_a_heartbeat_record_waits_for_the_next_flush_and_is_in_the_chain(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.open(path, NOW_S)
+    head = path.with_name(path.name + ".head")
+    flushes: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushes.append)
+    journal.extend([("beat", {"device": "cdu_1"})], NOW_S, durable=False)
+    assert flushes == []
+    assert head.read_bytes() == b""  # the head promises only what is on disk
+    assert [record.kind for record in read(path)] == ["beat"]
+    journal.append("write", {}, NOW_S)
+    assert len(flushes) == 1
+    assert head.read_text().split() == [f"{2:020d}", journal.head[1]]
+    journal.close()
+    assert verify(path) is None
+
+
 def test_a_record_is_on_disk_when_append_returns(path: Path) -> None:
     journal = Journal.open(path, NOW_S)
     journal.append("write", {"value": 1.0}, NOW_S)

@@ -22,7 +22,7 @@ plants), as in RP-1711, and as carried out by Modelica Buildings
   fans run hard) and raises it otherwise.
 
 Requests as in section 5.16.8: one from a valve over 95 % until it is under 85 %; two where the
-unit misses its setpoint by 1 K, three by 2 K. Nothing is ignored, since IT is critical.
+unit misses its setpoint by 1 K, three by 2 K. Nothing is ignored: IT is critical.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Tuning:
     valve_low: float = 0.85
     miss_one_k: float = 1.0
     miss_two_k: float = 2.0
-    fws_span_k: float = 9.0
+    fws_span_k: float = 8.0
     """Coldest facility water under the CDUs' setpoint: twice a CDU's approach at design."""
-    fws_nearest_k: float = 4.5
-    """Warmest facility water under it: a CDU's approach at design and half a kelvin. Warmer
-    water would have to be pumped in more than design flow."""
+    fws_nearest_k: float = 5.0
+    """Warmest facility water under it: a CDU's approach at design and a kelvin for its fouling.
+    Warmer water would have to be pumped in more than design flow."""
     tcs_wet_bulb_k: float = 13.0
     """The CDUs' supply over wet bulb below which towers work too hard. Their rating makes 10 K
     (4 K cells, 2 K exchanger, 4 K CDU), at full fans; 12 to 14 K takes the least power of
@@ -175,6 +175,7 @@ class Guideline36:
     def _run_loops(self, now: Standing, wanted: Array, dt_s: float) -> None:
         t, units, links, part = self.tuning, self._units, self._links, self._set.part
         n, cdus = len(units.loops), len(units.cdus)
+        wet_bulb_c = float(now.outdoor["wet_bulb_c"][0])
         for k, reset in enumerate(self._resets):
             mine, coils = links.cdu_loop == k, links.crah_loop == k
             requests = 0
@@ -201,7 +202,10 @@ class Guideline36:
             if mine.any():
                 lowest = float(wanted[part[TCS]][mine].min())
                 warmest = min(warmest, lowest - t.fws_nearest_k)
-                coldest = max(coldest, lowest - t.fws_span_k)
+                # Colder water than the towers make at sensible fans is not asked for: what the
+                # CDUs lack then is their setpoint's to give, and trim's at the end of that.
+                reachable = wet_bulb_c + t.tower_least_approach_k + t.tower_nearest_k
+                coldest = min(max(coldest, lowest - t.fws_span_k, reachable), warmest)
             wanted[fws] = _between(warmest, coldest, 2.0 * x - 1.0)
             if chillers.size:
                 warmest = float(self._set.high[chillers].min())

@@ -301,6 +301,7 @@ def limit_for(site: Site, g: int, in_force: float, **changes: Any) -> GroupLimit
         "fall_per_step": towards if lower else away,
         "colder_is_lower": lower,
         "free_from_s": 0.0,
+        "away_from_s": 0.0,
     }
     return GroupLimits(**{**values, **changes})
 

@@ -74,27 +74,34 @@ class Corridor:
         request, settings = self.request, self.settings
         steps = np.concatenate([[1], settings.blocks[:-1]])
         steps_a_write = max(1, round(settings.dwell_s / request.step_s))
-        writes = np.maximum(1, steps // steps_a_write).astype(float)
-        rise = writes[:, None] * np.array([limit.rise_per_step for limit in request.limits])
-        fall = writes[:, None] * np.array([limit.fall_per_step for limit in request.limits])
-        free_from = np.array([limit.free_from_s for limit in request.limits])
-        waiting = self.waiting
-        # The first move after the wait is of one write, however long the wait was.
-        first = np.vstack([free_from[None, :] > request.now_s, waiting[:-1]]) & ~waiting
-        one_rise = np.array([limit.rise_per_step for limit in request.limits])
-        one_fall = np.array([limit.fall_per_step for limit in request.limits])
-        rise = np.where(waiting, 0.0, np.where(first, one_rise, rise))
-        fall = np.where(waiting, 0.0, np.where(first, one_fall, fall))
+        writes = np.maximum(1, steps // steps_a_write).astype(float)[:, None]
+        colder_is_lower = np.array([limit.colder_is_lower for limit in request.limits])
+        rates = []
+        for is_away, one in (
+            (colder_is_lower, np.array([limit.rise_per_step for limit in request.limits])),
+            (~colder_is_lower, np.array([limit.fall_per_step for limit in request.limits])),
+        ):
+            waiting = np.where(is_away, self.waiting_away, self.waiting)
+            # The first move after a wait is of one write, however long the wait was.
+            before = np.vstack([np.ones((1, len(request.limits)), dtype=bool), waiting[:-1]])
+            rates.append(np.where(waiting, 0.0, np.where(before, 1.0, writes) * one))
         none = np.zeros((1, len(request.limits)), dtype=bool)
         person = self.fixed | np.vstack([none, self.fixed[:-1]])
         span = PERSON_SPAN + np.array([limit.upper - limit.lower for limit in request.limits])
-        return np.where(person, span, rise), np.where(person, span, fall)
+        rise, fall = (np.where(person, span, rate) for rate in rates)
+        return rise, fall
 
     @cached_property
     def waiting(self) -> NDArray[np.bool_]:
-        """Whether dwell or budget forbid a move into a block."""
+        """Whether the site's dwell or the budget forbid any move into a block."""
         free_from = np.array([limit.free_from_s for limit in self.request.limits])
         return np.asarray(self.starts_s[:, None] + 0.5 < free_from[None, :])
+
+    @cached_property
+    def waiting_away(self) -> NDArray[np.bool_]:
+        """Whether a move away from cooling into a block is forbidden."""
+        away_from = [max(limit.free_from_s, limit.away_from_s) for limit in self.request.limits]
+        return np.asarray(self.starts_s[:, None] + 0.5 < np.array(away_from)[None, :])
 
     @cached_property
     def ends(self) -> tuple[Array, Array]:

@@ -61,7 +61,7 @@ def binding_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[
         duals = answer.duals.get(key, np.zeros_like(numbers.rise))
         for b, g in zip(*np.nonzero(duals > 1e-6), strict=True):
             limit = request.limits[g]
-            waiting = bool(corridor.waiting[b, g])
+            waiting = bool(corridor.waiting_away[b, g])
             what = "dwell" if waiting else "rate"
             count(
                 f"{what} of {limit.group}", limit.unit, float(duals[b, g]), float(layout.scale[g])

@@ -102,6 +102,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         fall_per_step=towards if colder_is_lower else away,
         colder_is_lower=colder_is_lower,
         free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
+        away_from_s=max(away_from(writes.get(a.id, ()), settings) for a in members),
         fixed_until_s=fixed_until,
         fixed_at=held[-1].value if held else (setpoint if not_ours else None),
         fixed_by=held[-1].who if held else ("mode off" if not_ours else ""),
@@ -109,15 +110,22 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
 
 
 def free_from(actuator: Actuator, writes: tuple[float, ...], settings: PlanningSettings) -> float:
-    """Plant time from which the optimiser may write an actuator again; 0 where it may now."""
+    """Plant time from which the optimiser may write an actuator again, by the envelope's rules.
+
+    0 where it has not written in the last hour.
+    """
     if not writes:
         return 0.0
     budget = min(actuator.writes_per_hour, settings.writes_per_hour)
-    dwell = max(actuator.dwell_s, settings.dwell_s)
-    earliest = writes[-1] + dwell
+    earliest = writes[-1] + actuator.dwell_s
     if len(writes) >= budget:
         earliest = max(earliest, writes[-budget] + BUDGET_S)
     return earliest
+
+
+def away_from(writes: tuple[float, ...], settings: PlanningSettings) -> float:
+    """Plant time from which it may go away from cooling, by our own dwell; 0 where it may now."""
+    return writes[-1] + settings.dwell_s if writes else 0.0
 
 
 def recent(

@@ -60,8 +60,9 @@ class PlanningSettings:
     """After this an unanswered proposal has expired."""
     writes_per_hour: int = 6
     """Optimiser writes a point and hour at most, where the site allows more."""
-    dwell_s: float = 600.0
-    """Shortest time between two optimiser writes of a point, where the site asks for less."""
+    dwell_s: float = 900.0
+    """Shortest time from a write of a point to a move of it away from cooling. Towards cooling
+    only the site's own dwell counts."""
     material_kw: float = 5.0
     """Change of the expected saving that makes a new proposal."""
 

@@ -51,7 +51,9 @@ class GroupLimits:
     colder_is_lower: bool
     """Whether a lower value cools more."""
     free_from_s: float
-    """Plant time from which it may move (dwell, budget of writes); now, if it may already."""
+    """Plant time from which it may move at all: the site's dwell and the budget of writes."""
+    away_from_s: float
+    """Plant time from which it may move away from cooling: our own dwell besides."""
     fixed_until_s: float | None = None
     """Held at ``fixed_at`` until then: a person's override, or an actuator that is not ours."""
     fixed_at: float | None = None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.planning import proposal as proposals
-from controller.planning.limits import free_from, group_limits, recent
+from controller.planning.limits import away_from, free_from, group_limits, recent
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan
@@ -133,7 +133,9 @@ def test_in_automatic_each_step_has_its_own(plan: Plan) -> None:
 def test_dwell_and_budget_say_when_a_point_is_free() -> None:
     actuator = next(iter(SITE.actuators.values()))
     assert free_from(actuator, (), SETTINGS) == 0.0
-    assert free_from(actuator, (1000.0,), SETTINGS) == 1600.0
+    assert free_from(actuator, (1000.0,), SETTINGS) == 1000.0 + actuator.dwell_s
+    assert away_from((1000.0,), SETTINGS) == 1900.0
+    assert away_from((), SETTINGS) == 0.0
     hour = tuple(1000.0 + 600.0 * i for i in range(6))
     assert free_from(actuator, hour, SETTINGS) >= 1000.0 + 3600.0
     kept = recent({"a": (0.0, 3000.0), "b": (10.0,)}, {"c"}, 3700.0)

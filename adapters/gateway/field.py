@@ -13,7 +13,7 @@ from adapters.gateway.core import Core
 from adapters.gateway.write_gate import Sent, Write, WriteGate
 from facility.commands import Origin, WriteKind
 from facility.points import Access
-from facility.telemetry import Quality, Reading
+from facility.telemetry import Reading
 
 log = logging.getLogger("gateway")
 
@@ -105,16 +105,15 @@ class Field:
             point = self._core.site.points[item.write.tag]
             if item.ok and point.access is Access.READ_WRITE:
                 tags.setdefault(item.write.device, []).append(item.write.tag)
-        await self.read(tags)
+        answers = await self.read(tags)
         results: list[tuple[Sent, float | None]] = []
         for item in sent:
             tag = item.write.tag
             if not item.ok or tag not in tags.get(item.write.device, ()):
                 results.append((item, None))
                 continue
-            reading = self._core.readings.get(tag)
             expected = codec.decode(self._core.site.points[tag], item.encoded)
-            found = reading.good
+            found = answers[tag].good if tag in answers else None
             if found is None or abs(found - expected) > 1e-6 * max(1.0, abs(expected)):
                 error = f"wrote {expected:g}, read back {'nothing' if found is None else found}"
                 results.append((Sent(item.write, False, item.encoded, True, error), found))
@@ -122,24 +121,20 @@ class Field:
                 results.append((item, found))
         return results
 
-    async def look(self, devices: Iterable[str]) -> None:
-        """Read who holds these devices, and the setpoints in force."""
-        await self.read({d: list(self._core.holds[d].control_tags) for d in devices})
+    async def look(self, devices: Iterable[str]) -> Mapping[str, Reading]:
+        """Read who holds these devices, and the setpoints in force; answer what answered."""
+        return await self.read({d: list(self._core.holds[d].control_tags) for d in devices})
 
-    async def read(self, tags: Mapping[str, Sequence[str]]) -> None:
-        """Read some points now; one that does not answer becomes bad."""
+    async def read(self, tags: Mapping[str, Sequence[str]]) -> Mapping[str, Reading]:
+        """Read some points of some devices now; answer what answered."""
         found: dict[str, Reading] = {}
 
         async def read_one(device: str) -> None:
             found.update(await self._drivers[device].read(tuple(tags[device])))
 
         await self._rim.together([read_one(device) for device in tags])
-        now_s = self.now()
-        for names in tags.values():
-            for tag in names:
-                if tag not in found:
-                    found[tag] = Reading(None, Quality.BAD, now_s, "did not answer when asked")
         self._core.readings.renew(found)
+        return found
 
     async def beat(self, devices: Iterable[str], why: str) -> tuple[Sent, ...]:
         """Beat the hearts of ``devices`` once."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.gateway.core import Core
 from adapters.gateway.field import Field
 from adapters.gateway.write_gate import JournalPort, Write
 from facility.commands import Origin, WriteKind
+from facility.telemetry import Reading
 
 log = logging.getLogger("gateway")
 
@@ -17,10 +18,24 @@ Entries = list[tuple[str, Mapping[str, Any]]]
 
 
 class HandOver:
-    """Arms and releases devices, and says so in the journal."""
+    """Arms and releases devices, and says so in the journal.
 
-    def __init__(self, core: Core, field: Field, journal: JournalPort) -> None:
+    Parameters
+    ----------
+    meanwhile
+        Beats the hearts that are due; called between the rounds of arming, since a device
+        that does not answer costs each round its time-out.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        field: Field,
+        journal: JournalPort,
+        meanwhile: Callable[[], Awaitable[None]],
+    ) -> None:
         self._core, self._field, self._journal = core, field, journal
+        self._meanwhile = meanwhile
 
     async def release(
         self,
@@ -75,17 +90,20 @@ class HandOver:
         that nothing moved.
         """
         why_not: dict[str, str] = {}
-        await self._field.look(devices)
-        preloads = self._preloads(devices, why_not)
-        sent = await self._field.write(list(preloads))
+        seen = await self._field.look(devices)
+        await self._meanwhile()
+        preloads = self._preloads(devices, seen, why_not)
+        sent = await self._field.write(preloads)
+        await self._meanwhile()
         for item, _ in sent:
             if item.error:
                 why_not.setdefault(item.write.device, f"preload: {item.error}")
         ready = [d for d in devices if d not in why_not]
         self._core.let_go(d for d in devices if d in why_not)
         enabled = await self._enable_all(ready, why_not)
-        await self._field.look(enabled)
-        moved = {d: self._why_not_ours(d, preloads) for d in enabled}
+        await self._meanwhile()
+        seen = await self._field.look(enabled)
+        moved = {d: self._why_not_ours(d, preloads, seen) for d in enabled}
         now_s = self._field.now()
         entries: Entries = []
         for device in enabled:
@@ -104,14 +122,16 @@ class HandOver:
                 await self.release([device], f"arming: {why}")
         return why_not
 
-    def _preloads(self, devices: Sequence[str], why_not: dict[str, str]) -> list[Write]:
+    def _preloads(
+        self, devices: Sequence[str], seen: Mapping[str, Reading], why_not: dict[str, str]
+    ) -> list[Write]:
         """The value in force of every setpoint, to be written into its register."""
         core, now_s = self._core, self._field.now()
         snapshot = core.snapshot(now_s)
         writes = []
         for device in devices:
             hold = core.holds[device]
-            active = snapshot.good(hold.active)
+            active = seen[hold.active].good if hold.active in seen else None
             if active != 0.0:
                 why_not[device] = (
                     "it does not say who holds it"
@@ -120,8 +140,7 @@ class HandOver:
                     "or its watchdog has not run out yet"
                 )
                 continue
-            told = snapshot.good(hold.heartbeat)
-            hold.beat = int(told or 0)
+            hold.beat = int(snapshot.good(hold.heartbeat) or 0)
             for actuator in hold.actuators:
                 verdict = core.judge_preload(actuator.id, snapshot, now_s)
                 if verdict.value is None:
@@ -150,16 +169,17 @@ class HandOver:
                 core.let_go([item.write.device])
         return enabled
 
-    def _why_not_ours(self, device: str, preloads: Sequence[Write]) -> str:
-        core = self._core
-        hold = core.holds[device]
-        if core.readings.get(hold.active).good != 1.0:
+    def _why_not_ours(
+        self, device: str, preloads: Sequence[Write], seen: Mapping[str, Reading]
+    ) -> str:
+        good = {tag: reading.good for tag, reading in seen.items()}
+        if good.get(self._core.holds[device].active) != 1.0:
             return "it was enabled and does not say that it is in remote control"
         for write in preloads:
             if write.device != device:
                 continue
-            actuator = core.site.actuators[write.tag]
-            found = core.readings.get(actuator.read_back).good
+            actuator = self._core.site.actuators[write.tag]
+            found = good.get(actuator.read_back)
             if found is None or abs(found - write.value) > actuator.tolerance:
                 was = "nothing" if found is None else f"{found:g}"
                 return f"{write.tag} moved: {write.value:g} was in force, now it is {was}"

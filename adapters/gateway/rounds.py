@@ -36,7 +36,7 @@ class Rounds:
         keep: Callable[[EnvelopeState], None],
     ) -> None:
         self._core, self._field, self._journal, self._put = core, field, journal, keep
-        self._hand_over = HandOver(core, field, journal)
+        self._hand_over = HandOver(core, field, journal, self._beat)
 
     async def second(self) -> None:
         """Everything of one second: visit, judge, give back what is in doubt, beat.
@@ -168,6 +168,7 @@ class Rounds:
                 receipts[command.id] = self._receipt(command, verdict, WriteResult.UNCHANGED)
         self._journal.extend(entries, now_s)
         self.keep()
+        await self._beat()
         results = await self._write_and_read_back(list(writes.values()))
         by_id = {c.id: c for c in judging}
         for name, (sent, read_back) in zip(writes, results, strict=True):

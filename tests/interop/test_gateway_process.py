@@ -33,7 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Starting OPC UA servers takes seconds, so all tests share one set of devices and one event loop.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-RATE = 3.0
+RATE = 2.0
+SLACK_S = 1.0 * RATE
+"""Plant time of a second of wall time, which this process may be late in looking."""
 START_S = 1_712_448_000.0
 QUANTITIES = {
     "dew_point_temperature": 8.0,
@@ -50,6 +52,9 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         write("campus", folder / "site", _free_range())
+        toml = folder / "site" / "site.toml"
+        # A busy machine must not look like a dead device.
+        toml.write_text(toml.read_text().replace("scan_s =", "timeout_s = 8.0\nscan_s ="))
         self.site: Site = load_site(folder / "site")
         self.clock = WallClock(START_S, rate=RATE)
         self.plant = SmallPlant(self.site, START_S)
@@ -185,7 +190,7 @@ class Client:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(0.5 / RATE)
+            await asyncio.sleep(0.25 / RATE)
             try:
                 await self.link.call("beat", plan_age_s=0.0)
             except GatewayError:
@@ -194,6 +199,10 @@ class Client:
     async def everywhere(self) -> list[Any]:
         """Ask for a small move of every actuator."""
         snapshot = await self.link.call("snapshot")
+        assert all(
+            snapshot["readings"][a.read_back]["quality"] == "good"
+            for a in self.stage.site.actuators.values()
+        )
         now_s = snapshot["time_s"]
         moves, commands = [], []
         for actuator in self.stage.site.actuators.values():
@@ -292,8 +301,7 @@ async def test_a_killed_gateway_leaves_every_device_to_its_watchdog(stage: Stage
         await asyncio.sleep(0.05)
     for device, released_s in stage.released_s.items():
         limit_s = stage.site.devices[device].hand_back.hand_back_s
-        # What the plant's clock counts between two looks of this test is not the device's.
-        assert released_s - killed_s <= limit_s + 0.2 * RATE, device
+        assert released_s - killed_s <= limit_s + SLACK_S, device
     assert set(stage.released_s) == set(stage.site.devices)
     assert verify(stage.state / "journal.jsonl") is None
     # The last moment's writes are told before they leave, and may not have left.
@@ -309,7 +317,7 @@ async def test_a_client_that_hangs_up_costs_every_hold_at_once(stage: Stage) -> 
         left_s = stage.clock.now_s()
         await client.close()
         await until(lambda: not stage.remote)
-        assert stage.clock.now_s() - left_s <= 5.0
+        assert stage.clock.now_s() - left_s <= 1.0 + SLACK_S
         with SyncGatewayClient(stage.socket) as other:
             status = other.call("status")
         assert status["armed"] == []
@@ -325,7 +333,7 @@ async def test_a_client_that_falls_silent_costs_every_hold_in_time(stage: Stage)
         silent_s = stage.clock.now_s()
         await until(lambda: not stage.remote)
         # The client's patience of 3 s, and up to a second each until it is noticed and carried out.
-        assert 2.0 <= stage.clock.now_s() - silent_s <= 5.0
+        assert 2.0 <= stage.clock.now_s() - silent_s <= 5.0 + SLACK_S
         await client.link.close()
 
 

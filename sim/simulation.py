@@ -199,11 +199,13 @@ class Simulation:
         self._next_control_s = self._now_s
 
     def copy(self) -> Simulation:
-        """An independent simulation that stands where this one stands."""
+        """An independent simulation that stands where this one stands.
+
+        A simulation can be pickled as well: a state is saved by `pickle.dump` and goes on
+        bit for bit after `pickle.load`.
+        """
         twin = copy.copy(self)
-        rows = {name: len(getattr(self._units, name)) for name in self._units._fields[:-1]}
-        twin._memory = Memory(rows)
-        twin._memory.block[:] = self._memory.block
+        twin._memory = copy.deepcopy(self._memory)
         twin._authority = copy.deepcopy(self._authority)
         # The control's tables are shared parameters; what it remembers is its own.
         twin._local = copy.deepcopy(self._local)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -205,6 +205,7 @@ class Memory:
     """The state of a plant in one block of numbers, with tables as views of it."""
 
     def __init__(self, rows: dict[str, int]) -> None:
+        self._rows = dict(rows)
         pipes = {
             "supply": rows["loops"], "back": rows["loops"], "tower": 1,
             "hose_in": rows["liquid"], "hose_out": rows["liquid"],
@@ -234,10 +235,20 @@ class Memory:
             )  # type: ignore[arg-type]  # tables and arrays alternate as the fields say
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled as its block alone: copied views would no longer be views."""
+        return _remember, (self._rows, self.block.copy())
+
     def place(self, table: str, row: int, column: str) -> int:
         """Where in the block a quantity of a unit lies."""
         names = list(STATE_LAYOUTS[table].meaning)
         return self.offset[table] + row * len(names) + names.index(column)
+
+
+def _remember(rows: dict[str, int], block: Array) -> Memory:
+    memory = Memory(rows)
+    memory.block[:] = block
+    return memory
 
 
 def _records(view: Array, layout: Layout) -> Table:

@@ -79,7 +79,10 @@ def reject(
     elif command > 0.10:
         s.fans_on = 1.0
     cells = state.shape[0]
-    active = min(max(int(s.flow_ls / params[0].min_ls), 1), cells)
+    # One cell more only with a tenth of water to spare, so that it does not come and go.
+    keeps = min(max(int(s.flow_ls / params[0].min_ls), 1), cells)
+    joins = min(max(int(s.flow_ls / (1.1 * params[0].min_ls)), 1), cells)
+    active = min(max(int(s.cells), joins), keeps)
     s.cells = active if s.flow_ls > 0.0 else 0.0
     cold = 0.0 if command > 0.0 else min(max((s.setpoint_c - 0.5 - s.supply_c) * 0.4, 0.0), 0.9)
     s.bypass = move_towards(s.bypass, cold, dt_s / 90.0)

@@ -299,6 +299,7 @@ def limit_for(site: Site, g: int, in_force: float, **changes: Any) -> GroupLimit
         "upper_name": "range",
         "rise_per_step": away if lower else towards,
         "fall_per_step": towards if lower else away,
+        "pace_per_step": towards,
         "colder_is_lower": lower,
         "free_from_s": 0.0,
         "away_from_s": 0.0,

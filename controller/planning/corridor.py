@@ -5,6 +5,7 @@ Arithmetic on a request alone; no model is asked, so the rule of last resort nee
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,8 @@ class Corridor:
 
     request: PlanRequest
     settings: PlanningSettings
+    urgent: bool = True
+    """Something is too warm: the site's rates towards cooling count, not the economical pace."""
 
     @property
     def blocks(self) -> int:
@@ -77,10 +80,14 @@ class Corridor:
         writes = np.maximum(1, steps // steps_a_write).astype(float)[:, None]
         colder_is_lower = np.array([limit.colder_is_lower for limit in request.limits])
         rates = []
-        for is_away, one in (
+        paces = np.array(
+            [math.inf if self.urgent else limit.pace_per_step for limit in request.limits]
+        )
+        for is_away, fastest in (
             (colder_is_lower, np.array([limit.rise_per_step for limit in request.limits])),
             (~colder_is_lower, np.array([limit.fall_per_step for limit in request.limits])),
         ):
+            one = np.where(is_away, fastest, np.minimum(fastest, paces))
             waiting = np.where(is_away, self.waiting_away, self.waiting)
             # The first move after a wait is of one write, however long the wait was.
             before = np.vstack([np.ones((1, len(request.limits)), dtype=bool), waiting[:-1]])

@@ -6,14 +6,17 @@ would be refused for a reason that could have been known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import GroupLimits
 from facility.commands import Mode, Override
+from facility.quantities import QUANTITIES
 from facility.site import Actuator, Release, Site
 from facility.telemetry import Snapshot
+from facility.units import Kind
 
 AWAY_WINDOW_S = 300.0
 """The envelope counts the rate away from cooling over a window of five minutes."""
@@ -100,6 +103,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         upper_name=upper.name,
         rise_per_step=away if colder_is_lower else towards,
         fall_per_step=towards if colder_is_lower else away,
+        pace_per_step=min(towards, _pace(site, members[0], settings)),
         colder_is_lower=colder_is_lower,
         free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
         away_from_s=max(away_from(writes.get(a.id, ()), settings) for a in members),
@@ -139,6 +143,13 @@ def recent(
         if times:
             found[actuator] = times
     return found
+
+
+def _pace(site: Site, actuator: Actuator, settings: PlanningSettings) -> float:
+    """Of the plant's water, whose mass is large; units follow at once."""
+    of_a_unit = actuator.equipment in site.cdus or actuator.equipment in site.crahs
+    temperature = QUANTITIES[actuator.quantity].kind is Kind.TEMPERATURE
+    return settings.plant_pace_k if temperature and not of_a_unit else math.inf
 
 
 def _value(end: End) -> float:

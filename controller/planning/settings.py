@@ -38,6 +38,10 @@ class PlanningSettings:
     """Largest change of a setpoint in one round, as a share of its range."""
     move_kwh: float = 0.05
     """Cost of a move by a twentieth of the actuator's range."""
+    plant_pace_k: float = 0.5
+    """Kelvin a step at most by which water of the plant is made colder for economy. Static power
+    models do not see what it costs to pull tonnes of water down: towers at full speed for half
+    an hour. Where a rack is too warm, the site's rate counts instead."""
     turn_kwh: float = 0.02
     """Quadratic cost of the same, and of departing from the last plan."""
     slack_kw_per_k: float = 400.0

@@ -13,7 +13,7 @@ Among the verified plans the cheapest by the nonlinear models wins, and holding 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -79,10 +79,14 @@ class PlanMaker:
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
         layout = self._laid_out(request, state)
-        corridor = Corridor(request, self.settings)
-        situation = Situation(self.site, request, state, layout, corridor)
-        hold = rollout(situation, self.predictor, corridor.holding())
-        ramp = rollout(situation, self.predictor, ramp_to_cooling(corridor))
+        urgent = Corridor(request, self.settings)
+        situation = Situation(self.site, request, state, layout, urgent)
+        hold = rollout(situation, self.predictor, urgent.holding())
+        ramp = rollout(situation, self.predictor, ramp_to_cooling(urgent))
+        too_warm = bool(_against(hold, ramp, self.settings).any())
+        if not too_warm:
+            calm = Corridor(request, self.settings, urgent=False)
+            situation = replace(situation, corridor=calm)
         search = _Search()
         self._solve(situation, hold, ramp, search)
         if not search.verified:
@@ -90,15 +94,15 @@ class PlanMaker:
         if search.verified:
             prospect, link, binding = min(search.verified, key=lambda item: item[0].merit)
             if (
-                not _against(hold, ramp, self.settings).any()
+                not too_warm
                 and self._saving_kw(situation, hold, prospect) < self.settings.hold_below_kw
             ):
                 prospect = hold
             plan = plan_of(situation, self.predictor, prospect, hold, link, True, binding)
         else:
             since = time.perf_counter()
-            if not _against(hold, ramp, self.settings).any():
-                ramp = rollout(situation, self.predictor, ramp_to_cooling(corridor, GENTLE_SHARE))
+            if not too_warm:
+                ramp = rollout(situation, self.predictor, ramp_to_cooling(urgent, GENTLE_SHARE))
             plan = plan_of(situation, self.predictor, ramp, hold, "ramp", True, ())
             search.note("ramp", 0, "by rule", "", since)
         return PlanOutcome(plan, tuple(search.attempts), seconds=time.perf_counter() - started)

@@ -48,6 +48,9 @@ class GroupLimits:
     """Fastest rise in a step."""
     fall_per_step: float
     """Fastest fall in a step; positive."""
+    pace_per_step: float
+    """Fastest change towards cooling for economy alone; `fall_per_step` or `rise_per_step`
+    counts where something is too warm."""
     colder_is_lower: bool
     """Whether a lower value cools more."""
     free_from_s: float

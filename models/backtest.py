@@ -102,6 +102,19 @@ def errors_at(
     )
 
 
+def excess_at(
+    history: History, origins: Origins, predicted: Array, leads_s: Sequence[float]
+) -> Array:
+    """As `errors_at`, but measured minus the highest prediction within a minute of then.
+
+    For margins: a load that steps between two samples is measured with the temperature from
+    before and the power from after. That is a matter of timing, not a rack hotter than planned.
+    """
+    before = np.concatenate([predicted[:, :1], predicted[:, :-1]], axis=1)
+    after = np.concatenate([predicted[:, 1:], predicted[:, -1:]], axis=1)
+    return errors_at(history, origins, np.maximum(predicted, np.maximum(before, after)), leads_s)
+
+
 def persistence_at(history: History, origins: Origins, leads_s: Sequence[float]) -> Array:
     """(B, leads, R) measured minus the last five minutes' mean: the error of no model at all."""
     now = running_mean(history.limited_c, 5)

@@ -21,11 +21,12 @@ from models.power_features import EXOGENOUS, PowerLayout
 
 BLOCK_ROWS = 10
 """Minutes that are averaged: machines cycle, and water needs minutes to come round."""
-ITERATIONS = 700
-RATE = 0.03
+ITERATIONS = 450
+RATE = 0.08
 CHECK_EVERY = 25
 PATIENCE = 8
 DECAY = 1e-3
+STRAIN_WEIGHT = 8.0
 LEAST_KW = 0.01
 """A meter whose mean is below this has nothing to fit."""
 
@@ -37,6 +38,8 @@ class _Blocks:
     features: Tensor
     exogenous: Tensor
     usable: Tensor
+    weight: Tensor
+    """Blocks in which units were out of capacity count less: no plan keeps a plant there."""
 
 
 def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
@@ -102,7 +105,8 @@ def _block_mean(values: Array) -> Tensor:
 def _blocks(layout: PowerLayout, history: History) -> _Blocks:
     exogenous = layout.exogenous(history.wet_bulb_c, history.it_power_kw)
     usable = _block_mean(history.usable.astype(float)) > 0.999
-    return _Blocks(_block_mean(layout.seen(history)), _block_mean(exogenous), usable)
+    weight = 1.0 / (1.0 + STRAIN_WEIGHT * _block_mean(layout.strained(history)))
+    return _Blocks(_block_mean(layout.seen(history)), _block_mean(exogenous), usable, weight)
 
 
 def _fit_plant(
@@ -126,7 +130,10 @@ def _fit_plant(
         optimiser.zero_grad()
         found = net(blocks.features[told], blocks.exogenous[told])
         error = (found - target[told]) / spread
-        loss = torch.nn.functional.huber_loss(error, torch.zeros_like(error), delta=1.5)
+        each = torch.nn.functional.huber_loss(
+            error, torch.zeros_like(error), delta=1.5, reduction="none"
+        )
+        loss = (each * blocks.weight[told]).sum() / blocks.weight[told].sum()
         loss = loss + DECAY * (net.weights().square().mean() + net.outdoor.square().mean())
         loss.backward()
         optimiser.step()
@@ -152,7 +159,8 @@ def _rmse(net: PlantPower, blocks: _Blocks, target: Tensor) -> float:
         return 0.0
     with torch.no_grad():
         error = net(blocks.features[told], blocks.exogenous[told]) - target[told]
-    return float(error.square().mean().sqrt())
+    weight = blocks.weight[told]
+    return float(((error.square() * weight).sum() / weight.sum()).sqrt())
 
 
 def _units(site: Site, layout: Layout, history: History) -> tuple[UnitPower, ...]:

@@ -2,9 +2,11 @@
 
 Semiconductors leak more when hot: 0.1 to 0.3 % of a rack's power a kelvin. Against jobs
 that come and go this is small, so it is looked for in differences over twenty minutes
-around changes of the supply, which no job knows of: common movements of the load are
-taken out moment by moment, jumps are weighted down (Huber 1964), and errors count by CDU
-and moment, since its racks share jobs. What data cannot tell is left to the prior.
+around changes of the supply. The supply itself follows the load where a CDU is out of
+capacity, so its *setpoint*, which no job knows of, is the instrument (two-stage least
+squares). Common movements of the load are taken out moment by moment, jumps are weighted
+down (Huber 1964), and errors count by CDU and moment, since its racks share jobs. What data
+cannot tell is left to the prior.
 """
 
 from __future__ import annotations
@@ -62,40 +64,49 @@ def _regress(history: History) -> tuple[float, float] | None:
 
     power = mean(history.it_power_kw[:, layout.liquid])
     supply = mean(history.supply_c[:, layout.liquid_unit])
+    groups = [layout.nodes[unit].setpoint for unit in layout.liquid_unit]
+    if min(groups) < 0:
+        return None
+    setpoint = mean(history.setpoints[:, groups])
     busy = power > LEAST_KW_SHARE * layout.rated_kw[layout.liquid]
     log = np.log(np.where(busy, power, 1.0))
     growth = log[GAP_BLOCKS:] - log[:-GAP_BLOCKS]
     warmer = supply[GAP_BLOCKS:] - supply[:-GAP_BLOCKS]
-    told = busy[GAP_BLOCKS:] & busy[:-GAP_BLOCKS] & np.isfinite(warmer) & np.isfinite(growth)
+    asked = setpoint[GAP_BLOCKS:] - setpoint[:-GAP_BLOCKS]
+    told = busy[GAP_BLOCKS:] & busy[:-GAP_BLOCKS] & np.isfinite(warmer + growth + asked)
     if told.sum() < 100:
         return None
     clusters = np.arange(len(growth))[:, None] * (int(layout.liquid_unit.max()) + 1)
-    return _huber(growth, warmer, told, clusters + layout.liquid_unit[None, :])
+    return _huber((growth, warmer, asked), told, clusters + layout.liquid_unit[None, :])
 
 
 def _huber(
-    y: Array, x: Array, told: NDArray[np.bool_], cluster: NDArray[np.int64]
+    columns: tuple[Array, Array, Array], told: NDArray[np.bool_], cluster: NDArray[np.int64]
 ) -> tuple[float, float] | None:
-    """Robust slope of ``y`` on ``x`` with an intercept for each row, and its clustered error."""
+    """Robust slope of the first column on the second, instrumented by the third.
+
+    With an intercept for each row; answers the slope and its clustered error, or None
+    where the instrument does not move the second column.
+    """
+    y, x, z = (np.where(told, column, 0.0) for column in columns)
     weight = told.astype(float)
-    y, x = np.where(told, y, 0.0), np.where(told, x, 0.0)
-    slope = 0.0
-    centred_x = x
-    residual = y
-    for _ in range(ROUNDS):
+
+    def centred(values: Array) -> Array:
         total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-        centred_x = x - (weight * x).sum(axis=1, keepdims=True) / total
-        centred_y = y - (weight * y).sum(axis=1, keepdims=True) / total
-        information = float((weight * centred_x**2).sum())
-        if information < 1e-6:
+        return np.asarray(values - (weight * values).sum(axis=1, keepdims=True) / total)
+
+    slope, strength, score = 0.0, 0.0, np.zeros_like(y)
+    for _ in range(ROUNDS):
+        moved, asked = centred(x), centred(z)
+        strength = float((weight * asked * moved).sum())
+        if abs(strength) < 1e-6:
             return None
-        slope = float((weight * centred_x * centred_y).sum()) / information
-        residual = centred_y - slope * centred_x
+        slope = float((weight * asked * centred(y)).sum()) / strength
+        residual = centred(y) - slope * moved
+        score = weight * asked * residual
         spread = 1.4826 * float(np.median(np.abs(residual[told])))
         size = np.abs(residual) / max(spread, 1e-6)
         weight = told * np.minimum(1.0, HUBER / np.maximum(size, 1e-9))
-    information = float((weight * centred_x**2).sum())
-    score = (weight * centred_x * residual)[told]
     _, labels = np.unique(cluster[told], return_inverse=True)
-    summed = np.bincount(labels, weights=score)
-    return slope, float(np.sqrt((summed**2).sum()) / max(information, 1e-9))
+    summed = np.bincount(labels, weights=score[told])
+    return slope, float(np.sqrt((summed**2).sum()) / abs(strength))

@@ -21,19 +21,18 @@ from torch.nn.functional import softplus
 from models.contract import Array, Inputs, Leakage, PowerCuts
 from models.power_features import FEATURES, PowerLayout
 
-HIDDEN = 10
+HIDDEN = 12
 FREE = 2
 """In `SIGNS`: either sign."""
-# Sign of each component's answer to a warmer or faster setpoint, in the order of FEATURES:
-# tower water, chilled water, other facility water, CDU supply, CDU flow, CRAH supply, CRAH
-# fans. Colder condensers take less lift, colder chilled water more; warmer secondary and
-# air supplies close valves (less pumping), and leave the tower more of the heat; fans and
-# pumps add their heat. 0: no physical path worth a parameter.
+# Sign of each component's answer to FEATURES, in their order. Chillers: less lift, less trim and
+# a warmer return want less of them. Tower fans: a wider approach wants less air; what chillers
+# save, towers need not reject. Pumps: a wider difference at an exchanger closes its valve, and
+# faster CRAH fans open theirs. 0: no physical path worth a parameter.
 SIGNS: dict[str, tuple[int, ...]] = {
-    "chillers": (1, -1, -1, -1, FREE, -1, 1),
-    "tower_fans": (-1, FREE, FREE, FREE, 0, 0, 0),
-    "tower_pumps": (FREE, FREE, FREE, FREE, 0, 0, 0),
-    "fws_pumps": (FREE, 1, FREE, -1, FREE, -1, FREE),
+    "chillers": (0, -1, -1, 0, -1, 0, -1, FREE, 1),
+    "tower_fans": (-1, -1, -1, 0, 0, 0, 0, 0, 0),
+    "tower_pumps": (0, FREE, -1, 0, -1, 0, 0, FREE, 0),
+    "fws_pumps": (0, 0, -1, -1, 0, -1, 0, FREE, 1),
 }
 EXPONENT_RANGE = (1.0, 3.5)
 LEAKAGE = "it_leakage"

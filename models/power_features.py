@@ -15,31 +15,48 @@ from models.contract import Array, Inputs
 from models.dataset import History
 from models.layout import Layout
 
-FEATURES = (
+TOWER, CHILLED, WARM = (
     "cw_supply_temperature_setpoint",
     "chw_supply_temperature_setpoint",
     "fws_supply_temperature_setpoint",
-    "tcs_supply_temperature_setpoint",
-    "tcs_flow_setpoint",
-    "supply_air_temperature_setpoint",
-    "fan_speed_setpoint",
 )
-"""By quantity, one feature each: the mean over the units, weighted by their ratings."""
+CDU_SUPPLY, CDU_FLOW = "tcs_supply_temperature_setpoint", "tcs_flow_setpoint"
+AIR_SUPPLY, FAN = "supply_air_temperature_setpoint", "fan_speed_setpoint"
+
+FEATURES = (
+    "tower water over wet bulb",
+    "chilled water over tower water",
+    "warm water over tower water",
+    "CDU supply over warm water",
+    "CDU supply over tower water",
+    "supply air over chilled water",
+    "supply air over tower water",
+    "CDU flow",
+    "CRAH fans",
+)
+"""Differences drive exchangers, lift and fans; levels do not, so none is a feature. Each is of
+means over the units, weighted by their ratings."""
 EXOGENOUS = ("wet_bulb", "liquid_load", "air_load")
 WET_BULB_SCALE_C = (12.0, 10.0)
 """Centre and spread that make the wet bulb of the order of 1."""
+DIFFERENCE_SCALE_K = 8.0
+"""Makes differences of the order of 1."""
+STRAINED_K = 0.7
+"""A supply so far above its setpoint is out of capacity."""
 REACH = 0.15
 """Share of the range between two neighbouring tangents."""
 
 
 @dataclass(frozen=True)
 class PowerLayout:
-    """How features are made of setpoints: ``features = matrix @ setpoints + shift``."""
+    """How features are made of setpoints: ``features = matrix @ setpoints + shift + ...``."""
 
     matrix: Array
     """(F, G)."""
     shift: Array
     """(F,)."""
+    per_wet_bulb: Array
+    """(F,) for each °C."""
     liquid: Array
     """(R,) share of all liquid-side heat at rating for each kW of a rack."""
     air: Array
@@ -55,17 +72,35 @@ class PowerLayout:
     @classmethod
     def of(cls, site: Site, layout: Layout) -> PowerLayout:
         """Work out the features of a site."""
-        matrix = np.zeros((len(FEATURES), len(layout.groups)))
-        shift = np.zeros(len(FEATURES))
-        rated = _ratings(site)
-        for f, quantity in enumerate(FEATURES):
-            found = [a for a in site.actuators.values() if a.quantity == quantity]
-            weights = np.array([rated.get(a.equipment, 1.0) for a in found])
-            for actuator, weight in zip(found, weights / max(weights.sum(), 1e-9), strict=True):
-                half = max(0.5 * (actuator.maximum - actuator.minimum), 1e-9)
-                middle = 0.5 * (actuator.maximum + actuator.minimum)
-                matrix[f, layout.groups.index(actuator.group)] += weight / half
-                shift[f] -= weight * middle / half
+        mean = {
+            q: _mean_of(site, layout, q) for q in (TOWER, CHILLED, WARM, CDU_SUPPLY, AIR_SUPPLY)
+        }
+        # Where nothing sets a warm loop, its units hang on the chilled water.
+        warm = mean[WARM] if mean[WARM].any() else mean[CHILLED]
+        none = np.zeros(len(layout.groups))
+
+        def over(upper: Array, lower: Array) -> Array:
+            there = upper.any() and lower.any()
+            return (upper - lower) / DIFFERENCE_SCALE_K if there else none
+
+        flow, flow_shift = _share_of(site, layout, CDU_FLOW)
+        fan, fan_shift = _share_of(site, layout, FAN)
+        matrix = np.stack(
+            [
+                mean[TOWER] / DIFFERENCE_SCALE_K,
+                over(mean[CHILLED], mean[TOWER]),
+                over(warm, mean[TOWER]),
+                over(mean[CDU_SUPPLY], warm),
+                over(mean[CDU_SUPPLY], mean[TOWER]),
+                over(mean[AIR_SUPPLY], mean[CHILLED]),
+                over(mean[AIR_SUPPLY], mean[TOWER]),
+                flow,
+                fan,
+            ]
+        )
+        shift = np.array([*(0.0,) * (len(FEATURES) - 2), flow_shift, fan_shift])
+        per_wet_bulb = np.zeros(len(FEATURES))
+        per_wet_bulb[0] = -1.0 / DIFFERENCE_SCALE_K if mean[TOWER].any() else 0.0
         racks = list(site.racks.values())
         to_air = np.array([r.to_air_share for r in racks])
         heat = np.array([r.rated_kw for r in racks])
@@ -77,6 +112,7 @@ class PowerLayout:
         return cls(
             matrix=matrix,
             shift=shift,
+            per_wet_bulb=per_wet_bulb,
             liquid=(1.0 - to_air) / max(float((heat * (1.0 - to_air)).sum()), 1e-9),
             air=to_air / max(float((heat * to_air).sum()), 1e-9),
             minimum=np.array([m[0].minimum for m in members]),
@@ -88,7 +124,9 @@ class PowerLayout:
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
         """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the rest."""
         values = inputs.setpoints if setpoints is None else setpoints
-        return self._features(values), self.exogenous(inputs.wet_bulb_c, inputs.it_power_kw)
+        return self._features(values, inputs.wet_bulb_c), self.exogenous(
+            inputs.wet_bulb_c, inputs.it_power_kw
+        )
 
     def exogenous(self, wet_bulb_c: Array, it_power_kw: Array) -> Array:
         """(T, E) of weather and load."""
@@ -106,10 +144,21 @@ class PowerLayout:
             if node >= 0:
                 supply = history.supply_c[:, node]
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
-        return self._features(reached)
+        return self._features(reached, history.wet_bulb_c)
 
-    def _features(self, setpoints: Array) -> Array:
-        return np.asarray(setpoints @ self.matrix.T + self.shift)
+    def _features(self, setpoints: Array, wet_bulb_c: Array) -> Array:
+        affine = setpoints @ self.matrix.T + self.shift
+        return np.asarray(affine + wet_bulb_c[:, None] * self.per_wet_bulb)
+
+    def strained(self, history: History) -> Array:
+        """(N,) share of the nodes that miss their setpoint: the plant is out of its regulation."""
+        missed, counted = np.zeros(history.rows), np.zeros(history.rows)
+        for group, node in enumerate(self.measured):
+            if node >= 0:
+                above = history.supply_c[:, node] - history.setpoints[:, group]
+                missed += above > STRAINED_K
+                counted += np.isfinite(above)
+        return np.asarray(missed / np.maximum(counted, 1.0))
 
     def places(self, setpoints: Array, n: int) -> list[Array]:
         """``n`` points to take tangents at: here, then towards less and more cooling by turns."""
@@ -120,6 +169,28 @@ class PowerLayout:
             moved = setpoints + reach * span * self.cooling
             found.append(np.clip(moved, self.minimum, self.maximum))
         return found
+
+
+def _mean_of(site: Site, layout: Layout, quantity: str) -> Array:
+    """(G,) weights of the mean over what has this setpoint; all 0 where nothing has."""
+    rated = _ratings(site)
+    weights = np.zeros(len(layout.groups))
+    for actuator in site.actuators.values():
+        if actuator.quantity == quantity:
+            weights[layout.groups.index(actuator.group)] += rated.get(actuator.equipment, 1.0)
+    return weights / max(float(weights.sum()), 1e-9)
+
+
+def _share_of(site: Site, layout: Layout, quantity: str) -> tuple[Array, float]:
+    """Weights and constant of the mean place within the range, -1 to 1."""
+    mean = _mean_of(site, layout, quantity)
+    weights, shift = np.zeros(len(layout.groups)), 0.0
+    for index in np.flatnonzero(mean):
+        first = site.groups[layout.groups[index]][0]
+        half = max(0.5 * (first.maximum - first.minimum), 1e-9)
+        weights[index] = mean[index] / half
+        shift -= mean[index] * 0.5 * (first.maximum + first.minimum) / half
+    return weights, shift
 
 
 def _ratings(site: Site) -> dict[str, float]:

@@ -12,6 +12,7 @@ from facility.site import Site
 from models.backtest import (
     Origins,
     errors_at,
+    excess_at,
     expected_loads,
     persistence_at,
     predict,
@@ -31,7 +32,7 @@ from models.uncertainty import LEADS_S, ErrorModel, group_errors, rack_groups
 EARLY_SHARE = 0.75
 LEAST_ROWS = 2 * STRETCH_ROWS * 2
 """Ten hours and a bit: two stretches on either side of the split are needed at least."""
-ORIGIN_EVERY = 10
+ORIGIN_EVERY = 2
 SCORED_S = (300.0, 1800.0, 3600.0)
 OFFSET_GAINS = (0.02, 0.05, 0.1, 0.2, 0.35)
 """Steady Kalman gains a minute that are tried."""
@@ -150,9 +151,11 @@ def _measure(
     forecast = predict(model, late, origins, steps, expected)
     errors_known = errors_at(late, origins, known, leads)
     errors_forecast = errors_at(late, origins, forecast, leads)
+    above = excess_at(late, origins, known, leads)
+    above_forecast = excess_at(late, origins, forecast, leads)
     none = persistence_at(late, origins, leads)
     groups = {
-        name: group_errors(_full(errors_known), _full(errors_forecast), members)
+        name: group_errors(_full(errors_known), (_full(above), _full(above_forecast)), members)
         for name, members in rack_groups(site).items()
     }
     scores: dict[str, float] = {}

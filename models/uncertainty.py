@@ -29,8 +29,10 @@ TRACK_STEP = 0.05
 TRACK_RANGE = (0.5, 6.0)
 LEAST_K = 0.05
 """Below a sensor's own resolution no margin means anything."""
-NORMAL_TAIL = 2.326
-"""99 % of a normal distribution lies below so many standard deviations."""
+NORMAL_TAIL, NORMAL_UPPER = 2.326, 1.282
+"""99 and 90 % of a normal distribution lie below so many standard deviations."""
+ENOUGH = 200
+"""Origins from which a quantile of 99 % is taken as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +133,34 @@ class ErrorModel:
         return self.groups[group]
 
 
-def group_errors(known: Array, forecast: Array, members: tuple[int, ...]) -> GroupErrors:
-    """Quantiles of errors (origins, leads, R) of `LEADS_S`, NaN where nothing was measured."""
-    own, own_forecast = known[..., list(members)], forecast[..., list(members)]
+def group_errors(
+    errors: Array, above: tuple[Array, Array], members: tuple[int, ...]
+) -> GroupErrors:
+    """Quantiles at `LEADS_S`; all arrays (origins, leads, R), NaN where nothing was measured.
+
+    Parameters
+    ----------
+    errors
+        Measured minus predicted: what bands are made of.
+    above
+        How far measurements exceed predictions, with inputs known and with inputs forecast:
+        what margins are made of.
+    members
+        The racks of the group.
+    """
+    own = errors[..., list(members)]
+    known, forecast = (part[..., list(members)] for part in above)
     lower, upper = [], []
     for lead in range(own.shape[1]):
         values = own[:, lead][np.isfinite(own[:, lead])]
         found = np.quantile(values, BAND) if len(values) else np.array([-1.0, 1.0])
         lower.append(float(found[0]))
         upper.append(float(found[1]))
-    return GroupErrors(_maxima(own), _maxima(own_forecast), tuple(lower), tuple(upper))
+    return GroupErrors(_maxima(known), _maxima(forecast), tuple(lower), tuple(upper))
 
 
 def _maxima(errors: Array) -> tuple[float, ...]:
-    """99 % of the maximum by lead; of few origins, at least what a normal tail would say."""
+    """99 % of the maximum by lead; of few origins, at least what a normal upper tail would say."""
     found: list[float] = []
     for lead in range(errors.shape[1]):
         highest = np.where(np.isfinite(errors[:, lead]), errors[:, lead], -np.inf).max(axis=1)
@@ -152,6 +168,11 @@ def _maxima(errors: Array) -> tuple[float, ...]:
         if len(highest) == 0:
             found.append(found[-1] if found else 1.0)
             continue
-        tail = float(highest.mean() + NORMAL_TAIL * highest.std())
-        found.append(max(float(np.quantile(highest, 1.0 - MISS_SHARE)), tail))
+        # Conformal: one more outcome is within with the share promised.
+        share = min((1.0 - MISS_SHARE) * (1.0 + 1.0 / len(highest)), 1.0)
+        margin = float(np.quantile(highest, share))
+        if len(highest) < ENOUGH:
+            middle, upper = np.quantile(highest, (0.5, 0.9))
+            margin = max(margin, float(middle + NORMAL_TAIL / NORMAL_UPPER * (upper - middle)))
+        found.append(margin)
     return tuple(found)

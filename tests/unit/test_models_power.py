@@ -85,17 +85,33 @@ def test_slopes_of_the_cuts_equal_finite_differences() -> None:
         np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_signs_of_the_plant_are_those_of_physics() -> None:
+@pytest.mark.parametrize(
+    ("component", "quantity", "sign"),
+    [
+        ("chillers", "cw_supply_temperature_setpoint", 1),  # more lift
+        ("chillers", "chw_supply_temperature_setpoint", -1),  # less lift
+        ("chillers", "tcs_supply_temperature_setpoint", -1),  # a warmer return for the towers
+        ("chillers", "fan_speed_setpoint", 1),  # their heat
+        ("fws_pumps", "tcs_supply_temperature_setpoint", -1),  # valves close
+    ],
+)
+def test_signs_of_the_plant_are_those_of_physics(component: str, quantity: str, sign: int) -> None:
     power, inputs = random_power(3), small_inputs(30, 300.0, 3)
-    chillers = power.predict(inputs)["chillers"]
-    for quantity, sign in zip(FEATURES, SIGNS["chillers"], strict=True):
-        groups = [i for i, g in enumerate(LAYOUT.groups) if g.endswith("." + quantity)]
-        assert groups, quantity
-        moved = inputs.setpoints.copy()
-        moved[:, groups] += 1.0
-        change = power.predict(replace(inputs, setpoints=moved))["chillers"] - chillers
-        if sign in (1, -1):
-            assert (change * sign >= -1e-9).all(), quantity
+    groups = [i for i, g in enumerate(LAYOUT.groups) if g.endswith("." + quantity)]
+    moved = inputs.setpoints.copy()
+    moved[:, groups] += 1.0
+    before = power.predict(inputs)[component]
+    change = power.predict(replace(inputs, setpoints=moved))[component] - before
+    assert (change * sign >= -1e-9).all()
+
+
+def test_levels_that_rise_together_change_no_difference() -> None:
+    power, inputs = random_power(4), small_inputs(10, 300.0, 4)
+    warmer = inputs.setpoints + np.array([1.0 * ("temperature" in g) for g in LAYOUT.groups])
+    together = replace(inputs, setpoints=warmer, wet_bulb_c=inputs.wet_bulb_c + 1.0)
+    features, _ = power.layout.features(inputs)
+    np.testing.assert_allclose(power.layout.features(together)[0], features, atol=1e-12)
+    assert features.shape == (10, len(FEATURES))
 
 
 def test_a_fitted_pump_law_is_the_plants() -> None:

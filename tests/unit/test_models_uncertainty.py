@@ -23,7 +23,7 @@ def test_groups_are_a_cdus_racks_and_a_halls_air_cooled_ones() -> None:
 
 def test_a_margin_covers_the_maximum_of_the_group_not_a_single_rack() -> None:
     errors = errors_of(1.0)
-    model = ErrorModel({"g": group_errors(errors, 2.0 * errors, tuple(range(10)))})
+    model = ErrorModel({"g": group_errors(errors, (errors, 2.0 * errors), tuple(range(10)))})
     # 99 % of the maximum of ten standard normals: Phi^-1(0.99^(1/10)) = 3.089
     assert model.margins(ALL, "g")[0] == pytest.approx(3.09, abs=0.25)
     assert model.margins(ALL, "g", forecast=True)[0] == pytest.approx(6.18, abs=0.5)
@@ -34,7 +34,7 @@ def test_a_margin_covers_the_maximum_of_the_group_not_a_single_rack() -> None:
 
 def test_few_origins_do_not_make_a_margin_small() -> None:
     errors = errors_of(1.0, origins=15)
-    model = ErrorModel({"g": group_errors(errors, errors, tuple(range(10)))})
+    model = ErrorModel({"g": group_errors(errors, (errors, errors), tuple(range(10)))})
     assert model.margins(ALL, "g").min() > 2.0
 
 
@@ -42,12 +42,13 @@ def test_a_sensor_that_says_nothing_counts_for_nothing() -> None:
     errors = errors_of(1.0)
     errors[:, :, 3] = np.nan
     errors[::2] = np.nan
-    model = ErrorModel({"g": group_errors(errors, errors, (0, 3))})
+    model = ErrorModel({"g": group_errors(errors, (errors, errors), (0, 3))})
     assert np.isfinite(model.margins(ALL, "g")).all()
 
 
 def test_tracking_restores_the_promise_where_errors_have_grown() -> None:
-    model = ErrorModel({"g": group_errors(errors_of(1.0), errors_of(1.0), tuple(range(10)))})
+    errors = errors_of(1.0)
+    model = ErrorModel({"g": group_errors(errors, (errors, errors), tuple(range(10)))})
     draw = np.random.default_rng(2)
     tracking, missed = Tracking(), []
     for _ in range(3000):

@@ -14,11 +14,12 @@ import pandas as pd
 
 from facility.clock import from_iso
 from facility.points import Access, Role
-from facility.site import Actuator, Cooling, Site
+from facility.site import Actuator, Cooling, RackKind, Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
 from sim.plant.weather import swept_weather
 from sim.run import warmed_up
+from sim.simulation import Simulation
 
 START = "2023-01-09"
 SAMPLE_S = 60.0
@@ -27,6 +28,8 @@ DITHER_S = (1200.0, 3600.0)
 JOINT_S = (2400.0, 7200.0)
 """How long the level stands that all units share."""
 JOINT_WEIGHT = 0.6
+TURN_BACK_K = {RackKind.DIRECT_TO_CHIP: 6.0, RackKind.AIR: 3.0}
+"""So near its limit nobody experiments on with a rack: a job's start takes the rest in a minute."""
 COVER = (0.0, 0.9)
 """Shares of the range from most to least cooling that are visited: the last tenth is for
 nobody to go while racks are at work."""
@@ -67,6 +70,7 @@ def record_history(
     enable = {p.device: p.tag for p in site.points.values() if p.role is Role.ENABLE}
     heart = {p.device: p.tag for p in site.points.values() if p.role is Role.HEARTBEAT}
     held = {a.id: simulation.read(a.read_back).value or a.fallback for a in actuators}
+    watched = _watched(site)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
     # The heart beats so often that the strictest watchdog of the site is content.
     beat_s = max(1.0, np.floor(min(d.watchdog_s for d in site.devices.values()) / 2.0))
@@ -77,8 +81,12 @@ def record_history(
     for sample in range(samples):
         now_s = start_s + sample * SAMPLE_S
         targets.at(now_s)
+        hot = _hot_units(simulation, watched)
         for actuator in actuators:
-            held[actuator.id] = _towards(actuator, held[actuator.id], targets.of(actuator))
+            target = targets.coldest(actuator) if actuator.equipment in hot else (
+                targets.of(actuator)
+            )  # fmt: skip
+            held[actuator.id] = _towards(actuator, held[actuator.id], target)
             simulation.write(actuator.id, held[actuator.id])
         time_s = now_s
         while time_s < now_s + SAMPLE_S:
@@ -119,12 +127,34 @@ class _Targets:
                 self._own[group] = float(rng.uniform(*COVER))
                 self._until_s[group] = now_s + float(rng.uniform(*DITHER_S))
 
+    @staticmethod
+    def coldest(actuator: Actuator) -> float:
+        """The end of its range that cools most."""
+        return actuator.maximum if actuator.cooling is Cooling.HIGHER else actuator.minimum
+
     def of(self, actuator: Actuator) -> float:
         """The value that ``actuator`` is to go to."""
         share = JOINT_WEIGHT * self._joint + (1.0 - JOINT_WEIGHT) * self._own[actuator.group]
         if actuator.cooling is Cooling.HIGHER:
             share = 1.0 - share
         return actuator.minimum + share * (actuator.maximum - actuator.minimum)
+
+
+def _watched(site: Site) -> tuple[tuple[str, float, str], ...]:
+    """Of each rack: the tag of its limited temperature, where to turn back, and its unit."""
+    return tuple(
+        (tag, rack.limit_c - TURN_BACK_K[rack.kind], rack.units[0])
+        for rack in site.racks.values()
+        if (tag := site.tag(rack.id, rack.limited_temperature)) is not None
+    )
+
+
+def _hot_units(
+    simulation: Simulation, watched: tuple[tuple[str, float, str], ...]
+) -> frozenset[str]:
+    """Units with a rack that is near its limit: people at the experiment give them cooling."""
+    seen = ((simulation.read(tag).value, turn_c, unit) for tag, turn_c, unit in watched)
+    return frozenset(unit for value, turn_c, unit in seen if value is not None and value > turn_c)
 
 
 def _towards(actuator: Actuator, held: float, target: float) -> float:

@@ -100,7 +100,7 @@ def parameters(site: Site, rng: np.random.Generator, condenser_dp_kpa: float) ->
             {
                 "capacity_kw": chiller.rated_kw,
                 "cop": chiller.rated_cop * wear,
-                "min_part_load": 0.1,
+                "min_part_load": 0.2,
                 "min_lift_k": 8.0,
                 "max_cop": 14.0,
                 "loading_per_s": 0.1 / 60.0,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from sim.plant.layout import Array, Layout, Record, kernel
+from sim.plant.layout import Array, Layout, Record, kernel, template
 
 PIPE_CELLS = 24
 """Parcels of a pipe: temperature fronts are smeared over 1/24 of its length."""
@@ -121,7 +121,7 @@ def shaft_power_kw(flow_ls: float, head_kpa: float, efficiency: float) -> float:
     return flow_ls * head_kpa * 1e-3 / efficiency
 
 
-@kernel
+@template
 def run_header(p: Record, s: Record, conductance: float, extra_ls: float, dt_s: float) -> None:
     """Pumps of a loop in parallel: hold its differential pressure, within their ramp and curve.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numba
 import numpy as np
@@ -36,11 +36,20 @@ def kernel(function: _Function) -> _Function:
     calls: a stale plant would go on running after its chiller was mended. So the cache lies
     in a folder named after the text of all kernels.
     """
+    return _compiled(function, inline="never")
+
+
+def template(function: _Function) -> _Function:
+    """A kernel that is written out where it is called: for records of different layouts."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: _Function, inline: Literal["never", "always"]) -> _Function:
     config = cast(Any, numba.config)  # its settings are attributes made at run time
     before = config.CACHE_DIR
     config.CACHE_DIR = str(Path(before or _HERE / "__pycache__") / f"kernels-{_DIGEST}")
     try:
-        return cast(_Function, numba.njit(cache=True)(function))
+        return cast(_Function, numba.njit(cache=True, inline=inline)(function))
     finally:
         config.CACHE_DIR = before
 

@@ -42,7 +42,7 @@ PARAMETERS = Layout(
         "rated_kw": "heat at 25.6 °C wet bulb, 5.56 K range, 3.89 K approach, kW (CTI rating)",
         "rated_fan_kw": "fan power at full speed, kW",
         "design_ls": "water at design, L/s",
-        "min_ls": "least water over a cell before its fill dries, L/s (30 %: variable-flow nozzles)",
+        "min_ls": "least water over a cell before its fill dries, L/s (30 %: its nozzles)",
         "free_share": "heat with the fan off over heat at full speed (EnergyPlus: 0.125)",
         "fan_exponent": "of fan power in speed (practice 2.5 to 3)",
         "fan_ramp_per_s": "fastest change of fan speed, share a second",

@@ -25,6 +25,10 @@ MOVE_UNIT_SHARE = 1.0 / 20.0
 """The unit of a scaled variable, as a share of the actuator's range: about 1 K of 20 K."""
 
 
+VISITED = 2
+"""Points of earlier rounds at which each power has a cut too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entries:
     """A sparse matrix of fixed pattern over the variables: entry ``i`` lies at (row, variable)."""
@@ -240,5 +244,5 @@ def lay_out(
             tuple(sorted(set().union(*(p.component_groups[c] for p in patterns))))
             for c in range(len(components))
         ),
-        cuts=max(p.cuts for p in patterns),
+        cuts=max(p.cuts for p in patterns) + VISITED,
     )

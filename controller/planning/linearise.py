@@ -55,8 +55,8 @@ class Predictor(Protocol):
         """(T,) kW by component, without the leakage of IT."""
         ...
 
-    def cuts(self, inputs: Inputs) -> PowerCuts:
-        """Affine under-estimates of those components."""
+    def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
+        """``n`` affine under-estimates of each component and step, the first at the inputs."""
         ...
 
     def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
@@ -146,10 +146,11 @@ class Situation:
         )
 
 
-def linearise(
+def linearise(  # noqa: PLR0917 - what a linearisation is about
     situation: Situation,
     predictor: Predictor,
     nominal: Array,
+    visited: list[Array],
     tightening: dict[tuple[int, int], float],
     hot: dict[tuple[int, int], tuple[int, ...]],
     trust: float,
@@ -158,6 +159,8 @@ def linearise(
 
     Parameters
     ----------
+    visited
+        Setpoints (B, G) of earlier rounds, at which the powers are cut as well.
     tightening
         By (rack, check): K to take from its room, where a roll-out broke what the rows allowed.
     hot
@@ -169,7 +172,12 @@ def linearise(
     inputs = situation.inputs(nominal)
     trajectory = predictor.roll_out(situation.state, inputs)
     sensitivities = predictor.sensitivities(situation.state, inputs, layout.settings.blocks)
-    cuts = predictor.cuts(situation.block_inputs(nominal))
+    cuts = _joined(
+        [
+            predictor.cuts(situation.block_inputs(nominal)),
+            *(predictor.cuts(situation.block_inputs(point), n=1) for point in visited),
+        ]
+    )
     if not layout.fits(sensitivities, cuts):
         raise PatternError(sensitivities, cuts)
     blocked = sensitivities.gain * layout.scale[sensitivities.group][:, None, None]
@@ -315,6 +323,17 @@ def _after_worst(
     by_pair = np.zeros((len(layout.rack_names), layout.groups))
     by_pair[sensitivities.rack, sensitivities.group] = static * layout.scale[sensitivities.group]
     return room, by_pair
+
+
+def _joined(parts: list[PowerCuts]) -> PowerCuts:
+    """All rows of several sets of cuts of the same components."""
+    return PowerCuts(
+        components=parts[0].components,
+        component=np.concatenate([part.component for part in parts]),
+        step=np.concatenate([part.step for part in parts]),
+        constant=np.concatenate([part.constant for part in parts]),
+        slope=np.concatenate([part.slope for part in parts]),
+    )
 
 
 def _power(layout: Layout, cuts: PowerCuts, nominal: Array) -> tuple[Array, Array]:

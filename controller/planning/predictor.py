@@ -45,9 +45,9 @@ class LearnedPredictor:
         """(T,) kW by component, without the leakage of IT."""
         return dict(self._bundle.power.predict(inputs))
 
-    def cuts(self, inputs: Inputs) -> PowerCuts:
+    def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
         """Affine under-estimates of those components."""
-        return self._bundle.power.cuts(inputs)
+        return self._bundle.power.cuts(inputs, n)
 
     @property
     def power_error_kw(self) -> float:
@@ -59,10 +59,15 @@ class LearnedPredictor:
         return np.asarray(self._bundle.power.leakage_kw_per_k(it_power_kw))
 
     def margins(self, lead_s: Array) -> Array:
-        """(leads, R) K below the limits, for forecast load and weather."""
+        """(leads, R) K below the limits, for the model's own error.
+
+        What the load may do besides is the worst credible step's part: every rack at its
+        rated power, which no forecast can exceed. Counted twice, it would cool a hall that
+        runs near its rating for loads that cannot come.
+        """
         found = np.zeros((len(lead_s), self._racks))
         for name, racks in self._groups.items():
-            found[:, racks] = self._bundle.errors.margins(lead_s, name, forecast=True)[:, None]
+            found[:, racks] = self._bundle.errors.margins(lead_s, name)[:, None]
         return found
 
     def band(self, lead_s: Array) -> tuple[Array, Array]:

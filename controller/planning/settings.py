@@ -22,7 +22,7 @@ class PlanningSettings:
     """How long after the worst credible step the racks must still be within their limits."""
     worst_rise_s: float = 60.0
     """Time in which every rack rises to its rated power in the worst credible step."""
-    worst_margin_share: float = 0.5
+    worst_margin_share: float = 1.0
     """Share of the prediction's margin that is kept in the worst credible step too."""
     hottest: int = 2
     """Rows a unit and step for its hottest racks, at first."""

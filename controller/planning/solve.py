@@ -20,7 +20,7 @@ import numpy as np
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import binding_of
-from controller.planning.layout import Layout, lay_out
+from controller.planning.layout import VISITED, Layout, lay_out
 from controller.planning.linearise import PatternError, Predictor, Situation, linearise
 from controller.planning.problem import Answer, Numbers, Problem
 from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
@@ -34,6 +34,9 @@ from models.contract import Array, Inputs, PowerCuts, Sensitivities
 
 PIQP_OPTIONS = {"eps_abs": 1e-6, "eps_rel": 1e-7, "max_iter": 150}
 CLARABEL_OPTIONS = {"max_iter": 200}
+
+STEPS = (1.0, 0.5, 0.2)
+"""Shares of a step that are tried where the whole of it makes things worse."""
 
 
 @dataclass
@@ -127,44 +130,66 @@ class PlanMaker:
         settings, layout = self.settings, situation.layout
         tightening: dict[tuple[int, int], float] = {}
         hot: dict[tuple[int, int], tuple[int, ...]] = {}
-        best = hold
-        previous = situation.corridor.previous()
-        if previous is not None:
-            shifted = rollout(situation, self.predictor, previous)
-            best = min(best, shifted, key=lambda prospect: prospect.merit)
-        if _against(hold, ramp, settings).any():
-            # Too warm to hold still: start from the safe side, and take back what is not needed.
-            best = min(best, ramp, key=lambda prospect: prospect.merit)
-        trust, gained = settings.trust_range_share, True
+        best = self._starting_point(situation, hold, ramp)
+        trust, goes_on = settings.trust_range_share, True
         enough = settings.hold_below_kw * float(situation.hours.sum())
+        visited: list[Array] = []
         for round_ in range(1, settings.rounds + settings.extra_rounds + 1):
-            if search.verified and (round_ > settings.rounds or not gained):
+            if search.verified and (round_ > settings.rounds or not goes_on):
                 return
             since = time.perf_counter()
-            numbers = linearise(situation, self.predictor, best.blocks, tightening, hot, trust)
+            numbers = linearise(
+                situation, self.predictor, best.blocks, visited, tightening, hot, trust
+            )
             answer, link = self._ask(numbers, layout, round_, search, since)
             if answer is None or answer.v is None:
                 return
-            wanted = numbers.nominal + layout.scale * answer.v
-            prospect = rollout(situation, self.predictor, situation.corridor.settle(wanted))
-            if prospect.merit > best.merit:
-                # The linearisation reached too far: go half the way, and less far next time.
-                halfway = situation.corridor.settle((best.blocks + prospect.blocks) / 2.0)
-                trust /= 2.0
-                prospect = rollout(situation, self.predictor, halfway)
+            wanted = situation.corridor.settle(numbers.nominal + layout.scale * answer.v)
+            prospect, share = self._line_search(situation, best, wanted)
             against = objections(prospect, ramp, settings.tolerance_k)
             why = _words(situation, against)
             search.note(link, round_, answer.status, why, since)
             if not why:
                 binding = binding_of(situation, answer, numbers)
                 search.verified.append((prospect, link, binding))
+                if not _words(situation, objections(best, ramp, settings.tolerance_k)):
+                    search.verified.append((best, link, binding))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
-            # Another round only pays while rounds still gain: one a step is the rule once the
-            # plan follows the last one (real-time iteration).
-            gained = best.merit - prospect.merit > enough
+            # Another round only pays while rounds gain, or where this one reached too far: one a
+            # step is the rule once the plan follows the last one (real-time iteration).
+            goes_on = share < 1.0 or best.merit - prospect.merit > enough
+            trust *= max(share, 0.25)
+            # What the power was thought to be there was too low: cut that off.
+            visited = [*visited, wanted][-VISITED:]
             if prospect.merit < best.merit or why:
                 best = prospect
+
+    def _starting_point(self, situation: Situation, hold: Prospect, ramp: Prospect) -> Prospect:
+        """The best of holding, the last plan and, where holding is too warm, the ramp."""
+        found = [hold]
+        previous = situation.corridor.previous()
+        if previous is not None:
+            found.append(rollout(situation, self.predictor, previous))
+        if _against(hold, ramp, self.settings).any():
+            # Start from the safe side, and take back what is not needed.
+            found.append(ramp)
+        return min(found, key=lambda prospect: prospect.merit)
+
+    def _line_search(
+        self, situation: Situation, start: Prospect, wanted: Array
+    ) -> tuple[Prospect, float]:
+        """The first of ever shorter steps towards ``wanted`` that is no worse; else the last.
+
+        Points between two that keep ranges and rates keep them too.
+        """
+        prospect, share = start, 1.0
+        for share in STEPS:
+            blocks = situation.corridor.settle(start.blocks + share * (wanted - start.blocks))
+            prospect = rollout(situation, self.predictor, blocks)
+            if prospect.merit <= start.merit:
+                break
+        return prospect, share
 
     def _ask(
         self, numbers: Numbers, layout: Layout, round_: int, search: _Search, since: float

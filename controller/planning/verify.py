@@ -37,7 +37,7 @@ class Prospect:
     energy: float
     """kWh at the mean price, with the terminal cost and the leakage."""
     merit: float
-    """``energy`` and the exact penalty on the excess."""
+    """``energy``, what the moves cost, and the exact penalty on the excess."""
 
     @property
     def peak_k(self) -> float:
@@ -71,6 +71,8 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     total = np.sum(list(power.values()), axis=0) + leakage
     require_finite("electric power", total)
     energy = float(situation.hours @ total)
+    move = np.diff(blocks, axis=0, prepend=request_in_force(situation)) / situation.layout.scale
+    moving = settings.move_kwh * np.abs(move).sum() + settings.turn_kwh * np.square(move).sum()
     over_h = np.maximum(excess, 0.0).sum() * settings.verify_step_s / 3600.0
     penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
     return Prospect(
@@ -81,8 +83,14 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
         power_kw=power,
         leakage_kw=leakage,
         energy=energy,
-        merit=energy + float(penalty),
+        merit=energy + float(moving + penalty),
     )
+
+
+def request_in_force(situation: Situation) -> Array:
+    """(1, G) setpoints in force; a person's hold counts as no move of ours."""
+    corridor = situation.corridor
+    return np.where(corridor.fixed[0], corridor.fixed_at, situation.request.in_force)[None, :]
 
 
 def require_finite(what: str, values: Array) -> None:

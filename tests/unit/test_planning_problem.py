@@ -49,7 +49,7 @@ def problem(maker: PlanMaker) -> Problem:
 def numbers_of(maker: PlanMaker, **changes: Any) -> Numbers:
     situation = situation_of(maker, **changes)
     holding = situation.corridor.holding()
-    return linearise(situation, maker.predictor, holding, {}, {}, 0.15)
+    return linearise(situation, maker.predictor, holding, [], {}, {}, 0.15)
 
 
 def test_it_is_dpp_and_every_constraint_has_a_name(maker: PlanMaker) -> None:
@@ -93,7 +93,7 @@ def test_without_its_quadratic_terms_it_is_the_linear_programme_that_scipy_solve
     corridor = Corridor(request, settings)
     lay = layout(made)
     situation = Situation(plant.site, request, plant.state(request.state), lay, corridor)
-    n = linearise(situation, plant, corridor.holding(), {}, {}, 0.15)
+    n = linearise(situation, plant, corridor.holding(), [], {}, {}, 0.15)
 
     b, g, c = lay.blocks, lay.groups, len(lay.components)
     size = b * g

@@ -55,9 +55,7 @@ def test_what_was_encoded_is_decoded_to_within_its_resolution(
 
 
 @given(
-    st.lists(
-        st.tuples(TYPES, ORDERS, ORDERS, st.integers(0, 9), VALUES), min_size=1, max_size=40
-    ),
+    st.lists(st.tuples(TYPES, ORDERS, ORDERS, st.integers(0, 9), VALUES), min_size=1, max_size=40),
     st.integers(0, 40),
     st.integers(4, 125),
 )

@@ -193,9 +193,10 @@ class AnalyticPlant:
     def power_error_kw(self) -> float:
         return 3.0
 
-    def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
+    def leakage(self, it_power_kw: Array, limited_c: Array) -> tuple[Array, Array]:
         liquid = [r.kind is RackKind.DIRECT_TO_CHIP for r in self.site.racks.values()]
-        return np.asarray(self.leak_per_k * it_power_kw * np.array(liquid))
+        per_k = np.asarray(self.leak_per_k * it_power_kw * np.array(liquid))
+        return per_k * limited_c, per_k
 
     # ---- errors, state, estimation, forecasts
 

@@ -59,8 +59,8 @@ class Predictor(Protocol):
         """``n`` affine under-estimates of each component and step, the first at the inputs."""
         ...
 
-    def leakage_kw_per_k(self, it_power_kw: Array) -> Array:
-        """(T, R) kW of IT for each kelvin of its limited temperature."""
+    def leakage(self, it_power_kw: Array, limited_c: Array) -> tuple[Array, Array]:
+        """What IT draws for its temperature: kW above an arbitrary level, and kW a K; (T, R)."""
         ...
 
     def margins(self, lead_s: Array) -> Array:
@@ -95,6 +95,11 @@ class Situation:
     def limit_c(self) -> Array:
         """(R,) named limits."""
         return np.array([rack.limit_c for rack in self.site.racks.values()])
+
+    @cached_property
+    def recommended_c(self) -> Array:
+        """(R,) where operators like the racks to stay; kept softly."""
+        return np.array([rack.recommended_c for rack in self.site.racks.values()])
 
     @cached_property
     def rated_kw(self) -> Array:
@@ -190,7 +195,7 @@ def linearise(  # noqa: PLR0917 - what a linearisation is about
     )
     worst_gain, worst_room, worst_rack_of_row = _worst(situation, predictor, nominal)
     cut, cut_at_nominal = _power(layout, cuts, nominal)
-    leakage = _leakage(situation, predictor, sensitivities, blocked)
+    leakage = _leakage(situation, predictor, trajectory, sensitivities, blocked)
 
     lower, upper = corridor.ends
     rise, fall = corridor.rates
@@ -255,6 +260,7 @@ def _temperature(  # noqa: PLR0917 - what the rows are made of
     layout, request = situation.layout, situation.request
     lead_s = np.asarray((layout.checks + 1.0) * request.step_s, dtype=np.float64)
     allowed = situation.limit_c - predictor.margins(lead_s)
+    allowed = np.minimum(allowed, situation.recommended_c)
     room = allowed - trajectory.limited_c[layout.checks]
     for (rack, check), excess in tightening.items():
         room[check, rack] -= excess
@@ -355,11 +361,16 @@ def _power(layout: Layout, cuts: PowerCuts, nominal: Array) -> tuple[Array, Arra
 
 
 def _leakage(
-    situation: Situation, predictor: Predictor, sensitivities: Sensitivities, blocked: Array
+    situation: Situation,
+    predictor: Predictor,
+    trajectory: Trajectory,
+    sensitivities: Sensitivities,
+    blocked: Array,
 ) -> Array:
     """(B, G) change of IT energy, at the relative price, for each unit of v; every rack counts."""
     layout = situation.layout
-    per_k = predictor.leakage_kw_per_k(np.array(situation.request.it_power_kw))
+    it_power = np.array(situation.request.it_power_kw)
+    per_k = predictor.leakage(it_power, trajectory.limited_c)[1]
     weight = situation.hours[:, None] * per_k
     by_pair = np.einsum("kn,nkb->nb", weight[:, sensitivities.rack], blocked)
     total = np.zeros((layout.groups, layout.blocks))

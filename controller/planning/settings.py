@@ -45,13 +45,10 @@ class PlanningSettings:
     turn_kwh: float = 0.02
     """Quadratic cost of the same, and of departing from the last plan."""
     slack_kw_per_k: float = 400.0
-    """Exact penalty on a temperature above its limit less margin: above any saving a kelvin."""
-    recommended_kw_per_k: float = 0.0
-    """Penalty on a rack above its recommended temperature."""
+    """Exact penalty on a temperature above its limit less margin, or above its recommended one:
+    more than any saving a kelvin."""
     terminal_h: float = 1.0
     """The last block's power counts for so long after the horizon."""
-    leakage_per_k: float = 0.0
-    """Share of IT power more for each kelvin of a rack, where the model does not say."""
     dew_point_reserve_k: float = 0.5
     """Kept above the envelope's margin to the dew point, since air moves while a plan stands."""
     hold_below_kw: float = 0.5

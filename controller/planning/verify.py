@@ -37,7 +37,8 @@ class Prospect:
     energy: float
     """kWh at the mean price, with the terminal cost and the leakage."""
     merit: float
-    """``energy``, what the moves cost, and the exact penalty on the excess."""
+    """``energy``, what the moves cost, and the exact penalty on what is above the limits or the
+    recommended temperatures."""
 
     @property
     def peak_k(self) -> float:
@@ -65,15 +66,15 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     worst = after - (situation.limit_c - reserve[0])
 
     power = predictor.power(inputs)
-    per_k = predictor.leakage_kw_per_k(inputs.it_power_kw)
     coarse = fine.limited_c[ratio - 1 :: ratio]
-    leakage = (per_k * coarse).sum(axis=1)
+    leakage = predictor.leakage(inputs.it_power_kw, coarse)[0].sum(axis=1)
     total = np.sum(list(power.values()), axis=0) + leakage
     require_finite("electric power", total)
     energy = float(situation.hours @ total)
     move = np.diff(blocks, axis=0, prepend=request_in_force(situation)) / situation.layout.scale
     moving = settings.move_kwh * np.abs(move).sum() + settings.turn_kwh * np.square(move).sum()
-    over_h = np.maximum(excess, 0.0).sum() * settings.verify_step_s / 3600.0
+    wished = np.maximum(excess, fine.limited_c - situation.recommended_c)
+    over_h = np.maximum(wished, 0.0).sum() * settings.verify_step_s / 3600.0
     penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
     return Prospect(
         blocks=blocks,

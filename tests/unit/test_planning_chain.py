@@ -71,9 +71,7 @@ def test_what_it_says_it_saves_is_what_the_plant_saves(maker: PlanMaker) -> None
         inputs = asked.inputs(x)
         power = sum(part.mean() for part in plant.power(inputs).values())
         found = plant.roll_out(plant.state(asked.state), finer(inputs, 60.0)).limited_c[4::5]
-        return float(
-            power + (plant.leakage_kw_per_k(inputs.it_power_kw) * found).sum(axis=1).mean()
-        )
+        return float(power + plant.leakage(inputs.it_power_kw, found)[0].sum(axis=1).mean())
 
     held = np.tile(asked.in_force, (asked.steps, 1))
     assert plan.saving_kw == pytest.approx(electric(held) - electric(setpoints), abs=1e-3)

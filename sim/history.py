@@ -1,23 +1,27 @@
 """A commissioning history: the facility moved jointly through its range, as its points saw it.
 
 All setpoints move together and each on its own: steps of one unit at a time never visit the
-joint extremes (plant-physics, «Learned model»). They move at the site's own rates, through the
-devices, so that the history is one that a real site could record.
+joint extremes (plant-physics, «Learned model»). People set them at the devices' panels and at
+the site's own rates, and turn back before a rack's limit, so that the history is one that a
+real site could record.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from facility.clock import from_iso
-from facility.points import Access, Role
+from facility.points import Access
 from facility.site import Actuator, Cooling, RackKind, Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
+from sim.plant.layout import Array
 from sim.plant.weather import swept_weather
+from sim.plant.workload import LoadSource
 from sim.run import warmed_up
 from sim.simulation import Simulation
 
@@ -27,12 +31,19 @@ DITHER_S = (1200.0, 3600.0)
 """How long a unit's own setpoint stands."""
 JOINT_S = (2400.0, 7200.0)
 """How long the level stands that all units share."""
-JOINT_WEIGHT = 0.6
+JOINT_WEIGHT = (0.3, 1.0)
+"""How much of a setpoint is the shared level, drawn anew with it: near 1, extremes meet."""
+LOW_EVERY_S = (7200.0, 28_800.0)
+LOW_FOR_S = (2400.0, 9000.0)
+LOW_SHARE = (0.25, 0.7)
+LOW_RAMP_S = 60.0
+"""How often the whole hall falls, for how long, to what share of its load, and how fast."""
 TURN_BACK_K = {RackKind.DIRECT_TO_CHIP: 6.0, RackKind.AIR: 3.0}
 """So near its limit nobody experiments on with a rack: a job's start takes the rest in a minute."""
-COVER = (0.0, 0.9)
-"""Shares of the range from most to least cooling that are visited: the last tenth is for
-nobody to go while racks are at work."""
+COVER = (0.0, 1.0)
+"""Shares of the range from most to least cooling that are visited."""
+IDLE_SHARE = 0.15
+"""Of nameplate: no rack that is on takes less."""
 
 
 def record_history(
@@ -45,8 +56,9 @@ def record_history(
 ) -> pd.DataFrame:
     """Run an excited facility and sample all its measured points.
 
-    Load and weather are the built-in generators', of ``seed``: jobs and inference, from
-    winter to a heat wave. No trace that anything is judged on is part of it.
+    Load and weather are the built-in generators', of ``seed``: jobs and inference, now and
+    then with the whole hall down to a third of it, from winter to a heat wave. No trace that
+    anything is judged on is part of it.
 
     Returns
     -------
@@ -57,7 +69,7 @@ def record_history(
     simulation = warmed_up(
         site,
         parameters,
-        load=GeneratedLoad(site, seed, peak=1.03),
+        load=_WholeHall(GeneratedLoad(site, seed, peak=1.03), site, seed),
         weather=swept_weather(seed, hours, start_s),
         local_control="guideline36",
         start_s=start_s,
@@ -66,38 +78,23 @@ def record_history(
     rng = np.random.default_rng([seed, 9])
     actuators = tuple(site.actuators.values())
     targets = _Targets(site, rng, start_s)
-    devices = sorted({actuator.device for actuator in actuators})
-    enable = {p.device: p.tag for p in site.points.values() if p.role is Role.ENABLE}
-    heart = {p.device: p.tag for p in site.points.values() if p.role is Role.HEARTBEAT}
     held = {a.id: simulation.read(a.read_back).value or a.fallback for a in actuators}
     watched = _watched(site)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
-    # The heart beats so often that the strictest watchdog of the site is content.
-    beat_s = max(1.0, np.floor(min(d.watchdog_s for d in site.devices.values()) / 2.0))
-    for actuator in actuators:
-        simulation.write(actuator.id, held[actuator.id])
-    beats, rows, times = 0, [], []
+    rows, times = [], []
     samples = round(hours * 3600.0 / SAMPLE_S)
     for sample in range(samples):
         now_s = start_s + sample * SAMPLE_S
         targets.at(now_s)
         hot = _hot_units(simulation, watched)
         for actuator in actuators:
-            target = targets.coldest(actuator) if actuator.equipment in hot else (
-                targets.of(actuator)
-            )  # fmt: skip
+            target = targets.of(actuator)
+            if actuator.equipment in hot:
+                target = targets.coldest(actuator)
             held[actuator.id] = _towards(actuator, held[actuator.id], target)
-            simulation.write(actuator.id, held[actuator.id])
-        time_s = now_s
-        while time_s < now_s + SAMPLE_S:
-            beats += 1
-            for device in devices:
-                simulation.write(heart[device], float(beats % 60_000))
-                if beats == 1:
-                    simulation.write(enable[device], 1.0)
-            time_s = min(time_s + beat_s, now_s + SAMPLE_S)
-            simulation.advance(time_s)
-        times.append(time_s)
+        simulation.set_at_panel(held)
+        simulation.advance(now_s + SAMPLE_S)
+        times.append(now_s + SAMPLE_S)
         rows.append([_value(simulation.read(tag).value) for tag in readable])
         if progress is not None and sample % 16 == 0:
             progress(sample / samples)
@@ -106,13 +103,50 @@ def record_history(
     return pd.DataFrame(np.array(rows), index=index, columns=readable)
 
 
+class _WholeHall:
+    """A load whose racks now and then all fall together, as before a maintenance or a job
+    that fills the hall: pods of a generator never all idle at once, so the plant would not be
+    seen at low load.
+    """
+
+    def __init__(self, load: LoadSource, site: Site, seed: int) -> None:
+        self._load = load
+        self._idle_kw = IDLE_SHARE * np.array([rack.rated_kw for rack in site.racks.values()])
+        rng = np.random.default_rng([seed, 10])
+        spans_s = rng.uniform(*LOW_EVERY_S, 2000)
+        self._starts_s = np.cumsum(spans_s)
+        self._low_s = rng.uniform(*LOW_FOR_S, 2000)
+        self._share = rng.uniform(*LOW_SHARE, 2000)
+        self._origin_s = 0.0
+
+    def starting_at(self, start_s: float) -> LoadSource:
+        moved = copy.copy(self)
+        moved._load, moved._origin_s = self._load.starting_at(start_s), start_s
+        return moved
+
+    def rack_kw(self, times_s: Array) -> Array:
+        t = times_s - self._origin_s
+        at = np.clip(np.searchsorted(self._starts_s, t, side="right") - 1, 0, None)
+        into = t - self._starts_s[at]
+        edge = np.clip(np.minimum(into, self._low_s[at] - into) / LOW_RAMP_S, 0.0, 1.0)
+        kw = self._load.rack_kw(times_s)
+        above = np.maximum(kw - self._idle_kw, 0.0)
+        return np.asarray(kw - above * ((1.0 - self._share[at]) * edge)[:, None])
+
+    def wet_bulb(self) -> tuple[Array, Array] | None:
+        return self._load.wet_bulb()
+
+    def ends_at_s(self) -> float:
+        return self._load.ends_at_s()
+
+
 class _Targets:
     """Where each group of actuators is to go: a level that all share, and one of its own."""
 
     def __init__(self, site: Site, rng: np.random.Generator, start_s: float) -> None:
         self._rng = rng
         self._groups = tuple(site.groups)
-        self._joint, self._joint_until_s = 0.5, start_s
+        self._joint, self._weight, self._joint_until_s = 0.5, 0.6, start_s
         self._own = dict.fromkeys(self._groups, 0.5)
         self._until_s = dict.fromkeys(self._groups, start_s)
 
@@ -121,6 +155,7 @@ class _Targets:
         rng = self._rng
         if now_s >= self._joint_until_s:
             self._joint = float(rng.uniform(*COVER))
+            self._weight = float(rng.uniform(*JOINT_WEIGHT))
             self._joint_until_s = now_s + float(rng.uniform(*JOINT_S))
         for group in self._groups:
             if now_s >= self._until_s[group]:
@@ -134,7 +169,7 @@ class _Targets:
 
     def of(self, actuator: Actuator) -> float:
         """The value that ``actuator`` is to go to."""
-        share = JOINT_WEIGHT * self._joint + (1.0 - JOINT_WEIGHT) * self._own[actuator.group]
+        share = self._weight * self._joint + (1.0 - self._weight) * self._own[actuator.group]
         if actuator.cooling is Cooling.HIGHER:
             share = 1.0 - share
         return actuator.minimum + share * (actuator.maximum - actuator.minimum)

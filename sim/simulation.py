@@ -93,6 +93,7 @@ class Simulation:
         _settle(self._memory)
         self._local = self._control(local_control)
         self._wanted = self._commissioned.value.copy()
+        self._at_panel: dict[int, float] = {}
         self._next_control_s = self._now_s
         self._inputs_from_s = self._inputs_to_s = self._now_s
         self._load_kw: Array = np.zeros((0, len(site.racks)))
@@ -198,6 +199,21 @@ class Simulation:
         self._local = self._control(name)
         self._next_control_s = self._now_s
 
+    def set_at_panel(self, values: Mapping[str, float]) -> None:
+        """Setpoints (by actuator id) that a person sets at the devices themselves.
+
+        They stand in the place of local control's until the next call: a remote that holds a
+        device outranks them as it outranks local control. An empty mapping gives all of
+        them back to local control.
+
+        Raises
+        ------
+        KeyError
+            There is no such actuator.
+        """
+        row = {name: i for i, name in enumerate(self.site.actuators)}
+        self._at_panel = {row[name]: value for name, value in values.items()}
+
     def copy(self) -> Simulation:
         """An independent simulation that stands where this one stands.
 
@@ -209,6 +225,7 @@ class Simulation:
         twin._authority = copy.deepcopy(self._authority)
         # The control's tables are shared parameters; what it remembers is its own.
         twin._local = copy.deepcopy(self._local)
+        twin._at_panel = dict(self._at_panel)
         return twin
 
     def _control(self, name: str) -> LocalControl:
@@ -222,7 +239,10 @@ class Simulation:
         """Run at most ``steps`` seconds under the setpoints in force; answers how many."""
         row = self._commissioned.actuator_row
         setpoints = self._wanted.copy()
-        setpoints[row] = self._authority.in_force(self._wanted[row], self._now_s, DT_S)
+        local = self._wanted[row]
+        for i, value in self._at_panel.items():
+            local[i] = value
+        setpoints[row] = self._authority.in_force(local, self._now_s, DT_S)
         self._memory.block[self._setpoint_places] = setpoints
         if self._now_s >= self._inputs_to_s - 1e-6:
             self._look_ahead()

@@ -272,6 +272,28 @@ def test_what_is_written_without_authority_is_kept_but_not_used(
     assert simulation.read("nobody.knows_this").value is None
 
 
+def test_a_setpoint_set_at_the_panel_stands_until_it_is_given_back(
+    frontier: tuple[Site, PlantParameters],
+) -> None:
+    simulation = standing(frontier)
+    actuator = next(a for a in frontier[0].actuators.values() if "tcs_flow" in a.id)
+    before = simulation.read(actuator.read_back).value
+    simulation.set_at_panel({actuator.id: actuator.minimum})
+    twin = simulation.copy()
+    simulation.advance(START_S + 120.0)
+    assert simulation.read(actuator.read_back).value == pytest.approx(actuator.minimum)
+    flow = frontier[0].tag(actuator.equipment, "tcs_flow")
+    assert flow is not None
+    assert simulation.truth()[flow] == pytest.approx(actuator.minimum, rel=0.01)
+    simulation.set_at_panel({})
+    for each in (simulation, twin):
+        each.advance(START_S + 240.0)
+    assert simulation.read(actuator.read_back).value == pytest.approx(before)
+    assert twin.read(actuator.read_back).value == pytest.approx(actuator.minimum)
+    with pytest.raises(KeyError):
+        simulation.set_at_panel({"nobody.knows_this": 1.0})
+
+
 def test_a_run_is_a_table_of_truth_by_minute(campus: tuple[Site, PlantParameters]) -> None:
     site, parameters = campus
     done = run(
@@ -309,6 +331,8 @@ def test_a_history_moves_every_actuator_through_its_range_and_hurts_nobody(
     cases = frame[[f"{r}.case_temperature" for r in site.racks]]
     limit = max(r.limit_c for r in site.racks.values())
     assert cases.max().max() < limit + 1.0
+    it_kw = frame[[f"{r}.it_power" for r in site.racks]].sum(axis=1)
+    assert np.ptp(it_kw) > 0.4 * sum(r.rated_kw for r in site.racks.values())
 
 
 def test_parameters_come_back_from_their_file_to_the_last_bit(

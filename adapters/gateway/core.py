@@ -177,14 +177,16 @@ class Core:
                     )
         return None
 
-    def would_judge(self, command: Command, snapshot: Snapshot, now_s: float) -> Verdict:
-        """The verdict as things stand; nothing is remembered of it."""
-        return self.envelope.judge(self.state, command, snapshot, now_s)[1]
+    def would_judge(self, commands: Iterable[Command], now_s: float) -> tuple[Verdict, ...]:
+        """The verdicts as things stand; nothing is remembered of them."""
+        return self.envelope.judge_all(self.state, commands, self.snapshot(now_s), now_s)[1]
 
-    def judge(self, command: Command, snapshot: Snapshot, now_s: float) -> Verdict:
-        """The verdict; an accepted value counts as written from now on."""
-        self.state, verdict = self.envelope.judge(self.state, command, snapshot, now_s)
-        return verdict
+    def judge(self, commands: Iterable[Command], now_s: float) -> tuple[Verdict, ...]:
+        """The verdicts, one after the other; an accepted value counts as written from now on."""
+        self.state, verdicts = self.envelope.judge_all(
+            self.state, commands, self.snapshot(now_s), now_s
+        )
+        return verdicts
 
     def judge_preload(self, actuator: str, snapshot: Snapshot, now_s: float) -> Verdict:
         """What to preload before a device is enabled; counts as in force from now on."""

@@ -136,7 +136,7 @@ class Rounds:
             else:
                 judging.append(command)
         not_armed = await self._arm_for(judging)
-        snapshot, now_s = core.snapshot(self._field.now()), self._field.now()
+        now_s = self._field.now()
         entries: Entries = [
             ("verdict", {"command": c, "verdict": receipts[c.id].verdict})
             for c in commands
@@ -144,8 +144,7 @@ class Rounds:
         ]
         writes: dict[str, Write] = {}
         verdicts: dict[str, Verdict] = {}
-        for command in judging:
-            verdict = core.judge(command, snapshot, now_s)
+        for command, verdict in zip(judging, core.judge(judging, now_s), strict=True):
             verdicts[command.id] = verdict
             entries.append(("verdict", {"command": command, "verdict": verdict}))
             if verdict.outcome is Outcome.REFUSE or verdict.value is None:
@@ -187,14 +186,17 @@ class Rounds:
     async def _arm_for(self, commands: Sequence[Command]) -> Mapping[str, str]:
         """Arm the devices of commands that would pass; answer why not, by device."""
         core, now_s = self._core, self._field.now()
-        snapshot = core.snapshot(now_s)
-        wanted = set()
-        for command in commands:
-            actuator = core.site.actuators.get(command.actuator)
-            if actuator is None or core.holds[actuator.device].armed:
-                continue
-            if core.would_judge(command, snapshot, now_s).value is not None:
-                wanted.add(actuator.device)
+        known = core.site.actuators
+        asking = [
+            command
+            for command in commands
+            if command.actuator in known and not core.holds[known[command.actuator].device].armed
+        ]
+        wanted = {
+            known[command.actuator].device
+            for command, verdict in zip(asking, core.would_judge(asking, now_s), strict=True)
+            if verdict.value is not None
+        }
         if not wanted:
             return {}
         doubt = core.watch.doubt(now_s)

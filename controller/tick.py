@@ -161,6 +161,7 @@ def _request(
         ahead,
         forecasts.prices_of(site, parts.prices, times),
         parts.estimator.to_text(state.estimate.state),
+        parts.estimator.power_factors(state.estimate.frame),
         parts.model_version,
         state.plan,
     )

@@ -221,6 +221,9 @@ class AnalyticPlant:
         racks = frame[tags].ffill().bfill().iloc[-1].to_numpy()
         return frame.index[-1].timestamp() + 60.0, np.where(np.isfinite(racks), racks, 45.0)
 
+    def power_factors(self, frame: pd.DataFrame) -> Mapping[str, float]:
+        return {}
+
     def to_text(self, state: tuple[float, Array]) -> str:
         return json.dumps({"time_s": state[0], "racks": state[1].tolist()})
 

@@ -47,6 +47,10 @@ class Estimator(Protocol):
         """The state at the end of ``frame``, which begins where the state ends."""
         ...
 
+    def power_factors(self, frame: pd.DataFrame) -> Mapping[str, float]:
+        """By component: measured over expected electric power, over the last of the frame."""
+        ...
+
     def to_text(self, state: Any) -> str:
         """The state as text for a record."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,15 +12,22 @@ from controller.estimation.forecasts import Outlook
 from facility.site import Site
 from models import dataset, forecast
 from models.contract import Array
+from models.fit_power import plant_meters
 from models.registry import Bundle
 from models.state import ThermalState
+
+FACTOR_ROWS = 30
+FACTOR_RANGE = (0.4, 2.5)
+FACTOR_PRIOR_SHARE = 0.03
+"""Of the cooling's power: a component so small is believed half and half."""
 
 
 class LearnedEstimator:
     """An `Estimator` over a trained bundle."""
 
     def __init__(self, site: Site, bundle: Bundle) -> None:
-        self._site, self._thermal = site, bundle.thermal
+        self._site, self._thermal, self._power = site, bundle.thermal, bundle.power
+        self._meters = {**plant_meters(site), **_unit_meters(site)}
 
     def start(self, frame: pd.DataFrame) -> ThermalState:
         """A state at the end of a frame."""
@@ -42,6 +50,33 @@ class LearnedEstimator:
             state = self._thermal.update(state, history.inputs(i, i + 1), measured)
         return state
 
+    def power_factors(self, frame: pd.DataFrame) -> Mapping[str, float]:
+        """Measured over expected power by component, over the last half hour.
+
+        Corrects what a static model learned elsewhere misses here (fouling, staging, weather
+        it has not seen), and its slopes with it; within a factor of `FACTOR_RANGE`, and less
+        the smaller a component is, since a ratio of small numbers says little.
+        """
+        recent = frame.iloc[-FACTOR_ROWS:]
+        if len(recent) < 2:
+            return {}
+        history = dataset.History.of(self._site, recent)
+        expected = self._power.predict(history.inputs(0, history.rows))
+        total_kw = sum(float(values.mean()) for values in expected.values())
+        found = {}
+        for name, tags in self._meters.items():
+            measured = [history.meters[tag] for tag in tags if tag in history.meters]
+            if name not in expected or len(measured) < len(tags) or not tags:
+                continue
+            kw = np.sum(measured, axis=0)
+            known = np.isfinite(kw)
+            if not known.any():
+                continue
+            prior_kw = FACTOR_PRIOR_SHARE * total_kw
+            ratio = (kw[known].mean() + prior_kw) / (expected[name][known].mean() + prior_kw)
+            found[name] = round(float(np.clip(ratio, *FACTOR_RANGE)), 4)
+        return found
+
     def to_text(self, state: ThermalState) -> str:
         """The state as text for a record."""
         return json.dumps(state.to_json(), separators=(",", ":"))
@@ -49,6 +84,19 @@ class LearnedEstimator:
     def time_s(self, state: ThermalState) -> float:
         """The moment that a state is of."""
         return state.time_s
+
+
+def _unit_meters(site: Site) -> dict[str, tuple[str, ...]]:
+    """The meters of the components that are made of units."""
+    found = {}
+    for name, units, quantity in (
+        ("cdu_pumps", site.cdus, "pump_power"),
+        ("crah_fans", site.crahs, "fan_power"),
+    ):
+        tags = tuple(tag for unit in units if (tag := site.tag(unit, quantity)) is not None)
+        if tags:
+            found[name] = tags
+    return found
 
 
 class LearnedForecaster:

@@ -106,6 +106,10 @@ class Situation:
         """(R,)."""
         return np.array([rack.rated_kw for rack in self.site.racks.values()])
 
+    def factor(self, component: str) -> float:
+        """Measured over expected power of a component, ``name`` or ``name/unit``."""
+        return self.request.power_factors.get(component.partition("/")[0], 1.0)
+
     @cached_property
     def hours(self) -> Array:
         """(T,) hours times relative price of each step, the last with the terminal cost."""
@@ -178,10 +182,11 @@ def linearise(  # noqa: PLR0917 - what a linearisation is about
     trajectory = predictor.roll_out(situation.state, inputs)
     sensitivities = predictor.sensitivities(situation.state, inputs, layout.settings.blocks)
     cuts = _joined(
+        situation,
         [
             predictor.cuts(situation.block_inputs(nominal)),
             *(predictor.cuts(situation.block_inputs(point), n=1) for point in visited),
-        ]
+        ],
     )
     if not layout.fits(sensitivities, cuts):
         raise PatternError(sensitivities, cuts)
@@ -331,14 +336,17 @@ def _after_worst(
     return room, by_pair
 
 
-def _joined(parts: list[PowerCuts]) -> PowerCuts:
-    """All rows of several sets of cuts of the same components."""
+def _joined(situation: Situation, parts: list[PowerCuts]) -> PowerCuts:
+    """All rows of several sets of cuts of the same components, corrected by their factors."""
+    names = parts[0].components
+    component = np.concatenate([part.component for part in parts])
+    factor = np.array([situation.factor(name) for name in names])[component]
     return PowerCuts(
-        components=parts[0].components,
-        component=np.concatenate([part.component for part in parts]),
+        components=names,
+        component=component,
         step=np.concatenate([part.step for part in parts]),
-        constant=np.concatenate([part.constant for part in parts]),
-        slope=np.concatenate([part.slope for part in parts]),
+        constant=factor * np.concatenate([part.constant for part in parts]),
+        slope=factor[:, None] * np.concatenate([part.slope for part in parts]),
     )
 
 

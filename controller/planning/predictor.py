@@ -14,10 +14,10 @@ from models.state import ThermalState
 from models.uncertainty import rack_groups
 
 SERVER_FAN_FROM_C = 25.0
-SERVER_FAN_SHARE_PER_K = 0.007
+SERVER_FAN_SHARE_PER_K = 0.009
 """Servers' fans speed up by 3 to 5 % a kelvin of inlet above 24 to 25 °C (vendors' fan tables);
-they take 5 to 10 % of a server's power, with the cube of their speed: 0.07 * 3 * 0.04 is 0.8 % of
-its power a kelvin at full load, somewhat less below."""
+they take 5 to 10 % of a server's rating, with the cube of their speed: 0.07 * 3 * 0.04 is 0.8 % of
+its rating a kelvin, thus 0.9 % of its power at the usual loads."""
 
 
 class LearnedPredictor:

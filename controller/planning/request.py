@@ -17,6 +17,7 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
     ahead: Outlook,
     price_per_kwh: Row,
     state: str,
+    power_factors: Mapping[str, float],
     model_version: str,
     previous: Plan | None,
 ) -> PlanRequest:
@@ -38,6 +39,7 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
         dry_bulb_c=row(ahead.dry_bulb_c),
         price_per_kwh=price_per_kwh,
         state=state,
+        power_factors=power_factors,
         model_version=model_version,
         previous=previous.shifted(now_s) if usable and previous is not None else None,
     )

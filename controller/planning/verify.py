@@ -65,7 +65,9 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     reserve = settings.worst_margin_share * predictor.margins(np.array([settings.worst_step_s]))
     worst = after - (situation.limit_c - reserve[0])
 
-    power = predictor.power(inputs)
+    power = {
+        name: situation.factor(name) * values for name, values in predictor.power(inputs).items()
+    }
     coarse = fine.limited_c[ratio - 1 :: ratio]
     leakage = predictor.leakage(inputs.it_power_kw, coarse)[0].sum(axis=1)
     total = np.sum(list(power.values()), axis=0) + leakage

@@ -8,6 +8,7 @@ or a plan has one canonical wire form.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -83,6 +84,8 @@ class PlanRequest:
     state: str
     """The thermal state as JSON text (`ThermalState.to_json`)."""
     model_version: str
+    power_factors: Mapping[str, float] = field(default_factory=dict)
+    """By component of the power model: measured over expected lately; 1 where unknown."""
     previous: Table | None = None
     """(T, G) the last verified plan, shifted so that its first row is this horizon's."""
 

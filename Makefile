@@ -52,22 +52,24 @@ $(BIN)/python:
 # and does not fetch a build for accelerators.
 $(LOCKED): requirements.lock | $(BIN)/python
 	@echo 'setup: the first time takes some minutes (about 0.6 GB to download, 2.5 GB on disk)'
-	@echo 'setup: 1 of 3  torch'
+	@echo 'setup: 1 of 4  torch'
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
 	  $$(grep -E '^(torch|setuptools|wheel)==' requirements.lock) >$(LOG) 2>&1 || $(failed)
-	@echo 'setup: 2 of 3  the packages of requirements.lock'
+	@echo 'setup: 2 of 4  the packages of requirements.lock'
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-build-isolation \
 	  -r requirements.lock 2>>$(LOG) | tee -a $(LOG) | { $(report_pip); } || $(failed)
 	@touch $@
 
 $(READY): pyproject.toml $(LOCKED)
-	@echo 'setup: 3 of 3  isotherm itself, editable'
+	@echo 'setup: 3 of 4  isotherm itself, editable'
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
 	  --editable . >>$(LOG) 2>&1 || $(failed)
+	@echo 'setup: 4 of 4  the simulator, compiled (about a minute)'
+	@$(BIN)/python -m sim.warm >>$(LOG) 2>&1 || $(failed)
 	@touch $@
 	@echo 'setup: ready'
 
-demo: setup ## run a simulated hall with the controller in shadow, and the console
+demo: setup ## a simulated hall under Isotherm, live in the terminal (ARGS= as for isotherm demo)
 	@$(BIN)/isotherm demo $(ARGS)
 
 test: setup ## run the tests, without the long ones (TESTS=, WORKERS=, ARGS= as you like)

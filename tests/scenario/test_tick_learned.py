@@ -109,14 +109,6 @@ def test_a_forecast_is_refused_a_history_that_goes_beyond_its_start() -> None:
     assert np.all(found.wet_bulb_c <= found.dry_bulb_c)
 
 
-async def test_too_short_a_history_moves_nothing_and_says_so() -> None:
-    state, wired = TickState.start(small_site()), parts()
-    moment = lately().index[0]
-    _, record = await tick(state, shot(moment, lately().iloc[0]), wired)
-    assert record.commands == ()
-    assert record.note.startswith("not planned:")
-
-
 async def test_a_plan_tells_temperatures_and_power_with_their_bands() -> None:
     outcome = (await run(lately().iloc[:122]))[0].outcome
     assert outcome is not None

@@ -190,6 +190,16 @@ class AnalyticPlant:
         )
 
     @property
+    def power_basis(self) -> Array:
+        names = list(self.site.groups)
+        tcs = np.array([float("tcs_supply" in name) for name in names])
+        own = [
+            [float(group.startswith(name)) for group in names]
+            for name in ("cool.chw", "tower_water.cw", "warm.fws")
+        ]
+        return np.array([tcs / tcs.sum(), *own])
+
+    @property
     def power_error_kw(self) -> float:
         return 3.0
 

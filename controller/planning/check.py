@@ -59,7 +59,7 @@ def objective_of(v: Array, numbers: Numbers, layout: Layout) -> float:
     (a slack or epigraph that cheats shows) and a check of the value that was claimed.
     """
     settings = layout.settings
-    flat = v.ravel()
+    flat = layout.columns(v)
     cuts = layout.power.matrix(numbers.cut) @ flat + numbers.cut_at_nominal
     power = cuts.reshape(len(layout.components), layout.blocks, layout.cuts).max(axis=2)
     over = np.maximum(layout.temperature.matrix(numbers.gain) @ flat - numbers.room_k, 0.0)

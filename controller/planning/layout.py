@@ -1,8 +1,12 @@
 """The fixed pattern of a site's problem: blocks, units, rows and where each coefficient goes.
 
 The pattern is settled once for a site and a model, from which racks answer to which groups and
-which groups a power component depends on; a tick only changes numbers. Variables are numbered
-``block * G + group``.
+what each power component depends on; a tick only changes numbers.
+
+The power of the plant depends on all setpoints, but only through a few *features* (means over
+the units). A block's variables are therefore its ``G`` scaled setpoints and, as columns after
+them, its ``F`` features; the problem ties the two by equations. Dense rows would make a step of
+the solver five times as long. Variables are numbered ``block * (G + F) + column``.
 """
 
 from __future__ import annotations
@@ -36,8 +40,9 @@ class Entries:
     rows: int
     row: Ints
     block: Ints
-    group: Ints
-    groups: int
+    column: Ints
+    width: int
+    """Columns a block: G + F."""
     blocks: int
 
     @property
@@ -46,10 +51,10 @@ class Entries:
         return len(self.row)
 
     def gather(self) -> sparse.csr_array:
-        """(size, B*G): picks each entry's variable."""
-        column = self.block * self.groups + self.group
+        """(size, B*(G+F)): picks each entry's variable."""
+        column = self.block * self.width + self.column
         ones = np.ones(self.size)
-        shape = (self.size, self.blocks * self.groups)
+        shape = (self.size, self.blocks * self.width)
         return sparse.csr_array((ones, (np.arange(self.size), column)), shape=shape)
 
     def total(self) -> sparse.csr_array:
@@ -60,9 +65,9 @@ class Entries:
         )
 
     def matrix(self, values: NDArray[np.float64]) -> sparse.csr_array:
-        """(rows, B*G): the matrix itself with these coefficients."""
-        column = self.block * self.groups + self.group
-        shape = (self.rows, self.blocks * self.groups)
+        """(rows, B*(G+F)): the matrix itself with these coefficients."""
+        column = self.block * self.width + self.column
+        shape = (self.rows, self.blocks * self.width)
         return sparse.csr_array((values, (self.row, column)), shape=shape)
 
 
@@ -81,9 +86,11 @@ class Layout:
     """By unit: the groups that move any of its racks."""
     scale: NDArray[np.float64]
     """(G,) unit of a scaled variable in canonical units."""
+    features: NDArray[np.float64]
+    """(F, G) what the plant's power depends on, for each unit of a scaled variable."""
     components: tuple[str, ...]
-    component_groups: tuple[tuple[int, ...], ...]
-    """By component: the groups that its power depends on."""
+    component_columns: tuple[tuple[int, ...], ...]
+    """By component: the columns that its power depends on; from G on they are features."""
     cuts: int
     """Rows a component and block."""
 
@@ -91,6 +98,15 @@ class Layout:
     def groups(self) -> int:
         """G."""
         return len(self.group_names)
+
+    @property
+    def width(self) -> int:
+        """Columns a block: G + F."""
+        return self.groups + len(self.features)
+
+    def columns(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B, G) to (B * (G+F),): the scaled setpoints with their features."""
+        return np.hstack([v, v @ self.features.T]).ravel()
 
     @property
     def blocks(self) -> int:
@@ -163,26 +179,46 @@ class Layout:
     def power(self) -> Entries:
         """Rows (component, block, cut)."""
         entries = [
-            ((c * self.blocks + b) * self.cuts + i, b, g)
-            for c, groups in enumerate(self.component_groups)
+            ((c * self.blocks + b) * self.cuts + i, b, column)
+            for c, columns in enumerate(self.component_columns)
             for b in range(self.blocks)
             for i in range(self.cuts)
-            for g in groups
+            for column in columns
         ]
         return self._entries(len(self.components) * self.blocks * self.cuts, entries)
 
     def _entries(self, rows: int, entries: Sequence[tuple[int, int, int]]) -> Entries:
-        row, block, group = np.array(entries, dtype=np.int64).reshape(-1, 3).T
-        return Entries(rows, row, block, group, self.groups, self.blocks)
+        row, block, column = np.array(entries, dtype=np.int64).reshape(-1, 3).T
+        return Entries(rows, row, block, column, self.width, self.blocks)
+
+    def coefficients(self, cuts: PowerCuts) -> NDArray[np.float64]:
+        """(M, G+F) slopes by column: of features for what depends on several groups."""
+        slope = cuts.slope * self.scale
+        if not len(self.features):
+            return slope
+        by_feature = slope @ np.linalg.pinv(self.features)
+        several = np.array(
+            [min(columns, default=0) >= self.groups for columns in self.component_columns]
+        )
+        several = several[cuts.component][:, None]
+        return np.hstack([np.where(several, 0.0, slope), np.where(several, by_feature, 0.0)])
 
     def fits(self, sensitivities: Sensitivities, cuts: PowerCuts) -> bool:
         """Whether these numbers have a place in the pattern."""
         pattern = pattern_of(sensitivities, cuts, self.unit_of_rack, len(self.units))
         if cuts.components != self.components or pattern.cuts > self.cuts:
             return False
-        pairs = [*zip(pattern.unit_groups, self.unit_groups, strict=True)]
-        pairs += zip(pattern.component_groups, self.component_groups, strict=True)
-        return all(found <= set(there) for found, there in pairs)
+        pairs = zip(pattern.unit_groups, self.unit_groups, strict=True)
+        if not all(found <= set(there) for found, there in pairs):
+            return False
+        told = self.coefficients(cuts)
+        allowed = np.zeros((len(self.components), self.width), dtype=bool)
+        for c, columns in enumerate(self.component_columns):
+            allowed[c, list(columns)] = True
+        told = np.where(allowed[cuts.component], told, 0.0)
+        spanned = told[:, : self.groups] + told[:, self.groups :] @ self.features
+        slope = cuts.slope * self.scale
+        return bool(np.all(np.abs(spanned - slope) <= 1e-6 + 1e-6 * np.abs(slope).max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +257,27 @@ def lay_out(
     site: Site,
     settings: PlanningSettings,
     linearisations: Sequence[tuple[Sensitivities, PowerCuts]],
+    basis: NDArray[np.float64],
 ) -> Layout:
-    """The pattern for a site that has a place for each of these linearisations."""
+    """The pattern for a site that has a place for each of these linearisations.
+
+    Parameters
+    ----------
+    basis
+        (F, G) features of the setpoints, canonical units, that span the slopes of every
+        component which depends on several groups; with F = 0 they are taken group by group.
+    """
     racks = list(site.racks.values())
     units = tuple(dict.fromkeys(rack.units[0] for rack in racks))
     unit_of_rack = np.array([units.index(rack.units[0]) for rack in racks], dtype=np.int64)
     patterns = [pattern_of(s, c, unit_of_rack, len(units)) for s, c in linearisations]
     components = linearisations[0][1].components
+    scale = scale_of(site)
+    by_component = [
+        frozenset[int]().union(*(p.component_groups[c] for p in patterns))
+        for c in range(len(components))
+    ]
+    of_features = tuple(range(len(scale), len(scale) + len(basis)))
     return Layout(
         settings=settings,
         group_names=tuple(site.groups),
@@ -238,11 +288,12 @@ def lay_out(
             tuple(sorted(set().union(*(p.unit_groups[u] for p in patterns))))
             for u in range(len(units))
         ),
-        scale=scale_of(site),
+        scale=scale,
+        features=basis * scale,
         components=components,
-        component_groups=tuple(
-            tuple(sorted(set().union(*(p.component_groups[c] for p in patterns))))
-            for c in range(len(components))
+        component_columns=tuple(
+            of_features if len(groups) > 1 and of_features else tuple(sorted(groups))
+            for groups in by_component
         ),
         cuts=max(p.cuts for p in patterns) + VISITED,
     )

@@ -22,6 +22,9 @@ from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory
 FAR_K = 1e3
 """Room of a row that is not in use."""
 
+NEAR = 1.0
+"""Scaled units within which one linearisation of the worst credible step serves all blocks."""
+
 FIXED = 1e-3
 """Half-width, in scaled units, of the box of a setpoint that must not move: an interior-point
 method needs an interior. The answer is put back on the exact value."""
@@ -69,6 +72,11 @@ class Predictor(Protocol):
 
     def band(self, lead_s: Array) -> tuple[Array, Array]:
         """(leads, R) lower and upper end of the 90 % band, added to a prediction."""
+        ...
+
+    @property
+    def power_basis(self) -> Array:
+        """(F, G) features of the setpoints that span the slopes of the plant's components."""
         ...
 
     @property
@@ -208,8 +216,7 @@ def linearise(  # noqa: PLR0917 - what a linearisation is about
     before = np.vstack([request.in_force, nominal[:-1]])
     span = np.array([limit.upper - limit.lower for limit in request.limits])
     reach = np.maximum(trust * span / scale, FIXED)
-    entries = layout.temperature, layout.worst, layout.power
-    keep_t, keep_w, keep_p = (active[e.block, e.group] for e in entries)
+    keep_t, keep_w = (active[e.block, e.column] for e in (layout.temperature, layout.worst))
     previous = nominal
     if request.previous is not None:
         previous = np.array(request.previous)[layout.block_start]
@@ -223,7 +230,7 @@ def linearise(  # noqa: PLR0917 - what a linearisation is about
         fall=np.maximum(fall / scale, FIXED),
         lower=np.minimum(np.maximum((lower - nominal) / scale, -reach), 0.0) - FIXED,
         upper=np.maximum(np.minimum((upper - nominal) / scale, reach), 0.0) + FIXED,
-        cut=np.where(keep_p, cut, 0.0),
+        cut=cut,
         cut_at_nominal=cut_at_nominal,
         gain=np.where(keep_t, gain, 0.0),
         room_k=room,
@@ -282,7 +289,7 @@ def _temperature(  # noqa: PLR0917 - what the rows are made of
     row_room = np.where(used, room[check_of_row, rack_of_row], FAR_K)
 
     entries = layout.temperature
-    found = pair[rack_of_row[entries.row], entries.group]
+    found = pair[rack_of_row[entries.row], entries.column]
     gain = blocked[found, layout.checks[check_of_row[entries.row]], entries.block]
     return np.where(used[entries.row] & (found >= 0), gain, 0.0), row_room, rack_of_row
 
@@ -297,8 +304,11 @@ def _worst(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[
     room_of_row = np.full(shape, FAR_K)
     rack_of_row = np.full(shape, -1, dtype=np.int64)
     by_pair = np.zeros((layout.blocks, len(layout.rack_names), layout.groups))
-    half = (layout.blocks + 1) // 2
-    for anchor, blocks in ((0, slice(0, half)), (layout.blocks - 1, slice(half, None))):
+    # Where the plan hardly moves, the first block stands for all of them.
+    moves = float(np.abs((nominal[-1] - nominal[0]) / layout.scale).max()) > NEAR
+    half = (layout.blocks + 1) // 2 if moves else layout.blocks
+    anchors = [(0, slice(0, half)), (layout.blocks - 1, slice(half, None))]
+    for anchor, blocks in anchors[: 2 if moves else 1]:
         room, static = _after_worst(situation, predictor, nominal[anchor])
         by_pair[blocks] = static
         away = (nominal[blocks] - nominal[anchor]) / layout.scale
@@ -311,7 +321,7 @@ def _worst(situation: Situation, predictor: Predictor, nominal: Array) -> tuple[
     racks_flat = rack_of_row.ravel()
     entries = layout.worst
     rack = racks_flat[entries.row]
-    gain = by_pair[entries.block, rack, entries.group]
+    gain = by_pair[entries.block, rack, entries.column]
     return np.where(rack >= 0, gain, 0.0), room_of_row.ravel(), racks_flat
 
 
@@ -364,8 +374,8 @@ def _power(layout: Layout, cuts: PowerCuts, nominal: Array) -> tuple[Array, Arra
     value = at_nominal[chosen].reshape(shape)
     value = value - value[:, :, :1]
     entries = layout.power
-    slope = cuts.slope[chosen] * layout.scale
-    return slope[entries.row, entries.group], value.ravel()
+    slope = layout.coefficients(cuts)[chosen]
+    return slope[entries.row, entries.column], value.ravel()
 
 
 def _leakage(

@@ -57,6 +57,12 @@ class LearnedPredictor:
         return self._bundle.power.cuts(inputs, n)
 
     @property
+    def power_basis(self) -> Array:
+        """Means over the units, as the power model takes them."""
+        matrix = np.asarray(self._bundle.power.layout.matrix)
+        return matrix[np.any(matrix != 0.0, axis=1)]
+
+    @property
     def power_error_kw(self) -> float:
         """Standard error of the total, the components' errors taken as independent."""
         return math.sqrt(sum(error**2 for error in self._bundle.power.error_kw.values()))

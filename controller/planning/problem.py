@@ -9,7 +9,8 @@ Over ``B`` blocks of a horizon and ``G`` actuator groups, about a nominal plan::
               + turn * sum_b |x[b] - previous[b]|^2                        a plan is kept
               + sum slack * (s + s^2) + sum slack * (w + w^2)              exact penalties
 
-    subject to  p[b,c] >= cut_i(v[b])                for each cut of each power    «power»
+    subject to  y[b] = features v[b]                 means that powers depend on   «features»
+                p[b,c] >= cut_i(v[b], y[b])          for each cut of each power    «power»
                 T_row + sum_j gain[j] v[j] <= limit - margin + s                   «temperature»
                 T_rated + gain v[b]       <= limit - margin + w                    «worst step»
                 lower[b] <= v[b] <= upper[b]         range, dew point, least flow, trust
@@ -103,6 +104,8 @@ class Problem:
         units, checks = len(layout.units), len(layout.checks)
 
         self.v = v = cp.Variable(shape, name="v")
+        self.y = y = cp.Variable((blocks, len(layout.features)), name="features")
+        z = cp.hstack([v, y]) if len(layout.features) else v
         self.p = p = cp.Variable((components, blocks), name="power")
         self.s = s = cp.Variable(units * checks, name="over temperature", nonneg=True)
         self.w = w = cp.Variable(units * blocks, name="over worst step", nonneg=True)
@@ -131,17 +134,19 @@ class Problem:
         objective = energy + moving + keeping + settings.slack_kw_per_k * over
 
         self.constraints: dict[str, cp.Constraint] = {
-            "power": _rows(layout.power, self.cut, v) + self.cut_at_nominal
+            "power": _rows(layout.power, self.cut, z) + self.cut_at_nominal
             <= _spread(p, layout.cuts),
-            "temperature": _rows(layout.temperature, self.gain, v)
+            "temperature": _rows(layout.temperature, self.gain, z)
             <= self.room + _repeat(s, layout.slots),
-            "worst step": _rows(layout.worst, self.worst_gain, v)
+            "worst step": _rows(layout.worst, self.worst_gain, z)
             <= self.worst_room + _tile(w, units, layout.slots, blocks),
             "lower": v >= self.lower,
             "upper": v <= self.upper,
             "rise": move <= self.rise,
             "fall": -move <= self.fall,
         }
+        if len(layout.features):
+            self.constraints["features"] = y == v @ layout.features.T
         # One statement, compiled once for each solver: CVXPY keeps a single compilation.
         self.problems = {
             solver: cp.Problem(cp.Minimize(objective), list(self.constraints.values()))
@@ -197,9 +202,9 @@ class Problem:
         )
 
 
-def _rows(entries: Entries, coefficients: cp.Parameter, v: cp.Variable) -> cp.Expression:
-    """The sparse rows: ``total @ (coefficients * gather @ v)``."""
-    picked = entries.gather() @ cp.vec(v, order="C")
+def _rows(entries: Entries, coefficients: cp.Parameter, z: cp.Expression) -> cp.Expression:
+    """The sparse rows: ``total @ (coefficients * gather @ z)``."""
+    picked = entries.gather() @ cp.vec(z, order="C")
     rows: cp.Expression = entries.total() @ cp.multiply(coefficients, picked)
     return rows
 

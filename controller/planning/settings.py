@@ -30,6 +30,8 @@ class PlanningSettings:
     """More rows for racks that break their limit when the plan is rolled out."""
     rounds: int = 2
     """Solves a tick, each linearised about the last solution."""
+    round_gain: float = 0.005
+    """Another round pays while the last one gained this share of the electric power."""
     extra_rounds: int = 2
     """More of them while the plan is not verified."""
     tolerance_k: float = 0.05

@@ -121,7 +121,7 @@ class PlanMaker:
             for inputs in (now, probe):
                 sensitivities = self.predictor.sensitivities(state, inputs, self.settings.blocks)
                 self._seen.append((sensitivities, self.predictor.cuts(inputs)))
-            self._layout = lay_out(self.site, self.settings, self._seen)
+            self._layout = lay_out(self.site, self.settings, self._seen, self.predictor.power_basis)
             self._problem = Problem(self._layout)
         return self._layout
 
@@ -132,7 +132,9 @@ class PlanMaker:
         hot: dict[tuple[int, int], tuple[int, ...]] = {}
         best = self._starting_point(situation, hold, ramp)
         trust, goes_on = settings.trust_range_share, True
-        enough = settings.hold_below_kw * float(situation.hours.sum())
+        power_kw = float(sum(values.mean() for values in hold.power_kw.values()))
+        enough_kw = max(settings.hold_below_kw, settings.round_gain * power_kw)
+        enough = enough_kw * float(situation.hours.sum())
         visited: list[Array] = []
         for round_ in range(1, settings.rounds + settings.extra_rounds + 1):
             if search.verified and (round_ > settings.rounds or not goes_on):

@@ -273,7 +273,7 @@ class Site:
     tariff: Tariff
     gateway: GatewayLimits
     source: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each file that the site was read from."""
+    """SHA-256 of each file that the site was read from, ports left out."""
 
     @cached_property
     def _by_meaning(self) -> dict[tuple[str, str], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from facility.loading.points_csv import read_points
 from facility.loading.problems import Problem, SiteError
 from facility.loading.topology import read_topology
 from facility.site import Site
+
+PORT_LINE = re.compile(r"(?m)^\s*port\s*=.*$")
 
 __all__ = ["Problem", "SiteError", "load_site", "parse_site"]
 
@@ -86,7 +89,8 @@ def parse_site(site_toml: str, points: str) -> Site:
         tariff=found.tariff,
         gateway=found.gateway,
         source={
-            topology.FILE: hashlib.sha256(site_toml.encode()).hexdigest(),
+            # Where a device listens is no property of the site: a run on other ports is the same.
+            topology.FILE: hashlib.sha256(PORT_LINE.sub("", site_toml).encode()).hexdigest(),
             points_csv.FILE: hashlib.sha256(points.encode()).hexdigest(),
         },
     )

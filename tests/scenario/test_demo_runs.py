@@ -7,10 +7,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from controller.cli import main
@@ -149,6 +150,68 @@ def wait_for(condition: Callable[[], bool], running: Running, within_s: float) -
             assert child.running, child.tail()
         assert time.monotonic() < deadline, running.controller.tail() + running.gateway.tail()
         time.sleep(0.05)
+
+
+@pytest.fixture
+def advised(options: Options) -> Iterator[tuple[Running, httpx.Client]]:
+    """A run in advisory mode in slow stepped time, and an operator's client."""
+    asked = options("advised", Mode.ADVISORY, hours=6.0, pace=20.0)
+    folder, model = prepare(asked, quiet)
+    with started(asked, folder, model) as running:
+        token = folder.controller / "admin.token"
+        wait_for(token.exists, running, 150.0)
+        headers = {"Authorization": f"Bearer {token.read_text(encoding='utf-8').strip()}"}
+        with httpx.Client(base_url=running.address, headers=headers, timeout=60.0) as client:
+            yield running, client
+
+
+def test_a_person_approves_overrides_and_takes_the_plant_back(
+    advised: tuple[Running, httpx.Client],
+) -> None:
+    running, client = advised
+    wait_for(lambda: answers(client), running, 60.0)
+    assert httpx.get(f"{running.address}/v1/proposals").status_code == 401
+
+    def pending() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.get(
+            "/v1/proposals", params={"state": "pending"}
+        ).json()["items"]
+        return found
+
+    wait_for(lambda: bool(pending()), running, 150.0)
+    assert remote(running) == []
+    proposal = pending()[0]["proposal"]
+    tag = client.get(f"/v1/proposals/{proposal['id']}").headers["ETag"]
+    path = f"/v1/proposals/{proposal['id']}/approvals"
+    assert client.post(path, json={"why": "no tag"}).status_code in (412, 428)
+    approved = client.post(path, json={"why": "looks right"}, headers={"If-Match": tag})
+    assert approved.status_code == 201, approved.text
+    wait_for(lambda: bool(remote(running)), running, 90.0)
+
+    actuator = "cdu1.tcs_supply_temperature_setpoint"
+    placed = client.post(
+        "/v1/overrides",
+        json={"target": actuator, "value": 27.0, "why": "a valve is out", "lasts_s": 3600.0},
+    )
+    assert placed.status_code == 201, placed.text
+    in_force = f"{actuator}_in_force"
+
+    def holds() -> bool:
+        readings = client.get("/v1/telemetry/latest").json()["readings"]
+        return bool(abs((readings[in_force]["value"] or 0.0) - 27.0) < 0.1)
+
+    wait_for(holds, running, 150.0)
+
+    released = client.post("/v1/releases", json={"why": "enough for today"})
+    assert released.status_code == 201, released.text
+    wait_for(lambda: not remote(running), running, 60.0)
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/v1/health").status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @pytest.mark.parametrize(

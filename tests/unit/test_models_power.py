@@ -158,8 +158,9 @@ def test_leakage_is_found_in_the_meters() -> None:
 
 def test_without_excitation_leakage_is_the_prior() -> None:
     frame = small_history(12.0, seed=6)
-    for tag in ("cdu1.tcs_supply_temperature", "cdu2.tcs_supply_temperature"):
-        frame[tag] = 25.0
+    for unit in ("cdu1", "cdu2"):
+        frame[f"{unit}.tcs_supply_temperature_setpoint"] = 25.0
+        frame[f"{unit}.tcs_flow_setpoint"] = 10.0
     found = find_leakage(History.of(SITE, frame))
     assert float(found.per_k[LAYOUT.liquid[0]]) == pytest.approx(PRIOR_PER_K)
 

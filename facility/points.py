@@ -61,6 +61,19 @@ class Access(Enum):
     WRITE = "w"
 
 
+class SafeDirection(Enum):
+    """What an alarm leaves open while it is active: an alarm names it, nobody guesses it."""
+
+    TOWARDS = "towards"
+    """Only more cooling: something is too warm."""
+    AWAY = "away"
+    """Only less cooling: water condenses, or something is too cold."""
+    HOLD = "hold"
+    """Nothing moves."""
+    RELEASE = "release"
+    """The device goes back to its own control."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One value of one device.
@@ -98,6 +111,10 @@ class Point:
     """Of a setpoint: the tag that shows what the device took (default: the point itself)."""
     tolerance: float = 0.0
     """Of a read-back: how far it may differ from what was written."""
+    safe_direction: SafeDirection | None = None
+    """Of an alarm (1 is active): what it leaves open. None: the point is no alarm."""
+    doubles: str = ""
+    """Of a spare sensor: the tag of the one that it doubles, in the same place. Three vote."""
 
     @property
     def register(self) -> int:

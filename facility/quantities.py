@@ -81,6 +81,7 @@ def _table() -> dict[str, Quantity]:
         Quantity("power", p, "electric power of a chiller", power),
         Quantity("cooling_load", p, "heat that a unit carries", "Thermal_Power_Sensor"),
         Quantity("running", Kind.STATE, "1 while a machine runs", "On_Status"),
+        Quantity("chw_flow", f, "chilled water through a chiller", "Water_Flow_Sensor"),
         # loops and towers
         Quantity("fws_supply_temperature", t, "supply of a facility water loop", temp),
         Quantity("fws_return_temperature", t, "return of a facility water loop", temp),
@@ -96,6 +97,27 @@ def _table() -> dict[str, Quantity]:
         Quantity("cw_return_temperature", t, "water back to the towers", temp),
         Quantity("cw_supply_temperature_setpoint", t, "set: tower water", setpoint),
         Quantity("cw_flow", f, "flow of the tower water loop", "Water_Flow_Sensor"),
+        # contacts: what the building and the machines say of themselves
+        Quantity("fire_alarm", Kind.STATE, "1 while the fire alarm is active", "Alarm"),
+        Quantity("emergency_power_off", Kind.STATE, "1 while an emergency-off is pressed", "Alarm"),
+        Quantity("generator_running", Kind.STATE, "1 while on generator power", "On_Status"),
+        Quantity(
+            "hardwired_enable",
+            Kind.STATE,
+            "1 while the hard-wired enable is closed",
+            "Enable_Status",
+        ),
+        Quantity(
+            "available",
+            Kind.STATE,
+            "1 while a machine can be had, 0 out of service",
+            "Availability_Status",
+        ),
+        Quantity("locked_out", Kind.STATE, "1 while a person has locked a machine", "Status"),
+        Quantity("condensation_alarm", Kind.STATE, "1 while water condenses", "Alarm"),
+        Quantity("overcooling_alarm", Kind.STATE, "1 while it is too cold", "Alarm"),
+        Quantity("overheating_alarm", Kind.STATE, "1 while it is too warm", "Alarm"),
+        Quantity("fault_alarm", Kind.STATE, "1 while a machine reports a fault", "Failure_Alarm"),
         # surroundings
         Quantity("dry_bulb_temperature", t, "outdoor dry bulb", "Outside_Air_Temperature_Sensor"),
         Quantity(
@@ -117,6 +139,9 @@ def _table() -> dict[str, Quantity]:
 
 QUANTITIES: dict[str, Quantity] = _table()
 """Every quantity that a points list may name."""
+
+ALARMS = frozenset({"condensation_alarm", "overcooling_alarm", "overheating_alarm", "fault_alarm"})
+"""Alarms of a plant that its points list must give a safe direction."""
 
 LIMITED_TEMPERATURE = {"air": "inlet_temperature", "direct_to_chip": "case_temperature"}
 """By kind of rack: the temperature that its limit is about."""

@@ -110,6 +110,14 @@ class CoolingLoop:
     design_flow_ls: float
     trim: str = ""
     """The colder loop that trims this one through a heat exchanger, if any."""
+    fws_class: str = ""
+    """ASHRAE class of its supply, W17 to W45 or W+, where one is agreed."""
+    min_dp_kpa: float = 34.5
+    """Least differential pressure while its pumps run (Guideline 36: 5 psi)."""
+    min_flow_ls: float | None = None
+    """Least flow of its pumps while they run."""
+    freeze_c: float = 4.4
+    """Below this its water may freeze in an exchanger (40 °F)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,17 @@ class Chiller:
     loop: str
     rated_kw: float
     rated_cop: float
+    min_flow_ls: float | None = None
+    """Least water through its evaporator while it runs: nameplate."""
+    min_lift_k: float | None = None
+    """Least lift, leaving condenser water over leaving chilled water: nameplate."""
+    min_condenser_c: float | None = None
+    """Coldest entering condenser water while it runs: nameplate."""
+    start_to_start_s: float = 900.0
+    starts_in_12_h: int = 8
+    """Starts and the time between them (Carrier 23XL)."""
+    min_on_s: float = 300.0
+    min_off_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +235,8 @@ class Actuator:
     tolerance: float
     fallback: float
     """What the plant's own fixed control uses here; a ramp to more cooling ends at the range."""
+    reversals_per_hour: int = 2
+    """Turns of the optimiser from more cooling to less, before it counts as hunting."""
 
     def is_more_cooling(self, value: float, than: float) -> bool:
         """Whether ``value`` cools more than ``than``."""
@@ -277,7 +298,7 @@ class Site:
 
     @cached_property
     def _by_meaning(self) -> dict[tuple[str, str], str]:
-        return {(p.equipment, p.quantity): p.tag for p in self.points.values()}
+        return {(p.equipment, p.quantity): p.tag for p in self.points.values() if not p.doubles}
 
     def tag(self, equipment: str, quantity: str) -> str | None:
         """The tag of a quantity of a piece of equipment, or None where it is not measured."""
@@ -286,6 +307,15 @@ class Site:
     def tags(self, quantity: str) -> tuple[str, ...]:
         """All tags of a quantity, in the order of the points list."""
         return tuple(p.tag for p in self.points.values() if p.quantity == quantity)
+
+    @cached_property
+    def doubles(self) -> Mapping[str, tuple[str, ...]]:
+        """By sensor: the spare sensors that stand beside it, in the order of the points list."""
+        found: dict[str, list[str]] = {}
+        for point in self.points.values():
+            if point.doubles:
+                found.setdefault(point.doubles, []).append(point.tag)
+        return {tag: tuple(spares) for tag, spares in found.items()}
 
     def device_points(self, device: str) -> tuple[Point, ...]:
         """The points of a device, in the order of the points list."""

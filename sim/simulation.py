@@ -21,6 +21,7 @@ from sim.bms.control import PERIOD_S, LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
 from sim.bms.setpoints import Commissioned
+from sim.contacts import Contacts
 from sim.parameters import PlantParameters
 from sim.plant.layout import Array
 from sim.plant.plant import ACCOUNTS, Memory, links, stored_heat_kwh
@@ -113,6 +114,7 @@ class Simulation:
             [self._places[p.equipment, p.quantity] for p in measured], dtype=np.int64
         )
         self._sensors = Sensors(measured, seed)
+        self._contacts = Contacts(site, self._row)
         self._seen: Array | None = None
 
     @property
@@ -143,6 +145,8 @@ class Simulation:
         """What the point ``tag`` shows now; an unknown or silent one has no value."""
         if self._authority.owns(tag):
             return Measurement(self._authority.read(tag, self._now_s), True, self._now_s)
+        if tag in self._contacts:
+            return Measurement(self._contacts[tag], True, self._now_s)
         row = self._row.get(tag)
         if row is None:
             return Measurement(None, False, self._now_s)
@@ -158,7 +162,7 @@ class Simulation:
 
     def truth(self) -> Mapping[str, float]:
         """Noise-free values by tag, with the setpoints in force."""
-        block, out = self._memory.block, {}
+        block, out = self._memory.block, self._contacts.all()
         for point in self.site.points.values():
             place = self._places.get((point.equipment, point.quantity))
             if place is not None and point.role in (Role.SENSOR, Role.SETPOINT):
@@ -214,6 +218,16 @@ class Simulation:
         row = {name: i for i, name in enumerate(self.site.actuators)}
         self._at_panel = {row[name]: value for name, value in values.items()}
 
+    def set_contact(self, tag: str, value: float) -> None:
+        """Close (1) or open (0) a contact of the building or of a machine (`sim.contacts`).
+
+        Raises
+        ------
+        KeyError
+            There is no such contact.
+        """
+        self._contacts.put(tag, value)
+
     def copy(self) -> Simulation:
         """An independent simulation that stands where this one stands.
 
@@ -226,6 +240,7 @@ class Simulation:
         # The control's tables are shared parameters; what it remembers is its own.
         twin._local = copy.deepcopy(self._local)
         twin._at_panel = dict(self._at_panel)
+        twin._contacts = copy.deepcopy(self._contacts)
         return twin
 
     def _control(self, name: str) -> LocalControl:

@@ -15,13 +15,16 @@ from facility.units import Kind
 
 # Rates of a temperature setpoint: at most 2 °C a minute towards cooling and 0.5 °C in
 # 5 minutes away from it; 6 optimiser writes an hour; a release jumps at most 5 K towards
-# cooling. Other setpoints (flow, speed): half the range a minute towards, a fiftieth away.
+# cooling; 300 s between optimiser writes (a tick), two turns an hour. Other setpoints (flow,
+# speed): half the range a minute towards, a fiftieth away.
 # Isotherm's own defaults, stricter than ASHRAE TC 9.9's 20 °C/h of inlet air.
 TEMPERATURE_TOWARDS_PER_MIN = 2.0
 TEMPERATURE_AWAY_PER_MIN = 0.1
 RANGE_SHARE_TOWARDS_PER_MIN = 0.5
 RANGE_SHARE_AWAY_PER_MIN = 0.02
 WRITES_PER_HOUR = 6
+REVERSALS_PER_HOUR = 2
+DWELL_S = 300.0
 JUMP_TOWARDS_K = 5.0
 
 COOLING = {
@@ -101,7 +104,7 @@ def _actuator(
         rate_towards_per_min=reader.number("rate_towards_per_min", towards, minimum=1e-6),
         rate_away_per_min=reader.number("rate_away_per_min", away, minimum=1e-6),
         dead_band=point.dead_band,
-        dwell_s=max(reader.number("dwell_s", 0.0, minimum=0), point.min_write_interval_s),
+        dwell_s=max(reader.number("dwell_s", DWELL_S, minimum=0), point.min_write_interval_s),
         writes_per_hour=reader.whole("writes_per_hour", WRITES_PER_HOUR, minimum=1),
         jump_towards=reader.number(
             "jump_towards", JUMP_TOWARDS_K if temperature else span, minimum=0
@@ -115,4 +118,5 @@ def _actuator(
             minimum=minimum,
             maximum=maximum,
         ),
+        reversals_per_hour=reader.whole("reversals_per_hour", REVERSALS_PER_HOUR),
     )

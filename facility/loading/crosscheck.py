@@ -103,7 +103,7 @@ def check_points(
 ) -> None:
     """Tags and meanings are unique, references exist, registers do not overlap."""
     rows = list(numbered)
-    tags = {item.point.tag for item in rows}
+    by_tag = {item.point.tag: item.point for item in rows}
     equipment = _equipment(topology)
     seen_tags: dict[str, str] = {}
     seen_meanings: dict[tuple[str, str], str] = {}
@@ -113,17 +113,20 @@ def check_points(
             reader.problem("tag", f"it is in {seen_tags[point.tag]} too", "Give it its own tag.")
         seen_tags.setdefault(point.tag, item.row)
         meaning = (point.equipment, point.quantity)
-        if meaning in seen_meanings:
+        if point.doubles:
+            _check_double(item, by_tag, reader)
+        elif meaning in seen_meanings:
             reader.problem(
                 "quantity",
                 f"{seen_meanings[meaning]} is {point.quantity} of {point.equipment} too",
                 "Name each quantity of a piece of equipment once.",
             )
-        seen_meanings.setdefault(meaning, item.row)
+        if not point.doubles:
+            seen_meanings.setdefault(meaning, item.row)
         reader.known("device", point.device, topology.devices, "device")
         reader.known("equipment", point.equipment, equipment, "equipment")
         if point.read_back:
-            reader.known("read_back", point.read_back, tags, "tag")
+            reader.known("read_back", point.read_back, by_tag, "tag")
         device = topology.devices.get(point.device)
         if device and (device.protocol is Protocol.OPCUA) != (point.table is Table.NODE):
             reader.problem(
@@ -132,6 +135,19 @@ def check_points(
                 "Modbus has holding, input, coil and discrete; OPC UA has node.",
             )
     _check_overlaps(rows, problems)
+
+
+def _check_double(item: NumberedPoint, by_tag: Mapping[str, Point], reader: TableReader) -> None:
+    point = item.point
+    first = by_tag.get(point.doubles)
+    if first is None:
+        reader.known("doubles", point.doubles, by_tag, "tag")
+    elif first.doubles or (first.equipment, first.quantity) != (point.equipment, point.quantity):
+        reader.problem(
+            "doubles",
+            f"{first.tag} is not a first sensor of {point.quantity} of {point.equipment}",
+            "A spare doubles a sensor of the same equipment and quantity that doubles none.",
+        )
 
 
 def _check_overlaps(rows: list[NumberedPoint], problems: list[Problem]) -> None:
@@ -163,7 +179,7 @@ def _equipment(topology: Topology) -> set[str]:
         *(topology.halls, topology.racks, topology.loops, topology.cdus, topology.crahs),
         *(topology.chillers, topology.towers, topology.devices),
     )
-    return {name for table in tables for name in table} | {"outdoor", "tower_water"}
+    return {name for table in tables for name in table} | {"outdoor", "tower_water", "site"}
 
 
 def check_control(

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
-from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.quantities import QUANTITIES
-from facility.units import UNITS
+from facility.points import Access, DataType, Order, Point, Role, SafeDirection, Table
+from facility.quantities import ALARMS, QUANTITIES
+from facility.units import UNITS, Kind
 
 FILE = "points.csv"
 COLUMNS = (
     *("tag", "device", "equipment", "quantity", "role", "table", "address", "data_type"),
     *("unit", "access", "scale", "offset", "byte_order", "word_order", "function_code"),
     *("minimum", "maximum", "sentinels", "dead_band", "min_write_interval_s"),
-    *("read_back", "tolerance"),
+    *("read_back", "tolerance", "safe_direction", "doubles"),
 )
 NEEDED = COLUMNS[:10]
 
@@ -104,6 +104,8 @@ def _point(reader: TableReader) -> Point:
         min_write_interval_s=reader.number("min_write_interval_s", 0.0, minimum=0.0),
         read_back=reader.text("read_back", ""),
         tolerance=reader.number("tolerance", 0.0, minimum=0.0),
+        safe_direction=_safe_direction(reader),
+        doubles=reader.text("doubles", ""),
     )
     if reader.problem_count == before:
         # A field that could not be read stands in with a default: checks of fields against
@@ -125,7 +127,14 @@ def _sentinels(reader: TableReader) -> tuple[int, ...]:
         return ()
 
 
+def _safe_direction(reader: TableReader) -> SafeDirection | None:
+    if not reader.text("safe_direction", ""):
+        return None
+    return reader.choice("safe_direction", SafeDirection)
+
+
 def _check(reader: TableReader, point: Point) -> None:
+    _check_alarm(reader, point)
     modbus = point.table is not Table.NODE
     if modbus and not (point.address.isdigit() and int(point.address) <= 65535):
         reader.problem(
@@ -163,3 +172,22 @@ def _check(reader: TableReader, point: Point) -> None:
             reader.problem(
                 "table", f"{point.table.value} cannot be written", "Use holding or coil."
             )
+
+
+def _check_alarm(reader: TableReader, point: Point) -> None:
+    state = QUANTITIES[point.quantity].kind is Kind.STATE
+    directions = ", ".join(direction.value for direction in SafeDirection)
+    if point.quantity in ALARMS and point.safe_direction is None:
+        reader.problem(
+            "safe_direction",
+            "an alarm must name the direction that is safe while it is active",
+            f"Write one of {directions}.",
+        )
+    if point.safe_direction is not None and not (state and point.role is Role.SENSOR):
+        reader.problem(
+            "safe_direction",
+            f"only an alarm has one, not {point.quantity} with role {point.role.value}",
+            "Leave it empty, or give the alarm a quantity of kind state and the role sensor.",
+        )
+    if point.doubles and point.role is not Role.SENSOR:
+        reader.problem("doubles", "only a sensor can double another", "Leave it empty.")

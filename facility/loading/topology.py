@@ -32,6 +32,12 @@ FILE = "site.toml"
 INLET_ALLOWABLE_C = {"A1": 32.0, "A2": 35.0, "A3": 40.0, "A4": 45.0, "H1": 25.0}
 INLET_RECOMMENDED_C = {"A1": 27.0, "A2": 27.0, "A3": 27.0, "A4": 27.0, "H1": 22.0}
 
+# ASHRAE TC 9.9, the same card: facility water classes name their highest supply, °C; W+ is
+# above 45 and names none.
+FWS_SUPPLY_MAX_C = {"W17": 17.0, "W27": 27.0, "W32": 32.0, "W40": 40.0, "W45": 45.0, "W+": None}
+# ASHRAE Guideline 36: chilled water for air handlers at most 60 °F.
+AIR_COOLED_SUPPLY_MAX_C = 15.6
+
 T = TypeVar("T")
 
 
@@ -68,6 +74,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     root.done()
     site = _single(data, "site", problems)
     halls = _many(data, "halls", _hall, problems)
+    air_cooled = _loops_of_crahs(data)
     topology = Topology(
         id=site.text("id"),
         name=site.text("name"),
@@ -76,7 +83,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         elevation_m=site.number("elevation_m", 0.0, minimum=-500, maximum=6000),
         halls=halls,
         racks=_many(data, "racks", lambda reader: _rack(reader, halls), problems),
-        loops=_many(data, "loops", _loop, problems),
+        loops=_many(data, "loops", lambda reader: _loop(reader, air_cooled), problems),
         cdus=_many(data, "cdus", _cdu, problems, needed=False),
         crahs=_many(data, "crahs", _crah, problems, needed=False),
         chillers=_many(data, "chillers", _chiller, problems, needed=False),
@@ -162,14 +169,40 @@ def _rack(reader: TableReader, halls: Mapping[str, Hall]) -> Rack:
     )
 
 
-def _loop(reader: TableReader) -> CoolingLoop:
+def _loops_of_crahs(data: Mapping[str, Any]) -> frozenset[str]:
+    rows = data.get("crahs", [])
+    rows = rows if isinstance(rows, list) else []
+    return frozenset(str(row.get("loop", "")) for row in rows if isinstance(row, dict))
+
+
+def _loop(reader: TableReader, air_cooled: frozenset[str]) -> CoolingLoop:
+    normal = CoolingLoop("", 0.0, 0.0, 0.0, 0.0)
+    loop, water_class = reader.text("id"), reader.text("fws_class", "")
+    reader.known("fws_class", water_class, FWS_SUPPLY_MAX_C, "ASHRAE facility water class")
+    highest = FWS_SUPPLY_MAX_C.get(water_class)
+    supply_max_c = reader.number(
+        "supply_max_c",
+        AIR_COOLED_SUPPLY_MAX_C if highest is None and loop in air_cooled else highest,
+        minimum=5,
+        maximum=60,
+    )
+    if highest is not None and supply_max_c > highest:
+        reader.problem(
+            "supply_max_c",
+            f"{supply_max_c:g} is above the {highest:g} of class {water_class}",
+            "Mend one of the two.",
+        )
     return CoolingLoop(
-        id=reader.text("id"),
-        supply_max_c=reader.number("supply_max_c", minimum=5, maximum=60),
+        id=loop,
+        supply_max_c=supply_max_c,
         supply_min_c=reader.number("supply_min_c", minimum=1, maximum=40),
         rated_kw=reader.number("rated_kw", minimum=1),
         design_flow_ls=reader.number("design_flow_ls", minimum=0.1),
         trim=reader.text("trim", ""),
+        fws_class=water_class,
+        min_dp_kpa=reader.number("min_dp_kpa", normal.min_dp_kpa, minimum=0, maximum=1000),
+        min_flow_ls=reader.optional_number("min_flow_ls", minimum=0),
+        freeze_c=reader.number("freeze_c", normal.freeze_c, minimum=-40, maximum=20),
     )
 
 
@@ -196,11 +229,19 @@ def _crah(reader: TableReader) -> CRAH:
 
 
 def _chiller(reader: TableReader) -> Chiller:
+    normal = Chiller("", "", 0.0, 0.0)
     return Chiller(
         id=reader.text("id"),
         loop=reader.text("loop"),
         rated_kw=reader.number("rated_kw", minimum=1),
         rated_cop=reader.number("rated_cop", minimum=1, maximum=15),
+        min_flow_ls=reader.optional_number("min_flow_ls", minimum=0),
+        min_lift_k=reader.optional_number("min_lift_k", minimum=0, maximum=40),
+        min_condenser_c=reader.optional_number("min_condenser_c", minimum=0, maximum=40),
+        start_to_start_s=reader.number("start_to_start_s", normal.start_to_start_s, minimum=0),
+        starts_in_12_h=reader.whole("starts_in_12_h", normal.starts_in_12_h, minimum=1),
+        min_on_s=reader.number("min_on_s", normal.min_on_s, minimum=0),
+        min_off_s=reader.number("min_off_s", normal.min_off_s, minimum=0),
     )
 
 

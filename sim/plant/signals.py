@@ -50,6 +50,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "power": "power",
         "cooling_load": "cooling_load",
         "running": "running",
+        "chw_flow": "evaporator_ls",
         "chw_supply_temperature_setpoint": "setpoint_c",
     },
     "loops": {
@@ -57,6 +58,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "fws_return_temperature": "return_c",
         "fws_flow": "flow_ls",
         "fws_differential_pressure": "dp_kpa",
+        "running": "enabled",
         "pump_power": "pump_power",
         "fws_supply_temperature_setpoint": "setpoint_c",
     },
@@ -68,7 +70,12 @@ COLUMNS: dict[str, dict[str, str]] = {
         "cooling_load": "heat_kw",
         "cw_supply_temperature_setpoint": "setpoint_c",
     },
-    "towers": {"fan_speed": "fan_speed", "fan_power": "fan_power", "cooling_load": "heat_kw"},
+    "towers": {
+        "fan_speed": "fan_speed",
+        "fan_power": "fan_power",
+        "cooling_load": "heat_kw",
+        "available": "available",
+    },
     "halls": {"dew_point_temperature": "dew_point_c"},
     "outdoor": {
         "dry_bulb_temperature": "dry_bulb_c",

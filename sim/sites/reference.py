@@ -77,7 +77,7 @@ def campus() -> Design:
         racks=(*air, *liquid),
         loops=(
             CoolingLoop("cool", 20.0, 7.0, 7200.0, 230.0),
-            CoolingLoop("warm", 40.0, 15.0, 5280.0, 150.0, trim="cool"),
+            CoolingLoop("warm", 40.0, 15.0, 5280.0, 150.0, trim="cool", fws_class="W40"),
         ),
         cdus=tuple(_cdu(f"cdu{i}", hall.id, liquid, 1350.0, 40.0) for i in range(1, 5)),
         crahs=crahs,
@@ -129,7 +129,7 @@ def frontier() -> Design:
         racks=racks,
         loops=(
             CoolingLoop("cool", 22.0, 8.0, 13500.0, 420.0),
-            CoolingLoop("warm", 40.0, 15.0, 27750.0, 800.0, trim="cool"),
+            CoolingLoop("warm", 40.0, 15.0, 27750.0, 800.0, trim="cool", fws_class="W40"),
         ),
         cdus=tuple(_cdu(name, hall.id, racks, 1200.0, 40.0) for name in names),
         crahs=(),

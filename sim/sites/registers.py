@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from facility.points import Access, DataType, Order, Point, Role, Table
+from facility.points import Access, DataType, Order, Point, Role, SafeDirection, Table
 from facility.quantities import QUANTITIES
 
 # Implausible outside: sensors of water and air in a plant, weather.
@@ -118,6 +118,13 @@ class NodeMap:
         for quantity in quantities:
             point = self._point(equipment, quantity, Role.SENSOR, Access.READ)
             self.points.append(_plausible(point))
+
+    def contact(
+        self, equipment: str, quantity: str, safe_direction: SafeDirection | None = None
+    ) -> None:
+        """A contact: 1 closed, 0 open; an alarm names its safe direction."""
+        point = self._point(equipment, quantity, Role.SENSOR, Access.READ)
+        self.points.append(replace(point, data_type=DataType.BOOL, safe_direction=safe_direction))
 
     def setpoint(self, equipment: str, quantity: str, setting: Setting) -> None:
         """A remote setpoint and the one in force."""

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from facility.points import Point
+from facility.points import Point, SafeDirection
 from sim.sites.reference import Design
 from sim.sites.registers import NodeMap, Setting, cdu_points, chiller_points
 from sim.sites.toml_text import Value, table, tables
@@ -33,7 +33,7 @@ CSV_COLUMNS = (
     *("tag", "device", "equipment", "quantity", "role", "table", "address", "data_type"),
     *("unit", "access", "scale", "offset", "byte_order", "word_order", "function_code"),
     *("minimum", "maximum", "sentinels", "dead_band", "min_write_interval_s"),
-    *("read_back", "tolerance"),
+    *("read_back", "tolerance", "safe_direction", "doubles"),
 )
 
 
@@ -155,6 +155,9 @@ def _points(design: Design) -> Iterator[Point]:
     yield from _bms(design)
     if design.crahs:
         yield from _crahs(design)
+    # Last, so that the sensors before them keep the errors that a seed has always given them.
+    yield from _proofs(design)
+    yield from _contacts(design)
 
 
 def _bms(design: Design) -> list[Point]:
@@ -181,6 +184,38 @@ def _bms(design: Design) -> list[Point]:
     for rack in design.racks:
         second = "outlet_temperature" if rack.kind.value == "air" else "return_temperature"
         bms.sensor(rack.id, "it_power", rack.limited_temperature, second)
+    return bms.points
+
+
+def _proofs(design: Design) -> list[Point]:
+    """What the building measures so that machines are not harmed."""
+    bms = NodeMap("bms")
+    for chiller in design.chillers:
+        bms.sensor(chiller.id, "chw_flow")
+    for loop in design.loops:
+        bms.contact(loop.id, "running")
+    for cell in design.towers:
+        bms.contact(cell.id, "available")
+    return bms.points
+
+
+def _contacts(design: Design) -> list[Point]:
+    """Contacts of the building and of the machines; alarms name their safe direction."""
+    bms = NodeMap("bms")
+    bms.contact("site", "fire_alarm")
+    bms.contact("site", "emergency_power_off")
+    bms.contact("site", "generator_running")
+    bms.contact("site", "hardwired_enable")
+    for hall in design.halls:
+        bms.contact(hall.id, "condensation_alarm", SafeDirection.AWAY)
+        bms.contact(hall.id, "overheating_alarm", SafeDirection.TOWARDS)
+    units = [unit.id for unit in design.chillers]
+    units += [unit.id for unit in design.cdus] + [unit.id for unit in design.crahs]
+    for unit in units:
+        bms.contact(unit, "available")
+        bms.contact(unit, "locked_out")
+    for cdu in design.cdus:
+        bms.contact(cdu.id, "fault_alarm", SafeDirection.TOWARDS)
     return bms.points
 
 

@@ -109,6 +109,9 @@ class Proposal:
     """Which link of the fallback chain made the plan."""
     verified: bool
     reasons: tuple[str, ...] = ()
+    holds: tuple[Move, ...] = ()
+    """Setpoints in automatic that stay as they are, on devices that are not held yet: the
+    mode's decision takes these over at the value in force."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,7 +360,7 @@ class YesMode:
     def decide(self, proposal: Proposal, modes: Any, now_s: float) -> Decision | None:
         self.offered.append(proposal)
         moves: tuple[Move, ...] = tuple(
-            m for m in proposal.moves if modes.get(m.actuator) is Mode.AUTOMATIC
+            m for m in (*proposal.moves, *proposal.holds) if modes.get(m.actuator) is Mode.AUTOMATIC
         )
         if not moves:
             return None

@@ -50,7 +50,7 @@ class Desk:
         held = {override.actuator for override in self.book.in_force(now_s)}
         moves = tuple(
             move
-            for move in proposal.moves
+            for move in (*proposal.moves, *proposal.holds)
             if modes.get(move.actuator) is Mode.AUTOMATIC and move.actuator not in held
         )
         if moves and proposal.expires_at_s > now_s:

@@ -41,7 +41,8 @@ class Inbox:
     def offer(self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float) -> Record:
         """Take a proposal in, once; the pending one before it gives way."""
         asked = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.ADVISORY]
-        acted = [m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.AUTOMATIC]
+        ours = (*proposal.moves, *proposal.holds)
+        acted = [m.actuator for m in ours if modes.get(m.actuator) is Mode.AUTOMATIC]
         state = PENDING if asked else ADOPTED if acted else RECORDED
         if (known := self._records.get(Kind.PROPOSAL, proposal.id)) is not None:
             # It still stands while a person has changed the modes.

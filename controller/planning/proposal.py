@@ -3,11 +3,16 @@
 What is proposed for an actuator is the value for this step where its mode is automatic, and
 where a person decides, the value at the end of the time that the proposal stands: the person
 approves a direction, and the envelope's rates walk there.
+
+A plan sets every setpoint, those that it leaves alone too. Where the mode decides, a device that
+is not held yet is therefore taken over with the first decision, at the value in force there
+(`Proposal.holds`), so that it does not follow its own resets while the plan counts on it. What a
+person approves takes over the devices that it moves, and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -15,8 +20,10 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.words import Plan
 from facility.commands import Bound, Mode, Move, Proposal
 from facility.quantities import LIMITED_TEMPERATURE
-from facility.site import Site
+from facility.site import Actuator, Site
 from facility.telemetry import Snapshot
+from safety.arithmetic import grains
+from safety.encoding import nearest_on_wire
 
 REGION_K = 3.0
 """Outdoor and rack temperatures may move so far before a standing proposal falls."""
@@ -32,7 +39,7 @@ def propose(
     settings: PlanningSettings,
     number: int,
 ) -> Proposal | None:
-    """The proposal of a plan; None where it moves nothing beyond its dead band.
+    """The proposal of a plan; None where it neither moves nor takes over anything.
 
     A plan that is not verified is none, but for the rule that only ever cools more.
 
@@ -41,7 +48,8 @@ def propose(
     if not plan.verified and plan.link != "ramp":
         return None
     moves = moves_of(plan, site, snapshot, setpoints, settings)
-    if not moves:
+    holds = holds_of(site, snapshot, {move.actuator for move in moves})
+    if not moves and not holds:
         return None
     now_s = snapshot.time_s
     return Proposal(
@@ -59,7 +67,8 @@ def propose(
         model_version=plan.model_version,
         solver=plan.link,
         verified=plan.verified,
-        reasons=reasons_of(plan, site, moves),
+        reasons=(*reasons_of(plan, site, moves), *_what_is_taken_over(site, holds)),
+        holds=holds,
     )
 
 
@@ -85,6 +94,40 @@ def moves_of(
             if mode is not Mode.OFF and abs(proposed - now) >= actuator.dead_band * 0.999:
                 moves.append(Move(actuator.id, now, round(proposed, 4)))
     return tuple(moves)
+
+
+def holds_of(site: Site, snapshot: Snapshot, moved: Collection[str]) -> tuple[Move, ...]:
+    """What is taken over without a move: actuators in automatic of devices that are not held.
+
+    A device has one enable for all its setpoints, so all of them must be in a mode that writes;
+    and what is in force must be known, to be held.
+    """
+    holds = []
+    for device, status in snapshot.devices.items():
+        members = site.device_actuators(device)
+        modes = {a.id: snapshot.modes.get(a.id, Mode.SHADOW) for a in members}
+        if status.armed or not status.connected or not all(m.writes for m in modes.values()):
+            continue
+        for actuator in members:
+            now = snapshot.good(actuator.read_back)
+            if (
+                modes[actuator.id] is Mode.AUTOMATIC
+                and actuator.id not in moved
+                and now is not None
+            ):
+                holds.append(Move(actuator.id, now, as_written(site, actuator, now)))
+    return tuple(holds)
+
+
+def as_written(site: Site, actuator: Actuator, value: float) -> float:
+    """The value nearest to ``value`` that the actuator's register can carry.
+
+    A read-back may be finer than the register: what is held is what can be written there.
+    """
+    reach = grains(actuator.tolerance)
+    asked = grains(value)
+    found = nearest_on_wire(site.points[actuator.id], asked, asked - reach, asked + reach)
+    return value if found is None else found
 
 
 def region_of(site: Site, snapshot: Snapshot) -> tuple[Bound, ...]:
@@ -175,6 +218,13 @@ def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ..
         "less the margin for error, over the horizon."
     )
     return tuple(reasons)
+
+
+def _what_is_taken_over(site: Site, holds: tuple[Move, ...]) -> tuple[str, ...]:
+    devices = dict.fromkeys(site.actuators[move.actuator].device for move in holds)
+    if not devices:
+        return ()
+    return (f"Takes over at the values in force: {', '.join(devices)}.",)
 
 
 def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:

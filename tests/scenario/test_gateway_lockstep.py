@@ -72,6 +72,19 @@ def test_arming_preloads_what_is_in_force_reads_back_and_enables_last(world: Wor
     assert world.received("cdu-2") == []
 
 
+def test_an_unchanged_setpoint_takes_its_device_over_without_moving_it(world: World) -> None:
+    world.devices["cdu-1"].local[FLOW] = 37.5
+    world.run(5)
+    receipts = world.move({SUPPLY: world.in_force(SUPPLY), FLOW: 37.5})
+    assert [r.result for r in receipts] == [WriteResult.UNCHANGED, WriteResult.UNCHANGED]
+    assert world.is_remote("cdu-1")
+    tags = [tag for tag, _ in world.received("cdu-1")]
+    assert tags == [SUPPLY, FLOW, "cdu-1.heartbeat", "cdu-1.remote_enable"]
+    world.run(60)
+    assert world.is_remote("cdu-1")
+    assert (world.in_force(SUPPLY), world.in_force(FLOW)) == pytest.approx((32.0, 37.5))
+
+
 def test_the_heart_beats_every_second_and_the_device_stays_ours(world: World) -> None:
     held(world)
     before = len(world.received("cdu-1"))

@@ -17,7 +17,7 @@ from controller.planning.worker import InProcessPlanner
 from controller.records import TickRecord
 from controller.tick import Parts, TickState, tick
 from facility.commands import Command, Decision, Mode, Override, Receipt, WriteResult
-from facility.telemetry import Quality, Reading, Snapshot
+from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.wire import dumps, from_wire, to_wire
 from models.contract import Array
 from tests.planning_plant import (
@@ -83,6 +83,22 @@ async def test_a_step_in_automatic_writes_what_the_mode_decided() -> None:
     assert not record.fallback
     assert state.writes.keys() == {c.actuator for c in record.commands}
     assert state.number == record.number == 1
+
+
+async def test_the_first_decision_in_automatic_speaks_of_every_setpoint() -> None:
+    local = {
+        name: DeviceStatus(name, True, Authority.LOCAL, False, NOON_S, None)
+        for name in SITE.devices
+    }
+    wired = parts()
+    state, record = await tick(TickState.start(SITE), replace(shot(), devices=local), wired)
+    assert {c.actuator for c in record.commands} == set(SITE.actuators)
+    held = {name: replace(d, armed=True) for name, d in local.items()}
+    later = replace(shot(time_s=NOON_S + 300.0), devices=held)
+    _, record = await tick(state, later, wired)
+    assert record.proposal is not None
+    assert record.proposal.holds == ()
+    assert {c.actuator for c in record.commands} == {m.actuator for m in record.proposal.moves}
 
 
 @pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.ADVISORY, Mode.OFF])

@@ -13,7 +13,7 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan
 from facility.commands import Mode, Override, Proposal
-from facility.telemetry import Quality, Reading, Snapshot
+from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from tests.planning_plant import (
     NOON_S,
     AnalyticPlant,
@@ -128,6 +128,57 @@ def test_in_automatic_each_step_has_its_own(plan: Plan) -> None:
     standing = proposed(plan, shot(Mode.AUTOMATIC))
     snapshot = shot(Mode.AUTOMATIC, time_s=NOON_S + 300.0)
     assert not proposals.still_stands(standing, standing, SITE, snapshot, SETTINGS)
+
+
+def with_devices(snapshot: Snapshot, *armed: str) -> Snapshot:
+    """``snapshot`` with every device connected, and ``armed`` held by us."""
+    devices = {
+        name: DeviceStatus(name, True, authority, name in armed, snapshot.time_s, None)
+        for name in SITE.devices
+        for authority in (Authority.REMOTE if name in armed else Authority.LOCAL,)
+    }
+    return replace(snapshot, devices=devices)
+
+
+def still(plan: Plan) -> Plan:
+    """A plan that leaves every setpoint as it is."""
+    return replace(plan, setpoints=tuple(tuple(USUAL) for _ in plan.setpoints))
+
+
+def test_automatic_takes_over_what_the_plan_leaves_alone_at_the_value_in_force(plan: Plan) -> None:
+    made = proposed(still(plan), with_devices(shot(Mode.AUTOMATIC)))
+    assert made.moves == ()
+    assert {hold.actuator for hold in made.holds} == set(SITE.actuators)
+    for hold in made.holds:
+        actuator = SITE.actuators[hold.actuator]
+        assert hold.now == in_force()[actuator.group]
+        assert abs(hold.proposed - hold.now) <= actuator.tolerance
+    assert "Takes over at the values in force: cdu1, " in " ".join(made.reasons)
+    moving = proposed(plan, with_devices(shot(Mode.AUTOMATIC)))
+    moved, held = ({m.actuator for m in each} for each in (moving.moves, moving.holds))
+    assert moved | held == set(SITE.actuators)
+    assert not moved & held
+
+
+def test_nothing_is_taken_over_twice_or_where_a_person_decides(plan: Plan) -> None:
+    everything = with_devices(shot(Mode.AUTOMATIC), *SITE.devices)
+    assert proposals.propose(still(plan), SITE, everything, in_force(), SETTINGS, 1) is None
+    for mode in (Mode.ADVISORY, Mode.SHADOW, Mode.OFF):
+        asked = with_devices(shot(mode))
+        assert proposals.propose(still(plan), SITE, asked, in_force(), SETTINGS, 1) is None
+
+
+def test_a_device_with_a_setpoint_that_may_not_be_written_is_left_alone(plan: Plan) -> None:
+    snapshot = with_devices(shot(Mode.AUTOMATIC))
+    modes = {**snapshot.modes, "cdu1.tcs_flow_setpoint": Mode.SHADOW}
+    made = proposed(still(plan), replace(snapshot, modes=modes))
+    assert {a for a in SITE.actuators if a.startswith("cdu1.")} == set(SITE.actuators) - {
+        hold.actuator for hold in made.holds
+    }
+    lost = SITE.actuators["cdu2.tcs_flow_setpoint"].read_back
+    unread = {**snapshot.readings, lost: Reading(None, Quality.BAD, NOON_S)}
+    made = proposed(still(plan), replace(snapshot, readings=unread))
+    assert "cdu2.tcs_flow_setpoint" not in {hold.actuator for hold in made.holds}
 
 
 def test_dwell_and_budget_say_when_a_point_is_free() -> None:

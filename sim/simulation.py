@@ -89,6 +89,7 @@ class Simulation:
         self._setpoint_places = self._commissioned.places(self._memory)
         self._load, self._weather = load, _weather(load, weather)
         self._now_s = float(start_s)
+        self._step_s = DT_S
         self._step_number = 0
         self._authority = DeviceAuthority(site)
         _settle(self._memory)
@@ -123,13 +124,28 @@ class Simulation:
         return self._now_s
 
     @property
+    def step_s(self) -> float:
+        """Length of a step; another one is for studies of the integration alone."""
+        return self._step_s
+
+    @step_s.setter
+    def step_s(self, seconds: float) -> None:
+        if not 0.0 < seconds <= DT_S or abs(DT_S / seconds - round(DT_S / seconds)) > 1e-9:
+            raise ValueError(
+                f"a step of {seconds:g} s: load and weather are known by the second, so give a"
+                " whole fraction of one"
+            )
+        self._step_s = float(seconds)
+        self._inputs_to_s = self._now_s
+
+    @property
     def local_control(self) -> str:
         """The name of the local control."""
         return self._local.name
 
     def advance(self, to_s: float) -> None:
-        """Bring the facility to ``to_s``, in whole steps of a second."""
-        left = int(np.floor((to_s - self._now_s) / DT_S + 1e-9))
+        """Bring the facility to ``to_s``, in whole steps (of a second)."""
+        left = int(np.floor((to_s - self._now_s) / self._step_s + 1e-9))
         while left > 0:
             if self._now_s >= self._next_control_s - 1e-6:
                 self._wanted = self._local.update(self._memory.state, PERIOD_S)
@@ -138,7 +154,7 @@ class Simulation:
             # local control that holds them all.
             steps = 1
             if self._authority.is_all_local():
-                steps = min(left, round((self._next_control_s - self._now_s) / DT_S))
+                steps = min(left, round((self._next_control_s - self._now_s) / self._step_s))
             left -= self._run(steps)
 
     def read(self, tag: str) -> Measurement:
@@ -257,11 +273,11 @@ class Simulation:
         local = self._wanted[row]
         for i, value in self._at_panel.items():
             local[i] = value
-        setpoints[row] = self._authority.in_force(local, self._now_s, DT_S)
+        setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
         self._memory.block[self._setpoint_places] = setpoints
         if self._now_s >= self._inputs_to_s - 1e-6:
             self._look_ahead()
-        first = round((self._now_s - self._inputs_from_s) / DT_S)
+        first = round((self._now_s - self._inputs_from_s) / self._step_s)
         steps = min(steps, len(self._load_kw) - first)
         advance(
             self._units,
@@ -270,19 +286,23 @@ class Simulation:
             self._memory.pipes,
             self._load_kw[first : first + steps],
             self._air[first : first + steps],
-            DT_S,
+            self._step_s,
         )
-        self._now_s += steps * DT_S
+        self._now_s += steps * self._step_s
         self._step_number += steps
         self._seen = None
         return steps
 
     def _look_ahead(self) -> None:
-        """Load and weather of the next minutes, at the end of each step."""
+        """Load and weather of the next minutes, by the second: at the end of each.
+
+        Shorter steps see the same seconds, several times each.
+        """
         seconds = min(INPUTS_S, max(DT_S, np.floor(self._load.ends_at_s() - self._now_s)))
         times_s = self._now_s + DT_S * np.arange(1, round(seconds / DT_S) + 1)
-        self._load_kw = np.ascontiguousarray(self._load.rack_kw(times_s))
-        self._air = np.ascontiguousarray(self._weather.at_times(times_s))
+        every = round(DT_S / self._step_s)
+        self._load_kw = np.repeat(self._load.rack_kw(times_s), every, axis=0)
+        self._air = np.repeat(self._weather.at_times(times_s), every, axis=0)
         self._inputs_from_s, self._inputs_to_s = self._now_s, float(times_s[-1])
 
     def _open_accounts(self) -> None:

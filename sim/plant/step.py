@@ -120,7 +120,7 @@ def _cool_liquid(
         s.inlet_c = flow_through_pipe(pipes.hose_in[i], pipes.hose_in_at[i], unit.supply_c, parcels)
         direct_to_chip.step(p, s, load_kw[links.liquid_load[i]], dt_s)
         s.return_c = flow_through_pipe(
-            pipes.hose_out[i], pipes.hose_out_at[i], s.coolant_c, parcels
+            pipes.hose_out[i], pipes.hose_out_at[i], s.leaving_c, parcels
         )
         mixed_c[links.liquid_cdu[i]] += p.flow_share * s.return_c
     for i in range(now.cdus.shape[0]):

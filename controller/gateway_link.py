@@ -188,10 +188,6 @@ class SocketGatewayLink:
         except GatewayError as error:
             await self._drop()
             raise GatewayUnavailableError(str(error)) from None
-        except asyncio.CancelledError:
-            # The answer may still come, and would be taken for the next request's.
-            await self._drop()
-            raise
 
     async def _open(self) -> GatewayClient:
         async with self._connecting:

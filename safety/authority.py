@@ -16,6 +16,7 @@ from safety.guards import ActuatorLimits, Limits
 from safety.state import EnvelopeState
 
 MOST_DECISIONS = 1000
+MOST_OVERRIDES = 1000
 
 
 class AuthorityError(ValueError):
@@ -47,6 +48,8 @@ def register(
             raise AuthorityError(f"{MOST_DECISIONS} decisions are in force; let some expire")
         return replace(state, decisions={**state.decisions, authority.id: authority})
     _check_override(limits, state, authority, now_s)
+    if len(state.overrides) >= MOST_OVERRIDES:
+        raise AuthorityError(f"{MOST_OVERRIDES} overrides are in force or to come; end some")
     return replace(state, overrides={**state.overrides, authority.id: authority})
 
 

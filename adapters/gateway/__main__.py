@@ -64,7 +64,7 @@ async def _run(site: Site, args: argparse.Namespace) -> int:
     drivers = drivers_of(site, clock.now_s, pki, stands_still=clock.stands_still)
     house = House.build(site, drivers, rim, clock.now_s, args.state)
     service = Service(house, clock, rim)
-    door = Door(service.answer, service.left)
+    door = Door(service.answer, service.left, lambda c: c == house.core.watch.holder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop, f"signal {number.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -21,12 +22,14 @@ class GatewayRefusal(Exception):
 
 
 class GatewayClient:
-    """Asynchronous client; requests are answered in order, one at a time."""
+    """Asynchronous client; several calls may be under way, and a beat overtakes a command."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._count = 0
-        self._lock = asyncio.Lock()
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._gone = ""
+        self._listening = asyncio.create_task(self._listen())
 
     @classmethod
     async def connect(cls, path: Path) -> Self:
@@ -53,19 +56,48 @@ class GatewayClient:
         GatewayError
             The gateway has gone.
         """
-        async with self._lock:
-            self._count += 1
-            self._writer.write(_request(self._count, op, arguments))
-            try:
-                await self._writer.drain()
-                line = await self._reader.readline()
-            except (ConnectionError, ValueError) as error:
-                raise GatewayError(f"the gateway has gone: {error}") from None
-        return _result(line, self._count)
+        if self._gone:
+            raise GatewayError(self._gone)
+        self._count += 1
+        number = self._count
+        request = _request(number, op, arguments)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            self._writer.write(request)
+            await self._writer.drain()
+            return _content(await answer)
+        except ConnectionError as error:
+            raise GatewayError(f"the gateway has gone: {error}") from None
+        finally:
+            # An answer to a call that was given up finds nobody, and is dropped.
+            del self._asked[number]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # seen, though drain raised first
+
+    async def _listen(self) -> None:
+        """Bring every answer to the call that asked for it."""
+        why = "the gateway has gone"
+        try:
+            while (line := await self._reader.readline()).endswith(b"\n"):
+                reply = json.loads(line)
+                answer = self._asked.get(reply.get("id"))
+                if answer is not None and not answer.done():
+                    answer.set_result(reply)
+        except (ConnectionError, ValueError) as error:
+            why = f"the gateway has gone: {error}"
+        finally:
+            self._gone = why
+            self._writer.close()
+            for answer in self._asked.values():
+                if not answer.done():
+                    answer.set_exception(GatewayError(why))
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up; calls that are under way fail."""
         self._writer.close()
+        self._listening.cancel()
+        await asyncio.wait((self._listening,))
         try:
             await self._writer.wait_closed()
         except OSError:
@@ -99,7 +131,8 @@ class SyncGatewayClient:
 
     def close(self) -> None:
         """Hang up."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be sent any more
+            self._file.close()
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -128,8 +161,12 @@ def _result(line: bytes, number: int) -> Any:
     if not line.endswith(b"\n"):
         raise GatewayError("the gateway has gone")
     reply = json.loads(line)
+    if reply.get("id") not in (number, None):
+        raise GatewayError("the gateway answered another request")
+    return _content(reply)
+
+
+def _content(reply: dict[str, Any]) -> Any:
     if not reply.get("ok"):
         raise GatewayRefusal(reply.get("error", "refused without a reason"))
-    if reply.get("id") != number:
-        raise GatewayError("the gateway answered another request")
     return reply.get("result")

@@ -133,6 +133,23 @@ class Core:
             return lost, "the device's telemetry is lost"
         return (), ""
 
+    def other_masters(self) -> tuple[str, ...]:
+        """Armed devices whose heartbeat register shows a beat that is not ours.
+
+        Somebody else keeps them in remote control too, and would go on when we let go. Only
+        devices whose register showed our own beat when they were armed can tell.
+        """
+        found = []
+        for device in self.armed():
+            hold = self.holds[device]
+            told = self.readings.get(hold.heartbeat)
+            if not hold.echoes or told.good is None or told.time_s <= hold.armed_at_s:
+                continue
+            span_s = self.site.gateway.stale_scans * hold.device.scan_s
+            if not hold.is_our_beat(told.good, 2 + int(span_s / hold.device.heartbeat_s)):
+                found.append(device)
+        return tuple(found)
+
     def judge_in_force(self, now_s: float) -> tuple[Correction, ...]:
         """What the envelope asks about the values that we hold."""
         if not self.armed():
@@ -206,7 +223,8 @@ class Core:
     def took_over(self, device: str, now_s: float) -> None:
         """A device is armed."""
         hold = self.holds[device]
-        hold.armed, hold.failures = True, 0
+        hold.armed, hold.failures, hold.armed_at_s = True, 0, now_s
+        hold.echoes = self.readings.get(hold.heartbeat).good == hold.beat
         hold.next_beat_s = now_s + hold.device.heartbeat_s
 
     def let_go(self, devices: Iterable[str]) -> None:

@@ -1,27 +1,38 @@
 """The gateway's Unix socket: JSON lines, ``{"id", "op", ...}`` to ``{"id", "ok", ...}``.
 
 One line is answered by one line with the same ``id``: ``{"id", "ok": true, "result"}`` or
-``{"id", "ok": false, "error"}``. Requests of one connection are answered in order.
+``{"id", "ok": false, "error"}``. Requests of one connection are carried out in order, but for
+those of `AT_ONCE`, which never wait: a client goes on beating while its command runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 log = logging.getLogger("gateway")
 
 LONGEST_LINE = 8 * 2**20
-"""Bytes of one request, at most."""
+"""Bytes of one answer, at most."""
+
+LONGEST_REQUEST = 2**20
+"""Bytes of one request: as many commands as one may hold, and room."""
 
 MOST_CONNECTIONS = 16
+MOST_WAITING = 16
+"""Requests of one connection that wait for their turn; one more is refused."""
+
+AT_ONCE = frozenset({"hello", "beat", "snapshot", "status"})
+"""What looks and says, and changes nothing in the field: answered whatever else goes on."""
 
 
 class Refusal(Exception):
@@ -98,10 +109,18 @@ class Door:
         Carries out one request.
     left
         Called when a connection has closed.
+    is_holder
+        Whether a connection is the one that holds the gateway. Where there are too many, the
+        oldest other one is closed: a person who comes to release is never kept out.
     """
 
-    def __init__(self, answer: Answer, left: Callable[[int], None]) -> None:
-        self._answer, self._left = answer, left
+    def __init__(
+        self,
+        answer: Answer,
+        left: Callable[[int], None],
+        is_holder: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        self._answer, self._left, self._is_holder = answer, left, is_holder
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._writers: dict[int, asyncio.StreamWriter] = {}
@@ -112,7 +131,7 @@ class Door:
         claim_socket(path)
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, path, limit=LONGEST_LINE)
+            self._server = await asyncio.start_unix_server(self._serve, path, limit=LONGEST_REQUEST)
             self._path = path
         finally:
             os.umask(before)
@@ -133,37 +152,93 @@ class Door:
         self._count += 1
         connection = self._count
         if len(self._writers) >= MOST_CONNECTIONS:
-            writer.write(_line({"id": None, "ok": False, "error": "too many connections"}))
-            writer.close()
-            return
+            oldest = next(c for c in self._writers if not self._is_holder(c))
+            log.warning("connection %d is closed: there are too many", oldest)
+            self._writers.pop(oldest).transport.abort()
         self._writers[connection] = writer
+        waiting: asyncio.Queue[_Request | None] = asyncio.Queue()
+        worker = asyncio.create_task(self._work(connection, waiting, writer))
         try:
             while line := await reader.readline():
-                writer.write(await self._reply(connection, line))
-                await writer.drain()
+                await self._take(connection, line, waiting, writer)
         except (ConnectionError, ValueError):
             # Gone in the middle of a line, or a line beyond the limit: the same as closed.
             log.info("connection %d broke off", connection)
         finally:
-            del self._writers[connection]
-            writer.close()
+            self._writers.pop(connection, None)
+            # First, so that a command of this connection that still waits is refused.
             self._left(connection)
+            waiting.put_nowait(None)
+            await worker
+            writer.close()
 
-    async def _reply(self, connection: int, line: bytes) -> bytes:
-        number: Any = None
+    async def _take(
+        self,
+        connection: int,
+        line: bytes,
+        waiting: asyncio.Queue[_Request | None],
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Answer one line now, or let it wait for its turn."""
+        request = _understood(line)
+        if isinstance(request, _Request) and request.op not in AT_ONCE:
+            if waiting.qsize() < MOST_WAITING:
+                waiting.put_nowait(request)
+                return
+            request = _no(request.number, f"{MOST_WAITING} requests of this connection wait")
+        elif isinstance(request, _Request):
+            request = await self._reply(connection, request)
+        writer.write(request)
+        await writer.drain()
+
+    async def _work(
+        self,
+        connection: int,
+        waiting: asyncio.Queue[_Request | None],
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Carry out what waits, one after the other, until the connection has closed."""
+        while (request := await waiting.get()) is not None:
+            answer = await self._reply(connection, request)
+            if writer.is_closing():
+                continue
+            writer.write(answer)
+            # Who hung up while it was carried out is told by the reader's side.
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+
+    async def _reply(self, connection: int, request: _Request) -> bytes:
+        number = request.number
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise Refusal("a request is an object with id, op and arguments")
-            number, op = request.pop("id", None), request.pop("op", None)
-            if not isinstance(op, str):
-                raise Refusal("a request names its op")
-            result = await self._answer(connection, op, request)
+            result = await self._answer(connection, request.op, request.arguments)
         except Refusal as error:
-            return _line({"id": number, "ok": False, "error": str(error)})
-        except ValueError as error:
-            return _line({"id": number, "ok": False, "error": f"not understood: {error}"})
+            return _no(number, str(error))
         return f'{{"id":{json.dumps(number)},"ok":true,"result":{result}}}\n'.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    number: Any
+    op: str
+    arguments: dict[str, Any]
+
+
+def _understood(line: bytes) -> _Request | bytes:
+    """A line as a request, or the answer that says what is wrong with it."""
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return _no(None, f"not understood: {error}")
+    if not isinstance(request, dict):
+        return _no(None, "a request is an object with id, op and arguments")
+    number, op = request.pop("id", None), request.pop("op", None)
+    if not isinstance(op, str):
+        return _no(number, "a request names its op")
+    return _Request(number, op, request)
+
+
+def _no(number: Any, why: str) -> bytes:
+    return _line({"id": number, "ok": False, "error": why})
 
 
 def _line(message: dict[str, Any]) -> bytes:

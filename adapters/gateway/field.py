@@ -81,7 +81,10 @@ class Field:
             link = core.links[device] = self._drivers[device].status
             if hold.connected and not link.connected:
                 hold.next_connect_s = now_s
-            hold.connected = link.connected
+            # After a loss a device counts as connected only when a whole scan of it is in, so
+            # that the first write to it follows a look at every state.
+            seen = hold.connected or (visit is not None and visit.connected)
+            hold.connected = link.connected and seen
         return bool(visits)
 
     async def _visit(self, device: str) -> Visit:

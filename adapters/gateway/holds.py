@@ -38,6 +38,9 @@ class Hold:
     points: tuple[Point, ...]
     actuators: tuple[Actuator, ...]
     armed: bool = False
+    armed_at_s: float = 0.0
+    echoes: bool = False
+    """Whether the heartbeat register showed our beat when the device was armed."""
     latch: Latch | None = None
     beat: int = 0
     next_beat_s: float = 0.0
@@ -77,6 +80,10 @@ class Hold:
         """The heartbeat's next value."""
         self.beat = self.beat % _MOST_BEATS + 1
         return self.beat
+
+    def is_our_beat(self, value: float, oldest: int) -> bool:
+        """Whether ``value`` is among the last ``oldest`` heartbeats."""
+        return (self.beat - value) % _MOST_BEATS <= oldest
 
     def scanned(self, now_s: float) -> None:
         """Set the time of the next scan, on the grid of the device's interval."""

@@ -189,7 +189,7 @@ class Office:
         if not isinstance(actuators, list) or not actuators:
             raise Refusal("actuators is a list of ids, or null for all")
         for actuator in actuators:
-            if actuator not in self._core.site.actuators:
+            if not isinstance(actuator, str) or actuator not in self._core.site.actuators:
                 raise Refusal(f"there is no actuator {actuator!r}")
         return actuators
 

@@ -53,6 +53,9 @@ class Rounds:
         if devices:
             await self.release(devices, why)
         if scanned:
+            if masters := core.other_masters():
+                why = "another system writes its heartbeat: two masters"
+                await self.release(masters, why, needs_person=True)
             await self._hold_within_limits()
         await self._beat()
         rearmed = core.latches.rearm(self._field.now())
@@ -236,10 +239,13 @@ class Rounds:
         again = [i for i, (sent, _) in enumerate(results) if sent.error]
         if not again:
             return results
+        # A device that does not answer costs each round its time-out; the others' hearts beat on.
+        await self._beat()
         for i, result in zip(
             again, await self._field.write([writes[i] for i in again]), strict=True
         ):
             results[i] = result
+        await self._beat()
         lost = dict.fromkeys(sent.write.device for sent, _ in results if sent.error)
         for sent, _ in results:
             if sent.error:

@@ -144,6 +144,14 @@ class Service:
             self._failure = error
             self.stop(f"records cannot be kept: {error}")
             raise Refusal(f"the gateway stops, for its records cannot be kept: {error}") from None
+        except Refusal:
+            raise
+        except Exception as error:
+            # A fault of ours in the middle of a request: what it left half done is not known.
+            self._failure = error
+            self.stop(_in_words(error))
+            log.exception("stopping")
+            raise Refusal(f"the gateway stops: {_in_words(error)}") from error
 
     async def _in_turn(self, connection: int, op: str, args: dict[str, Any]) -> str:
         office, now_s = self._house.office, self._clock.now_s()

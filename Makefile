@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench mutation property soak format lock clean
+.PHONY: help setup demo test lint types bench mutation property proof soak format lock clean
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -92,6 +92,9 @@ mutation: setup ## break the envelope in thousands of ways; every mutant must be
 
 property: setup ## the property tests with many more examples and a new seed each time
 	@$(BIN)/python -m pytest tests/property -n $(WORKERS) --hypothesis-profile=thorough --timeout=0 $(ARGS)
+
+proof: setup ## prove the envelope's arithmetic for all values (Z3)
+	@$(BIN)/python -m pytest tests/property/test_safety_proof.py --durations=5 --timeout=0 $(ARGS)
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

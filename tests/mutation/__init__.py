@@ -1,0 +1,1 @@
+"""Breaks the envelope in every way there is, and shows which tests notice."""

@@ -1,0 +1,152 @@
+"""``make mutation``: break `safety/` and the write gate in every way; every mutant must be caught.
+
+Exit status 0 only where every mutant was killed or is listed in ``equivalent.toml`` with a
+reason, and nothing there is stale. Mutants that take too long or crash the process count apart,
+and never as killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.mutation.campaign import (
+    CRASHED,
+    KILLED,
+    SURVIVED,
+    TIMED_OUT,
+    Campaign,
+    CampaignError,
+    Result,
+    sample,
+)
+from tests.mutation.listed import Listed, read_listed
+from tests.mutation.operators import Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTED = Path(__file__).with_name("equivalent.toml")
+SLOW = (
+    # Walks every file of the repository, and every byte of a journal: other tests say the same.
+    "tests/unit/test_gateway_write_gate.py::test_no_other_code_calls_a_drivers_write",
+    "tests/unit/test_safety_journal.py::test_every_single_changed_byte_is_found",
+)
+
+
+def envelope(workers: int = 2, *, quick: bool = False) -> Campaign:
+    """The campaign against everything that a value passes on its way to a device."""
+    modules = [*sorted(ROOT.glob("safety/*.py")), ROOT / "adapters/gateway/write_gate.py"]
+    files = sorted(ROOT.glob("tests/unit/test_safety_*.py"))
+    return Campaign(
+        root=ROOT,
+        modules=tuple(str(path.relative_to(ROOT)) for path in modules),
+        files=(
+            *(str(path.relative_to(ROOT)) for path in files),
+            "tests/unit/test_gateway_write_gate.py",
+        ),
+        deselected=SLOW,
+        workers=workers,
+        quick=quick,
+    )
+
+
+def main() -> int:
+    """Run the campaign that the arguments ask for."""
+    parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--sample", type=int, default=1, metavar="N", help="about one in N")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--workers", type=int, default=2, help="processes at a time")
+    parser.add_argument("--quick", action="store_true", help="functions only, for work on tests")
+    parser.add_argument("--list", action="store_true", help="name the mutants, try none")
+    parser.add_argument("--report", type=Path, default=ROOT / "build" / "mutation.json")
+    args = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # The order of sets must not decide what is noticed.
+        environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+        again = [sys.executable, "-m", "tests.mutation", *sys.argv[1:]]
+        os.execve(sys.executable, again, environment)
+    campaign = envelope(args.workers, quick=args.quick)
+    targets = campaign.targets()
+    every = campaign.mutants(targets)
+    chosen = [
+        each
+        for each in sample(every, args.sample, args.seed)
+        if args.only in each.key and (each.function or not args.quick)
+    ]
+    if args.list:
+        print("\n".join(each.key for each in chosen))
+        return 0
+    listed = read_listed(LISTED)
+    progress = _Progress(len(chosen))
+    try:
+        results = campaign.run(targets, chosen, progress.tell)
+    except CampaignError as error:
+        print(f"mutation: {error}", file=sys.stderr)
+        return 2
+    args.report.parent.mkdir(parents=True, exist_ok=True)
+    args.report.write_text(json.dumps(_report(results, progress.took_s()), indent=1) + "\n")
+    return judge(every, results, listed, progress.took_s())
+
+
+def judge(every: list[Mutant], results: list[Result], listed: Listed, took_s: float) -> int:
+    """Print what became of the mutants; 0 where nothing is left to be done."""
+    counts = Counter(each.outcome for each in results)
+    open_, stale = listed.compare(every, results)
+    for each in open_:
+        print(f"{each.outcome}: {each.mutant.key}  (line {each.mutant.line}) {_how(each)}")
+    for text in stale:
+        print(f"stale: {text}")
+    equivalent = counts[SURVIVED] + counts[TIMED_OUT] + counts[CRASHED] - len(open_)
+    print(
+        f"{len(results)} mutants in {took_s:.0f} s: {counts[KILLED]} killed, "
+        f"{counts[SURVIVED]} survived, {counts[TIMED_OUT]} timed out, {counts[CRASHED]} crashed; "
+        f"{equivalent} of them listed with a reason, {len(open_)} open, {len(stale)} stale entries"
+    )
+    return 1 if open_ or stale else 0
+
+
+def _how(result: Result) -> str:
+    return result.by if result.outcome == CRASHED else ""
+
+
+def _report(results: list[Result], took_s: float) -> dict[str, object]:
+    return {
+        "took_s": round(took_s, 1),
+        "counts": dict(Counter(each.outcome for each in results)),
+        "mutants": [
+            {
+                "mutant": each.mutant.key,
+                "line": each.mutant.line,
+                "outcome": each.outcome,
+                "by": each.by,
+                "took_s": round(each.took_s, 3),
+            }
+            for each in results
+        ],
+    }
+
+
+class _Progress:
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.started_s = total, 0, time.monotonic()
+
+    def took_s(self) -> float:
+        return time.monotonic() - self.started_s
+
+    def tell(self, result: Result) -> None:
+        self.done += 1
+        if result.outcome != KILLED and sys.stderr.isatty():
+            print(f"\r\033[K{result.outcome}: {result.mutant.key}", file=sys.stderr)
+        if self.done % 250 == 0 or sys.stderr.isatty():
+            end = "" if sys.stderr.isatty() else "\n"
+            text = f"{self.done} of {self.total} after {self.took_s():.0f} s"
+            print(f"\r{text}" if not end else text, end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

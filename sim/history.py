@@ -69,30 +69,19 @@ def record_history(
     simulation = warmed_up(
         site,
         parameters,
-        load=_WholeHall(GeneratedLoad(site, seed, peak=1.03), site, seed),
+        load=WholeHall(GeneratedLoad(site, seed, peak=1.03), site, seed),
         weather=swept_weather(seed, hours, start_s),
         local_control="guideline36",
         start_s=start_s,
         seed=seed,
     )
-    rng = np.random.default_rng([seed, 9])
-    actuators = tuple(site.actuators.values())
-    targets = _Targets(site, rng, start_s)
-    held = {a.id: simulation.read(a.read_back).value or a.fallback for a in actuators}
-    watched = _watched(site)
+    excitation = Excitation(site, seed, simulation)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
     rows, times = [], []
     samples = round(hours * 3600.0 / SAMPLE_S)
     for sample in range(samples):
         now_s = start_s + sample * SAMPLE_S
-        targets.at(now_s)
-        hot = _hot_units(simulation, watched)
-        for actuator in actuators:
-            target = targets.of(actuator)
-            if actuator.equipment in hot:
-                target = targets.coldest(actuator)
-            held[actuator.id] = _towards(actuator, held[actuator.id], target)
-        simulation.set_at_panel(held)
+        excitation.move(simulation)
         simulation.advance(now_s + SAMPLE_S)
         times.append(now_s + SAMPLE_S)
         rows.append([_value(simulation.read(tag).value) for tag in readable])
@@ -103,7 +92,36 @@ def record_history(
     return pd.DataFrame(np.array(rows), index=index, columns=readable)
 
 
-class _WholeHall:
+class Excitation:
+    """People at the panels who move all setpoints, jointly and each on its own.
+
+    Parameters
+    ----------
+    simulation
+        The facility as it stands when they begin.
+    """
+
+    def __init__(self, site: Site, seed: int, simulation: Simulation) -> None:
+        self._actuators = tuple(site.actuators.values())
+        self._targets = _Targets(site, np.random.default_rng([seed, 9]), simulation.now_s)
+        self._held = {
+            a.id: simulation.read(a.read_back).value or a.fallback for a in self._actuators
+        }
+        self._watched = _watched(site)
+
+    def move(self, simulation: Simulation) -> None:
+        """Set every panel for the next `SAMPLE_S`; racks near a limit get all the cooling."""
+        self._targets.at(simulation.now_s)
+        hot = _hot_units(simulation, self._watched)
+        for actuator in self._actuators:
+            target = self._targets.of(actuator)
+            if actuator.equipment in hot:
+                target = self._targets.coldest(actuator)
+            self._held[actuator.id] = _towards(actuator, self._held[actuator.id], target)
+        simulation.set_at_panel(self._held)
+
+
+class WholeHall:
     """A load whose racks now and then all fall together, as before a maintenance or a job
     that fills the hall: pods of a generator never all idle at once, so the plant would not be
     seen at low load.

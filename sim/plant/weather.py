@@ -6,6 +6,8 @@ as they are needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +15,14 @@ from typing import Protocol
 
 import numpy as np
 
+from sim.plant.climates import CLIMATES, Climate
 from sim.plant.layout import Array
 from sim.plant.moist_air import PRESSURE_PA, dew_point_c, wet_bulb_c
 from sim.plant.reading import InputError
 
 HOURS = 8760
+SPELL_EDGE_S = 6.0 * 3600.0
+SPELL_GRID_S = 600.0
 
 
 class WeatherSource(Protocol):
@@ -44,6 +49,11 @@ class HourlyWeather:
         self._wet = np.zeros(HOURS)
         self._known = np.zeros(HOURS, dtype=bool)
         self._offset_s = 3600.0 * offset_h
+
+    @property
+    def offset_h(self) -> float:
+        """Local standard time over UTC."""
+        return self._offset_s / 3600.0
 
     def at_times(self, times_s: Array) -> Array:
         hours = _hours_of_year(times_s + self._offset_s)
@@ -92,24 +102,73 @@ class MeasuredWetBulb:
         return np.stack((dry, wet, np.interp(times_s, self._grid, self._dew)), axis=1)
 
 
-def generated_weather(seed: int, offset_h: float = -5.0) -> HourlyWeather:
-    """A made-up year of the middle Atlantic coast: seasons, days, and fronts of some days.
+def generated_weather(
+    seed: int, offset_h: float | None = None, climate: Climate | None = None
+) -> HourlyWeather:
+    """A made-up year of a climate: seasons, days, and fronts of some days.
 
-    Mean 13 °C, 12 K between the seasons, 5 K by day, 3.5 K of fronts; dew point 2 to 12 K under
-    the dry bulb, most in the afternoon (normals of Leesburg, VA).
+    Without a climate it is the middle Atlantic coast's: mean 13 °C, 12 K between the seasons,
+    5 K by day, 3.5 K of fronts; dew point 2 to 12 K under the dry bulb, most in the afternoon.
     """
+    c = climate or CLIMATES["mid_atlantic"]
     rng = np.random.default_rng([seed, 4])
     t = np.arange(HOURS) / 24.0
-    season = -np.cos(2.0 * np.pi * (t - 20.0) / 365.0)
-    daily = np.cos(2.0 * np.pi * (t - 15.0 / 24.0))
+    season = -np.cos(2.0 * np.pi * (t - c.coldest_day) / 365.0)
+    daily = np.cos(2.0 * np.pi * (t - c.warmest_h / 24.0))
     fronts = np.zeros(HOURS)
     for period in (3.1, 4.7, 6.9, 11.3):
         cycles = max(1, round(365.0 / period))
         fronts += np.cos(2.0 * np.pi * (cycles * t / 365.0 + rng.uniform()))
-    dry = 13.0 + 12.0 * season + 5.0 * daily + 3.5 * fronts / np.sqrt(2.0)
+    # Four waves of amplitude 1 together have a variance of 2.
+    dry = c.mean_c + c.season_k * season + c.day_k * daily + c.front_k * fronts / np.sqrt(2.0)
     wetness = np.cos(2.0 * np.pi * (round(365 / 5.3) * t / 365.0 + rng.uniform()))
-    depression = 6.0 + 2.5 * daily - 2.5 * wetness + 1.0 * fronts / np.sqrt(2.0)
+    depression = c.depression_k + c.depression_day_k * daily - c.wetness_k * wetness
+    depression += c.depression_front_k * fronts / np.sqrt(2.0) + c.depression_season_k * season
+    offset_h = c.offset_h if offset_h is None else offset_h
     return HourlyWeather(dry, dry - np.maximum(depression, 0.5), offset_h, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """Some days that are warmer or more humid than their season."""
+
+    start_s: float
+    end_s: float
+    dry_bulb_k: float
+    dew_point_k: float
+
+
+class SpelledWeather:
+    """A weather source with spells on top, each risen and gone within `SPELL_EDGE_S`."""
+
+    def __init__(self, weather: WeatherSource, spells: Sequence[Spell]) -> None:
+        self._weather, self._spells = weather, tuple(spells)
+        self._known: dict[int, tuple[float, float, float]] = {}
+
+    def at_times(self, times_s: Array) -> Array:
+        first, last = int(times_s.min() // SPELL_GRID_S), int(times_s.max() // SPELL_GRID_S) + 1
+        grid = range(first, last + 1)
+        lacking = [n for n in grid if n not in self._known]
+        if lacking:
+            self._known |= zip(lacking, self._on_grid(lacking), strict=True)
+        at_s = SPELL_GRID_S * np.array(grid, dtype=np.float64)
+        values = np.array([self._known[n] for n in grid])
+        return np.stack([np.interp(times_s, at_s, column) for column in values.T], axis=1)
+
+    def _on_grid(self, places: Sequence[int]) -> list[tuple[float, float, float]]:
+        times_s = SPELL_GRID_S * np.array(places, dtype=np.float64)
+        air = self._weather.at_times(times_s)
+        dry, dew = air[:, 0].copy(), air[:, 2].copy()
+        for spell in self._spells:
+            inside = np.minimum(times_s - spell.start_s, spell.end_s - times_s)
+            strength = np.clip(inside / SPELL_EDGE_S, 0.0, 1.0)
+            dry += strength * spell.dry_bulb_k
+            dew += strength * spell.dew_point_k
+        dew = np.minimum(dew, dry - 0.2)
+        return [
+            (float(a), wet_bulb_c(float(a), float(b), PRESSURE_PA), float(b))
+            for a, b in zip(dry, dew, strict=True)
+        ]
 
 
 def swept_weather(seed: int, hours: float, start_s: float) -> HourlyWeather:

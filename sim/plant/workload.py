@@ -6,6 +6,9 @@ it. Power is at the reference temperature of the racks' leakage.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +62,55 @@ class ConstantLoad:
 
     def ends_at_s(self) -> float:
         return np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """So much more power on some racks for a while: what a big job's start looks like.
+
+    Every rack takes a share of it in proportion to what it has left to its rating.
+    """
+
+    start_s: float
+    """After the run's beginning."""
+    end_s: float
+    ramp_s: float
+    """From nothing to all of it, and back."""
+    power_kw: float
+    racks: Array
+    """(R,) 1 for racks that take part, 0 for others."""
+
+
+class JobsOnTop:
+    """A load source with jobs on top of it; no rack is driven above its rating."""
+
+    def __init__(self, load: LoadSource, site: Site, jobs: Sequence[Job]) -> None:
+        self._load, self._jobs, self._start_s = load, tuple(jobs), 0.0
+        self._rated = np.array([rack.rated_kw for rack in site.racks.values()])
+
+    def starting_at(self, start_s: float) -> JobsOnTop:
+        moved = copy.copy(self)
+        moved._load, moved._start_s = self._load.starting_at(start_s), start_s
+        return moved
+
+    def rack_kw(self, times_s: Array) -> Array:
+        kw = self._load.rack_kw(times_s)
+        for job in self._jobs:
+            inside = np.minimum(
+                times_s - self._start_s - job.start_s, self._start_s + job.end_s - times_s
+            )
+            share = np.clip(inside / job.ramp_s, 0.0, 1.0)
+            if share.any():
+                room = np.maximum(self._rated - kw, 0.0) * job.racks
+                asked = (job.power_kw * share) / np.maximum(room.sum(axis=1), 1e-9)
+                kw = kw + np.minimum(asked, 1.0)[:, None] * room
+        return np.asarray(kw)
+
+    def wet_bulb(self) -> tuple[Array, Array] | None:
+        return self._load.wet_bulb()
+
+    def ends_at_s(self) -> float:
+        return self._load.ends_at_s()
 
 
 class TraceLoad:

@@ -47,7 +47,7 @@ class RecordedHours:
 
     def at(self, times_s: Array) -> Array:
         moments = pd.to_datetime(np.asarray(times_s), unit="s", utc=True)
-        hours = (moments.dayofyear.to_numpy() - 1) * DAY_H + moments.hour.to_numpy()
+        hours = (moments.day_of_year.to_numpy() - 1) * DAY_H + moments.hour.to_numpy()
         return np.asarray(np.array(self.values)[hours % len(self.values)], dtype=np.float64)
 
 

@@ -116,7 +116,7 @@ def test_excitation_moves_every_setpoint_that_local_control_would_leave() -> Non
     still = run_scenario(find("campus-summer"), local_control="fixed", hours=0.1)
     in_force = [a.read_back for a in done.prepared.site.actuators.values()]
     assert done.truth[in_force].nunique().min() >= 3
-    assert still.truth[in_force].nunique().max() == 1
+    assert still.truth[in_force].iloc[1:].nunique().max() == 1  # the first is the warm-up's
 
 
 BASE = (LIBRARY / "campus-summer.toml").read_text(encoding="utf-8")

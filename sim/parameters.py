@@ -7,8 +7,9 @@ be edited (foul a CDU, weaken a fan) and read back.
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sim.plant import (
     air_rack,
     cdu,
     chiller,
+    chiller_curves,
     crah,
     direct_to_chip,
     fws_loop,
@@ -26,7 +28,7 @@ from sim.plant import (
     tower,
     tower_water,
 )
-from sim.plant.layout import Table
+from sim.plant.layout import Array, Table
 from sim.plant.plant import PARAMETER_LAYOUTS, Units, unit_ids
 
 
@@ -71,7 +73,7 @@ class PlantParameters:
                 air=air_rack.parameters(site, rng),
                 crahs=crah.parameters(site, rng),
                 halls=hall.parameters(site),
-                curves=chiller.CARRIER_19XR.copy(),
+                curves=chiller_curves.curves([chiller_curves.DEFAULT] * len(chillers)),
             )
         except ValueError as error:
             raise PlantError(f"site {site.id}: {error}") from None
@@ -79,12 +81,24 @@ class PlantParameters:
 
     def save(self, path: Path) -> None:
         """Write ``plant.toml``."""
+        own: dict[str, Array] = {}
+        named = []
+        for row in self.units.curves:
+            name = chiller_curves.name_of(row)
+            if name is None:
+                name = next((n for n, o in own.items() if np.array_equal(o, row)), None)
+            if name is None:
+                name = f"own{len(own) + 1}"
+                own[name] = row
+            named.append(name)
         lines = [
             "# What only the simulator knows of this site: nobody else may read it.",
             "# One value for each unit, in the order of `ids`.",
             f'site = "{self.site}"',
             f"seed = {self.seed}",
-            f"chiller_curves = {_numbers(self.units.curves)}",
+            "# Curve sets of the chillers: names of `sim.plant.chiller_curves.SETS`, or of tables",
+            "# [chiller_curve_sets.NAME] below with the fields of its `CurveSet`.",
+            f"chiller_curves = [{', '.join(json.dumps(name) for name in named)}]",
         ]
         for kind, layout in PARAMETER_LAYOUTS.items():
             names = ", ".join(f'"{name}"' for name in self.ids[kind])
@@ -92,6 +106,10 @@ class PlantParameters:
             table: Table = getattr(self.units, kind)
             for column, meaning in layout.meaning.items():
                 lines.append(f"{column} = {_numbers(table[column])}  # {meaning}")
+        for name, row in own.items():
+            lines += ["", f"[chiller_curve_sets.{name}]"]
+            for field, values in asdict(chiller_curves.CurveSet.from_numbers(row)).items():
+                lines.append(f"{field} = {_numbers(values)}")
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     @classmethod
@@ -120,20 +138,40 @@ class PlantParameters:
             for column in layout.meaning:
                 table[column] = _column(path, kind, column, part.get(column), len(table))
             tables[kind] = table
-        curves = _column(path, "", "chiller_curves", data.get("chiller_curves"), 26)
+        curves = _curves(path, data, len(ids["chillers"]))
         seed = data.get("seed")
         if not isinstance(seed, int):
             raise PlantError(f"{path}: seed is not a whole number; {mend}")
         return cls(site.id, seed, ids, Units(**tables, curves=curves))
 
 
+def _curves(path: Path, data: dict[str, Any], count: int) -> Array:
+    """Curves of the chillers, by name, from the catalogue or from the file's own tables."""
+    names = data.get("chiller_curves")
+    if not isinstance(names, list) or len(names) != count:
+        raise PlantError(f"{path}: chiller_curves must be a list of {count} names, one a chiller")
+    own = {}
+    fields = tuple(chiller_curves.CurveSet.__dataclass_fields__)
+    for name, part in data.get("chiller_curve_sets", {}).items():
+        if not isinstance(part, dict) or set(part) != set(fields):
+            listed = ", ".join(fields)
+            raise PlantError(f"{path}: [chiller_curve_sets.{name}] must have just {listed}")
+        own[name] = chiller_curves.CurveSet(
+            **{field: tuple(_column(path, "", field, part[field], None)) for field in fields}
+        )
+    try:
+        return chiller_curves.curves([str(name) for name in names], own)
+    except chiller_curves.CurveError as error:
+        raise PlantError(f"{path}: {error}") from None
+
+
 def _numbers(values: Any) -> str:
     return "[" + ", ".join(repr(float(v)) for v in values) + "]"
 
 
-def _column(path: Path, kind: str, name: str, values: Any, count: int) -> Any:
+def _column(path: Path, kind: str, name: str, values: Any, count: int | None) -> Any:
     where = f"{path}: [{kind}] {name}" if kind else f"{path}: {name}"
-    if not isinstance(values, list) or len(values) != count:
+    if not isinstance(values, list) or (count is not None and len(values) != count):
         raise PlantError(f"{where} must be a list of {count} numbers, one for each unit")
     if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in values):
         raise PlantError(f"{where} holds something that is not a finite number")

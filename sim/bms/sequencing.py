@@ -178,7 +178,8 @@ class Sequencer:
     @staticmethod
     def _command(now: Standing, mine: np.ndarray, stage: int) -> None:
         """The first ``stage`` machines that no fault keeps off, running ones first."""
-        usable = [i for i in mine if now.chillers["tripped"][i] < 0.5]
+        lost = (now.chillers["tripped"] > 0.5) | (now.chillers["cut_out"] > 0.5)
+        usable = [i for i in mine if not lost[i]]
         usable.sort(key=lambda i: (now.chillers["running"][i] < 0.5, i))
         now.chillers["commanded"][mine] = 0.0
         for i in usable[:stage]:

@@ -1,19 +1,23 @@
 """Water-cooled centrifugal chillers with variable speed.
 
-Inside the box that the curves were fitted in: EnergyPlus ``Chiller:Electric:ReformulatedEIR``
-(Engineering Reference, «Electric Chiller Model Based on Condenser Leaving Temperature»), with
-the curve set of a Carrier 19XR, 1410 kW, 8.54 COP, VSD (EnergyPlus data set Chillers.idf,
-CoolTools; the widest of the VSD sets: 6.1 to 12.8 °C chilled water, 19.05 to 30.6 °C leaving
-condenser water). Set A below is ASHRAE 90.1's large-office chiller; the tests check both.
+Inside the box that its curves were fitted in (`sim.plant.chiller_curves`) a machine follows
+EnergyPlus ``Chiller:Electric:ReformulatedEIR``.
 
 Outside it the curves blow up (a York YK gives COP 22 to 37 at 22 °C), so the inputs are held
 at the box's edge and the power is continued at constant second-law efficiency: in
 proportion to the lift over the evaporating temperature, Gordon & Ng, *Cool Thermodynamics*
 (2000), chapter 4, with 1.5 K of approach in each shell, a least lift that the compressor and
 its oil need, and a cap on COP.
+
+Curves of part load were fitted along the condenser temperatures of a seasonal test, so at a
+hot condenser some of them rise again below a certain load. There the power is held at its
+least: a centrifugal machine that is unloaded at that lift keeps out of surge by hot-gas
+bypass, at constant power (ASHRAE Handbook HVAC Systems and Equipment 2020, chapter 43).
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -21,26 +25,6 @@ from facility.site import Site
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import move_towards
 from sim.plant.layout import Array, Layout, Record, Table, kernel
-
-# CapFT (6), EIRFT (6), EIRFPLR (10), box: evaporator leaving, condenser leaving, low and high.
-CARRIER_19XR = np.array(
-    [
-        0.9053779, -0.01615047, -0.00117529, 0.01318125, -0.0005919239, 0.001756836,
-        1.074067, -0.06702565, 3.043272e-4, 0.006055739, 4.615039e-4, 3.375766e-4,
-        -0.06984658, 0.02103714, 5.767453e-5, 0.5267406, 0.6390076, -0.02389231, 0.0, -0.06097179,
-        0.0, 0.0,
-        6.1, 12.8, 19.05, 30.6,
-    ]
-)  # fmt: skip
-OFFICE_LARGE = np.array(
-    [
-        0.9061171, 0.0292267, -0.0003665, -0.0009698, -0.0000907, 0.0002535,
-        0.3617782, -0.0230016, 0.0009672, 0.0131801, 0.0003761, -0.0007121,
-        -0.1360532, 0.008642703, 3.855583e-6, 1.024034, 0.06047444, -0.00894786, 0.0, 0.05706602,
-        0.0, 0.0,
-        5.0, 10.0, 17.8, 46.1,
-    ]
-)  # fmt: skip
 
 # Rating point of AHRI 550/590: 6.7 °C leaving chilled water, 34.6 °C leaving condenser water.
 RATED_EVAPORATOR_C = 6.7
@@ -58,6 +42,13 @@ PARAMETERS = Layout(
         "unloading_per_s": "fastest fall, share of capacity a second",
         "start_s": "from start to load: pre-lubrication, flow proving, vanes, s",
         "lock_out_s": "shortest time from stop to start, s (SBC library: off at least 600 s)",
+        "fast_restart_s": "the same after a trip that has been reset, s (60 to 180 where bought)",
+        "min_on_s": "least running time but for a trip, s (Carrier 23XL: 15 min start to start)",
+        "cycle_k": "0: below the least part load the mean of cycling; above: the machine stops so"
+        " far below its setpoint and starts again so far above it, K",
+        "cut_out_condenser_c": "leaving condenser water at which high pressure trips it, degC",
+        "cut_out_evaporator_c": "leaving chilled water at which low temperature trips it, degC",
+        "reset_s": "from such a trip until it resets itself, s",
         "evaporator_design_ls": "evaporator water at design, L/s",
         "evaporator_min_ls": "evaporator water, least, L/s",
         "condenser_design_ls": "condenser water at design, L/s",
@@ -73,6 +64,10 @@ STATE = Layout(
         "tripped": "1 while a fault keeps it off",
         "running": "1 while it runs",
         "since_s": "seconds since it started or stopped",
+        "cut_out": "1 from its own trip until that is reset",
+        "restarts": "1 while the fast restart after a trip is due",
+        "idles": "1 while it runs with its compressor cycled off",
+        "idle_s": "seconds since the compressor last cycled on or off",
         "valve": "condenser isolation valve, 0 to 1",
         "cooling_load": "heat taken from the chilled water, kW",
         "power": "electric power, kW",
@@ -107,6 +102,12 @@ def parameters(site: Site, rng: np.random.Generator, condenser_dp_kpa: float) ->
                 "unloading_per_s": 0.5 / 60.0,
                 "start_s": 90.0,
                 "lock_out_s": 600.0,
+                "fast_restart_s": 600.0,
+                "min_on_s": 900.0,
+                "cycle_k": 0.0,
+                "cut_out_condenser_c": 45.0,
+                "cut_out_evaporator_c": 3.0,
+                "reset_s": 900.0,
                 "evaporator_design_ls": evaporator,
                 "evaporator_min_ls": 0.4 * evaporator,
                 "condenser_design_ls": condenser,
@@ -139,6 +140,23 @@ def part_load_eir(c: Array, y: float, z: float) -> float:
 
 
 @kernel
+def surge_part_load(c: Array, y: float) -> float:
+    """Part-load ratio below which EIRFPLR at leaving condenser water ``y`` would rise again.
+
+    Where its slope in the part-load ratio turns from negative to positive; 0 where the power
+    falls with the load all the way.
+    """
+    slope = c[15] + c[17] * y + c[20] * y * y
+    if slope >= 0.0:
+        return 0.0
+    bend = 2.0 * (c[16] + c[21] * y)
+    root = bend * bend - 12.0 * slope * c[19]
+    if root < 0.0 or bend + math.sqrt(root) <= 0.0:
+        return 1.0
+    return min(-2.0 * slope / (bend + math.sqrt(root)), 1.0)
+
+
+@kernel
 def lift_ratio(evaporator_c: float, condenser_c: float, min_lift_k: float) -> float:
     """Ideal work over heat, (Tc - Te) / Te of the refrigerant, at least for the least lift."""
     lift = max(condenser_c - evaporator_c, min_lift_k) + 2.0 * SHELL_APPROACH_K
@@ -149,10 +167,14 @@ def lift_ratio(evaporator_c: float, condenser_c: float, min_lift_k: float) -> fl
 def energy_input_ratio(
     c: Array, evaporator_c: float, condenser_c: float, plr: float, min_lift_k: float
 ) -> float:
-    """EIR (power over available capacity, times an arbitrary reference COP) at any state."""
+    """EIR (power over available capacity, times an arbitrary reference COP) at any state.
+
+    Under the least lift the machine holds its condensing pressure up to it.
+    """
+    condenser_c = max(condenser_c, evaporator_c + min_lift_k)
     te = min(max(evaporator_c, c[22]), c[23])
     tc = min(max(condenser_c, c[24]), c[25])
-    inside = biquadratic(c, 6, te, tc) * part_load_eir(c, tc, plr)
+    inside = biquadratic(c, 6, te, tc) * part_load_eir(c, tc, max(plr, surge_part_load(c, tc)))
     return (
         inside * lift_ratio(evaporator_c, condenser_c, min_lift_k) / lift_ratio(te, tc, min_lift_k)
     )
@@ -185,15 +207,51 @@ def power_kw(c: Array, p: Record, cooling_kw: float, evaporator_c: float, conden
 
 @kernel
 def sequence(p: Record, s: Record, dt_s: float) -> None:
-    """Start and stop: lock-out after a stop, isolation valve, trip."""
+    """Start and stop: lock-out after a stop, least running time, trips, isolation valve.
+
+    High condensing pressure and cold evaporators trip the machine by itself; that trip resets
+    after a while, once the shells are back within their limits.
+    """
     s.since_s += dt_s
-    wanted = s.commanded > 0.5 and s.tripped < 0.5
-    if s.running > 0.5 and not wanted:
-        s.running, s.since_s = 0.0, 0.0
-    elif s.running < 0.5 and wanted and s.since_s >= p.lock_out_s:
-        s.running, s.since_s = 1.0, 0.0
-        s.starts += 1.0
+    beyond = (
+        s.condenser_c > p.cut_out_condenser_c or s.chw_supply_temperature < p.cut_out_evaporator_c
+    )
+    if s.running > 0.5 and beyond:
+        s.cut_out = 1.0
+    elif s.cut_out > 0.5 and s.running < 0.5 and s.since_s >= p.reset_s and not beyond:
+        s.cut_out = 0.0
+    tripped = s.tripped > 0.5 or s.cut_out > 0.5
+    wanted = s.commanded > 0.5
+    if s.running > 0.5:
+        if tripped or (not wanted and s.since_s >= p.min_on_s):
+            s.running, s.since_s = 0.0, 0.0
+            s.restarts = 1.0 if tripped else 0.0
+    elif wanted and not tripped:
+        wait = p.fast_restart_s if s.restarts > 0.5 else p.lock_out_s
+        if s.since_s >= wait:
+            s.running, s.since_s, s.restarts = 1.0, 0.0, 0.0
+            s.idles, s.idle_s = 0.0, 0.0
+            s.starts += 1.0
     s.valve = move_towards(s.valve, s.running, dt_s / 60.0)
+
+
+@kernel
+def cycle(p: Record, s: Record, wanted_kw: float, available: float, dt_s: float) -> float:
+    """Load of a machine that cannot run below its least part load: on and off by temperature.
+
+    It stops where its water is ``cycle_k`` under the setpoint and starts where it is as much
+    above, but not before its lock-out from stop to start is over.
+    """
+    s.idle_s += dt_s
+    excess_k = s.chw_supply_temperature - s.setpoint_c
+    if s.idles < 0.5 and excess_k < -p.cycle_k:
+        s.idles, s.idle_s = 1.0, 0.0
+    elif s.idles > 0.5 and excess_k > p.cycle_k and s.idle_s >= p.lock_out_s:
+        s.idles, s.idle_s = 0.0, 0.0
+        s.starts += 1.0
+    if s.idles > 0.5:
+        return 0.0
+    return max(wanted_kw, p.min_part_load * available)
 
 
 @kernel
@@ -216,6 +274,8 @@ def step(
         fall = p.unloading_per_s * p.capacity_kw * dt_s
         wanted = min(max(wanted, s.cooling_load - fall), s.cooling_load + rise)
         wanted = min(max(wanted, 0.0), available)
+        if p.cycle_k > 0.0:
+            wanted = cycle(p, s, wanted, available, dt_s)
     s.cooling_load = wanted
     s.power = 0.0
     if wanted > 0.0:

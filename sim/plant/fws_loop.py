@@ -254,7 +254,7 @@ def cool_by_chillers(
             continue
         m = state[i]
         m.evaporator_ls = flow_each if m.running > 0.5 else 0.0
-        chiller.step(c, params[i], m, mixed_c, condenser_c, dt_s)
+        chiller.step(c[i], params[i], m, mixed_c, condenser_c, dt_s)
         if m.running > 0.5:
             s.chillers_kw += m.cooling_load
             leaving += m.chw_supply_temperature / running

@@ -65,7 +65,7 @@ class Units(NamedTuple):
     crahs: Table
     halls: Table
     curves: Array
-    """Of the chillers (`sim.plant.chiller.CARRIER_19XR`)."""
+    """Of the chillers, a row each (`sim.plant.chiller_curves`)."""
 
 
 class Standing(NamedTuple):

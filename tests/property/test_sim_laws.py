@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.bms.trim_respond import TrimAndRespond
-from sim.plant import chiller, exchanger, tower
+from sim.plant import chiller, chiller_curves, exchanger, tower
 from sim.plant.hydronics import proportional_integral
 
 rates = st.floats(0.5, 5000.0)
@@ -34,16 +34,66 @@ def test_a_tower_cools_towards_wet_bulb_and_never_below(
     assert wet_bulb_c - 1e-9 <= leaving <= entering + 1e-9
 
 
-@given(st.floats(5.0, 27.0), st.floats(15.0, 45.0), st.floats(0.02, 1.0))
-def test_a_chiller_s_power_is_positive_and_its_cop_that_of_a_machine(
-    evaporator_c: float, condenser_c: float, load: float
-) -> None:
+CURVES = {name: known.numbers() for name, known in chiller_curves.SETS.items()}
+names = st.sampled_from(sorted(CURVES))
+
+
+def cop(name: str, heat_kw: float, evaporator_c: float, condenser_c: float) -> float:
     table = chiller.PARAMETERS.table(1)
     table["capacity_kw"], table["cop"], table["min_part_load"] = 3600.0, 6.8, 0.2
-    table["min_lift_k"], table["max_cop"] = 8.0, 14.0
-    heat = load * 3000.0
-    power = chiller.power_kw(chiller.CARRIER_19XR, table[0], heat, evaporator_c, condenser_c)
-    assert 1.0 < heat / power <= 14.0 + 1e-9
+    table["min_lift_k"], table["max_cop"], table["fouling_k"] = 8.0, 14.0, 0.3
+    power = chiller.power_kw(CURVES[name], table[0], heat_kw, evaporator_c, condenser_c)
+    return heat_kw / float(power)
+
+
+@given(names, temperatures, temperatures, st.floats(0.001, 1.0))
+def test_a_chiller_s_power_is_positive_and_its_cop_under_the_cap_at_any_state(
+    name: str, evaporator_c: float, condenser_c: float, load: float
+) -> None:
+    assert 0.0 < cop(name, load * 3000.0, evaporator_c, condenser_c) <= 14.0 + 1e-9
+
+
+@given(names, temperatures, temperatures, st.floats(0.001, 0.99), st.floats(0.001, 0.2))
+def test_a_chiller_s_power_never_falls_as_its_load_grows(
+    name: str, evaporator_c: float, condenser_c: float, load: float, more: float
+) -> None:
+    one, two = load * 3000.0, (load + more) * 3000.0
+    power = one / cop(name, one, evaporator_c, condenser_c)
+    assert two / cop(name, two, evaporator_c, condenser_c) >= power - 1e-9
+
+
+@given(names, temperatures, st.floats(8.0, 45.0), st.floats(0.7, 0.95), st.floats(0.1, 3.0))
+def test_a_chiller_s_cop_falls_as_the_condenser_gets_hotter(
+    name: str, evaporator_c: float, lift_k: float, load: float, hotter_k: float
+) -> None:
+    heat = load * 2600.0
+    condenser_c = evaporator_c + lift_k
+    cold = cop(name, heat, evaporator_c, condenser_c)
+    assert cop(name, heat, evaporator_c, condenser_c + hotter_k) <= cold * (1.0 + 1e-3)
+
+
+@given(names, st.floats(-5.0, 50.0), st.floats(11.0, 45.0), st.floats(0.1, 3.0))
+def test_a_chiller_s_cop_rises_as_its_water_gets_warmer(
+    name: str, evaporator_c: float, lift_k: float, warmer_k: float
+) -> None:
+    condenser_c = evaporator_c + lift_k
+    cold = cop(name, 2300.0, evaporator_c, condenser_c)
+    assert cop(name, 2300.0, evaporator_c + warmer_k, condenser_c) >= cold * (1.0 - 3e-3)
+
+
+@given(names, st.sampled_from(["evaporator", "condenser"]), temperatures, st.floats(0.05, 1.0))
+def test_a_chiller_s_power_is_continuous_over_the_edges_of_its_box(
+    name: str, side: str, other_c: float, load: float
+) -> None:
+    row = CURVES[name]
+    for edge in row[22:24] if side == "evaporator" else row[24:26]:
+        below, above = (
+            cop(name, load * 3000.0, x, other_c)
+            if side == "evaporator"
+            else cop(name, load * 3000.0, other_c, x)
+            for x in (edge - 1e-7, edge + 1e-7)
+        )
+        assert abs(below / above - 1.0) < 1e-5
 
 
 @given(st.lists(st.integers(0, 40), max_size=60), st.floats(0.0, 1.0), st.integers(0, 3))

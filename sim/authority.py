@@ -12,7 +12,7 @@ is the business of whoever preloads the register.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,13 @@ class _Device:
     enabled_at_s: float = -math.inf
     heartbeat: float = 0.0
     changed_at_s: float = -math.inf
+    at_panel: bool = False
+    """Whether somebody has switched it to local: it takes no enable then."""
 
     def settle(self, now_s: float) -> None:
         """Clear the enable where neither it nor the heartbeat was renewed in time."""
+        if self.at_panel:
+            self.enabled = False
         if self.enabled and now_s - max(self.changed_at_s, self.enabled_at_s) >= self.watchdog_s:
             self.enabled = False
 
@@ -152,6 +156,11 @@ class DeviceAuthority:
         if point.role is Role.ENABLE:
             return float(device.enabled)
         return float(device.is_remote(now_s))
+
+    def switch_to_local(self, devices: Collection[str]) -> None:
+        """Put these devices, and no others, into local control at their own panels."""
+        for name, device in self._devices.items():
+            device.at_panel = name in devices
 
     def is_all_local(self) -> bool:
         """Whether nothing but local control holds or can take a device without a new write."""

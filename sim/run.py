@@ -10,6 +10,7 @@ import pandas as pd
 
 from facility.site import Site
 from sim.accounts import Accounts
+from sim.faults import Fault
 from sim.parameters import PlantParameters
 from sim.plant.layout import Array
 from sim.plant.weather import WeatherSource
@@ -38,10 +39,12 @@ def warmed_up(
     local_control: str,
     start_s: float,
     seed: int,
+    faults: Sequence[Fault] = (),
 ) -> Simulation:
     """A facility at ``start_s`` with a fresh account, warmed up under Guideline 36.
 
-    Variants that are compared start from the same state, whatever their own control.
+    Variants that are compared start from the same state, whatever their own control. Faults
+    that begin before the start meet the plant while it is warmed up.
     """
     simulation = Simulation(
         site,
@@ -51,6 +54,7 @@ def warmed_up(
         local_control=WARM_UP_CONTROL,
         start_s=start_s - 3600.0 * WARM_UP_H,
         seed=seed,
+        faults=faults,
     )
     simulation.advance(start_s)
     if local_control != WARM_UP_CONTROL:
@@ -70,6 +74,7 @@ def run(  # noqa: PLR0913 - all that a run is made of, by name
     hours: float,
     seed: int,
     every_s: float = 60.0,
+    faults: Sequence[Fault] = (),
     progress: Callable[[float], None] | None = None,
 ) -> Run:
     """Run a facility under its own local control.
@@ -78,6 +83,8 @@ def run(  # noqa: PLR0913 - all that a run is made of, by name
     ----------
     every_s
         Between two rows of the table; its first row is the start.
+    faults
+        What breaks, where and when.
     progress
         Gets the share done, 0 to 1, now and then.
     """
@@ -89,6 +96,7 @@ def run(  # noqa: PLR0913 - all that a run is made of, by name
         local_control=local_control,
         start_s=start_s,
         seed=seed,
+        faults=faults,
     )
     times_s = start_s + np.arange(0.0, 3600.0 * hours + 1e-6, every_s)
     rows = []

@@ -8,7 +8,7 @@ second which setpoints are in force; while nobody but local control holds the pl
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +22,10 @@ from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
 from sim.bms.setpoints import Commissioned
 from sim.contacts import Contacts
+from sim.faults import Fault, FaultEngine
 from sim.parameters import PlantParameters
 from sim.plant.layout import Array
-from sim.plant.plant import ACCOUNTS, Memory, links, stored_heat_kwh
+from sim.plant.plant import ACCOUNTS, Memory, Units, links, stored_heat_kwh
 from sim.plant.sensors import Sensors
 from sim.plant.signals import places
 from sim.plant.step import advance
@@ -63,11 +64,14 @@ class Simulation:
         Plant time at which it stands first, whole seconds.
     seed
         Of the sensors.
+    faults
+        What breaks, where and when (`set_faults`).
 
     Raises
     ------
     ValueError
-        There is no local control of that name, or the site sets what this plant has not.
+        There is no local control of that name, the site sets what this plant has not, or a
+        fault cannot be (`FaultError`).
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class Simulation:
         local_control: str,
         start_s: float,
         seed: int,
+        faults: Sequence[Fault] = (),
     ) -> None:
         self.site, self._units = site, parameters.units
+        self._shared_units = parameters.units
         rows = {kind: len(ids) for kind, ids in parameters.ids.items()}
         self._memory = Memory(rows)
         self._links = links(site)
@@ -96,6 +102,7 @@ class Simulation:
         self._local = self._control(local_control)
         self._wanted = self._commissioned.value.copy()
         self._at_panel: dict[int, float] = {}
+        self._actuator = {name: i for i, name in enumerate(site.actuators)}
         self._next_control_s = self._now_s
         self._inputs_from_s = self._inputs_to_s = self._now_s
         self._load_kw: Array = np.zeros((0, len(site.racks)))
@@ -117,6 +124,10 @@ class Simulation:
         self._sensors = Sensors(measured, seed)
         self._contacts = Contacts(site, self._row)
         self._seen: Array | None = None
+        self._faults: FaultEngine | None = None
+        self._next_fault_s = np.inf
+        if faults:
+            self.set_faults(faults)
 
     @property
     def now_s(self) -> float:
@@ -159,21 +170,25 @@ class Simulation:
 
     def read(self, tag: str) -> Measurement:
         """What the point ``tag`` shows now; an unknown or silent one has no value."""
+        if self._faults is not None and self._is_lost(tag):
+            return Measurement(None, False, self._now_s)
         if self._authority.owns(tag):
             return Measurement(self._authority.read(tag, self._now_s), True, self._now_s)
         if tag in self._contacts:
-            return Measurement(self._contacts[tag], True, self._now_s)
+            return Measurement(self._contact(tag), True, self._now_s)
         row = self._row.get(tag)
         if row is None:
             return Measurement(None, False, self._now_s)
         if self._seen is None:
-            self._seen = self._sensors.measure(
-                self._memory.block[self._measured_places], self._step_number
-            )
+            self._seen = self._show()
+            if self._faults is not None:
+                self._seen = self._faults.freeze(self._seen)
         return Measurement(float(self._seen[row]), True, self._now_s)
 
     def write(self, tag: str, value: float) -> bool:
         """Write to a device, as over its protocol; False where it rejects the write."""
+        if self._faults is not None and self._is_lost(tag):
+            return False
         return self._authority.write(tag, value, self._now_s)
 
     def truth(self) -> Mapping[str, float]:
@@ -183,6 +198,8 @@ class Simulation:
             place = self._places.get((point.equipment, point.quantity))
             if place is not None and point.role in (Role.SENSOR, Role.SETPOINT):
                 out[point.tag] = float(block[place])
+        if self._faults is not None:
+            out |= self._faults.contacts
         for actuator in self.site.actuators.values():
             out[actuator.read_back] = out.get(actuator.id, 0.0)
         return out
@@ -231,8 +248,7 @@ class Simulation:
         KeyError
             There is no such actuator.
         """
-        row = {name: i for i, name in enumerate(self.site.actuators)}
-        self._at_panel = {row[name]: value for name, value in values.items()}
+        self._at_panel = {self._actuator[name]: value for name, value in values.items()}
 
     def set_contact(self, tag: str, value: float) -> None:
         """Close (1) or open (0) a contact of the building or of a machine (`sim.contacts`).
@@ -244,6 +260,35 @@ class Simulation:
         """
         self._contacts.put(tag, value)
 
+    def set_faults(self, faults: Sequence[Fault]) -> None:
+        """What breaks from now on, in the place of the faults so far; those that stay go on.
+
+        Raises
+        ------
+        FaultError
+            A fault cannot be at this site.
+        """
+        if self._faults is None:
+            # Faults change parameters of machines; others share those of the site.
+            shared = self._shared_units._asdict()
+            self._units = Units(**{name: table.copy() for name, table in shared.items()})
+            self._faults = FaultEngine(self.site, self._units, self._memory, self._row)
+        self._faults.set(faults)
+        self._change_faults(self._faults)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults that were given, past and future ones too."""
+        return () if self._faults is None else self._faults.faults
+
+    def active_faults(self) -> tuple[Fault, ...]:
+        """The faults that hold now."""
+        return () if self._faults is None else self._faults.active(self._now_s)
+
+    def answers(self, device: str) -> bool:
+        """Whether a device answers on the network."""
+        return self._faults is None or device not in self._faults.silent
+
     def copy(self) -> Simulation:
         """An independent simulation that stands where this one stands.
 
@@ -251,7 +296,11 @@ class Simulation:
         bit for bit after `pickle.load`.
         """
         twin = copy.copy(self)
-        twin._memory = copy.deepcopy(self._memory)
+        memo: dict[int, object] = {id(self.site): self.site}
+        twin._memory = copy.deepcopy(self._memory, memo)
+        if self._faults is not None:
+            twin._units = copy.deepcopy(self._units, memo)
+            twin._faults = copy.deepcopy(self._faults, memo)
         twin._authority = copy.deepcopy(self._authority)
         # The control's tables are shared parameters; what it remembers is its own.
         twin._local = copy.deepcopy(self._local)
@@ -268,13 +317,22 @@ class Simulation:
 
     def _run(self, steps: int) -> int:
         """Run at most ``steps`` seconds under the setpoints in force; answers how many."""
+        if self._faults is not None:
+            until_s = self._next_fault_s - self._now_s
+            if until_s < steps * self._step_s:
+                steps = max(1, int(np.ceil(until_s / self._step_s - 1e-9)))
         row = self._commissioned.actuator_row
         setpoints = self._wanted.copy()
         local = self._wanted[row]
         for i, value in self._at_panel.items():
             local[i] = value
+        if self._faults is not None:
+            for name, value in self._faults.panel.items():
+                local[self._actuator[name]] = value
         setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
         self._memory.block[self._setpoint_places] = setpoints
+        if self._faults is not None:
+            self._faults.impose(self._memory.block)
         if self._now_s >= self._inputs_to_s - 1e-6:
             self._look_ahead()
         first = round((self._now_s - self._inputs_from_s) / self._step_s)
@@ -291,7 +349,32 @@ class Simulation:
         self._now_s += steps * self._step_s
         self._step_number += steps
         self._seen = None
+        if self._faults is not None and self._now_s >= self._next_fault_s - 1e-6:
+            self._change_faults(self._faults)
         return steps
+
+    def _change_faults(self, faults: FaultEngine) -> None:
+        """Break and mend what is due now."""
+        faults.change(self._now_s, self._show)
+        self._authority.switch_to_local(faults.local)
+        self._next_fault_s = faults.next_change_s(self._now_s)
+        self._seen = None
+
+    def _show(self) -> Array:
+        """What all sensors show, frozen ones aside."""
+        errors = None if self._faults is None else self._faults.sensor_errors(self._now_s)
+        truth = self._memory.block[self._measured_places]
+        return self._sensors.measure(truth, self._step_number, errors)
+
+    def _contact(self, tag: str) -> float:
+        tripped = {} if self._faults is None else self._faults.contacts
+        return tripped.get(tag, self._contacts[tag])
+
+    def _is_lost(self, tag: str) -> bool:
+        """Whether a fault keeps a point from being read or written."""
+        if self._faults is None or (point := self.site.points.get(tag)) is None:
+            return False
+        return tag in self._faults.lost or point.device in self._faults.silent
 
     def _look_ahead(self) -> None:
         """Load and weather of the next minutes, by the second: at the end of each.

@@ -1,11 +1,18 @@
-"""Computer-room air handlers: chilled-water coil, valve, variable-speed fans.
+"""Computer-room air handlers: filter, chilled-water coil, valve, variable-speed fans.
 
-A dry coil in crossflow: the hall's dew point stays below the chilled water of an AI hall, so
-latent heat is left out. Films go with air flow to the power 0.6 and water flow to 0.4
-(Wetter, *Simulation Model Finned Water-Air-Coil Without Condensation*, LBNL-42355).
+Dry, the coil is a crossflow exchanger; films go with air flow to the power 0.6 and water flow
+to 0.4 (Wetter, *Simulation Model Finned Water-Air-Coil Without Condensation*, LBNL-42355).
+Where its surface is colder than the hall's dew point it is wet (`sim.plant.wet_coil`): the
+condensate's heat goes into the water besides, and the hall loses the moisture.
+
+Fans at a given speed move less through a loaded filter: on a quadratic fan curve with a
+shut-off head of 1.25 of design, as `sim.plant.hydronics` has it for pumps, and with the
+filter's share of the resistance. Their power at that speed hardly changes.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -19,6 +26,10 @@ from sim.plant.hydronics import (
     valve_opening,
 )
 from sim.plant.layout import Layout, Record, Table, kernel
+from sim.plant.wet_coil import AIR_FILM, LATENT_COIL_KJ_KG, wet_coil_kw
+
+SHUT_OFF_HEAD = 1.25
+"""Head of the fans without flow over that at design."""
 
 PARAMETERS = Layout(
     {
@@ -54,7 +65,16 @@ STATE = Layout(
         "valve_position": "water valve, percent",
         "water_ls": "water, L/s",
         "water_return_c": "water leaving, degC",
-        "heat_kw": "heat given to the water, kW",
+        "heat_kw": "heat given to the water, sensible and latent, kW",
+        "latent_kw": "its latent part, kW",
+        "condensate_ls": "water that runs off the coil, L/s",
+        "clogged": "added resistance of the filter over the whole at design",
+        "fan_loss": "share of the air lost: a slipping belt, one of several fans",
+        "valve_stuck": "1 while the valve does not move",
+        "valve_leak": "share of full conductance that the valve cannot shut off",
+        "sensor_off_k": "error of the supply sensor that the controller uses, K",
+        "sensor_held": "1 while that sensor is frozen",
+        "sensor_held_c": "what it shows then, degC",
     }
 )
 
@@ -94,7 +114,8 @@ def parameters(site: Site, rng: np.random.Generator) -> Table:
 @kernel
 def water_branch(p: Record, s: Record) -> float:
     """Conductance of the unit's branch on the chilled water, L/s a root of kPa."""
-    return branch_conductance(p.valve_c_ls_kpa * valve_opening(s.valve), p.water_r_kpa_ls2)
+    opening = max(valve_opening(s.valve), s.valve_leak)
+    return branch_conductance(p.valve_c_ls_kpa * opening, p.water_r_kpa_ls2)
 
 
 @kernel
@@ -105,21 +126,25 @@ def run_fans(p: Record, s: Record, dt_s: float) -> None:
         wanted = min(max(s.fan_setpoint_pct / 100.0, p.min_speed), 1.0)
     s.speed = move_towards(s.speed, wanted, p.fan_ramp_per_s * dt_s)
     s.fan_speed = 100.0 * s.speed
-    s.air_m3s = p.design_m3s * s.speed
+    s.air_m3s = p.design_m3s * s.speed * (1.0 - s.fan_loss)
+    if s.clogged > 0.0:
+        s.air_m3s *= math.sqrt(SHUT_OFF_HEAD / (SHUT_OFF_HEAD + s.clogged))
     s.fan_power = 0.0
     if s.speed > 0.0:
         s.fan_power = p.rated_fan_kw * (0.97 * s.speed**p.fan_exponent + 0.03)
 
 
 @kernel
-def step(p: Record, s: Record, water_c: float, dt_s: float) -> None:
+def step(p: Record, s: Record, water_c: float, dew_point_c: float, dt_s: float) -> None:
     """Coil and valve through a step; ``water_ls`` and ``return_c`` are set before.
 
     The fans sit in the air stream: all of their power ends in the supply air.
+    ``dew_point_c`` is that of the hall's air.
     """
     air, water = AIR_KJ_M3K * s.air_m3s, WATER_KJ_LK * s.water_ls
-    s.heat_kw = 0.0
+    s.heat_kw, s.latent_kw, s.condensate_ls = 0.0, 0.0, 0.0
     s.water_return_c = water_c
+    sensible = 0.0
     small = min(air, water)
     if small > 1e-6 and s.return_c > water_c:
         films = 0.5 * (
@@ -127,13 +152,22 @@ def step(p: Record, s: Record, water_c: float, dt_s: float) -> None:
         )
         ntu = p.ua_kw_k / films / small
         share = crossflow_effectiveness(ntu, small / max(air, water))
-        s.heat_kw = share * small * (s.return_c - water_c)
+        sensible = share * small * (s.return_c - water_c)
+        if dew_point_c > water_c:
+            film = air * (1.0 - math.exp(-AIR_FILM * p.ua_kw_k / films / air))
+            sensible, s.latent_kw = wet_coil_kw(
+                film, share * small, s.return_c, water_c, dew_point_c
+            )
+            s.condensate_ls = s.latent_kw / LATENT_COIL_KJ_KG
+        s.heat_kw = sensible + s.latent_kw
         s.water_return_c = water_c + s.heat_kw / water
     m = p.coil_kj_k
-    heat = air * s.return_c - s.heat_kw + s.fan_power
+    heat = air * s.return_c - sensible + s.fan_power
     s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * air)
+    sensed_c = s.sensor_held_c if s.sensor_held > 0.5 else s.supply_c + s.sensor_off_k
     wanted, s.valve_integral = proportional_integral(
-        s.supply_c - s.supply_setpoint_c, s.valve_integral, p.valve_gain, p.valve_reset_s, dt_s
+        sensed_c - s.supply_setpoint_c, s.valve_integral, p.valve_gain, p.valve_reset_s, dt_s
     )
-    s.valve = move_towards(s.valve, wanted, dt_s / p.stroke_s)
+    if s.valve_stuck < 0.5:
+        s.valve = move_towards(s.valve, wanted, dt_s / p.stroke_s)
     s.valve_position = 100.0 * s.valve

@@ -18,3 +18,6 @@ the 100 m of elevation of both reference sites."""
 
 LATENT_KJ_KG = 2430.0
 """Heat of evaporation of water at 30 °C (ASHRAE Handbook Fundamentals 2021, chapter 1)."""
+
+AIR_KJ_KGK = 1.006
+"""Of a kilogram of dry air (ASHRAE Handbook Fundamentals 2021, chapter 1)."""

@@ -1,10 +1,20 @@
-"""A hall's air: the plenum that racks breathe into and CRAHs draw from, and its moisture."""
+"""A hall's air: the plenum that racks breathe into and CRAHs draw from, and its moisture.
+
+The moisture of a hall has one source and two sinks: make-up air that is dried or humidified
+into the band that TC 9.9 recommends, and what condenses on coils (people and leaking doors
+are within the make-up's margin). The balance is over the humidity ratio of well-mixed air;
+the dew point follows from it.
+"""
 
 from __future__ import annotations
 
 from facility.site import Site
-from sim.plant.fluids import AIR_KJ_M3K
+from sim.plant.fluids import AIR_KJ_KGK, AIR_KJ_M3K
 from sim.plant.layout import Layout, Record, Table, kernel
+from sim.plant.wet_coil import dew_point_of, humidity_ratio
+
+METAL = 2.0
+"""Air and the metal that follows it, over the air alone."""
 
 PARAMETERS = Layout(
     {
@@ -18,6 +28,7 @@ STATE = Layout(
     {
         "return_c": "air of the return plenum, degC",
         "dew_point_c": "dew point, degC",
+        "condensate_ls": "water that runs off all its coils, L/s",
     }
 )
 
@@ -29,7 +40,7 @@ def parameters(site: Site) -> Table:
         air = sum(c.design_air_m3s for c in site.crahs.values() if c.hall == hall)
         rows.append(
             {
-                "air_kj_k": 60.0 * AIR_KJ_M3K * max(air, 20.0),
+                "air_kj_k": 30.0 * METAL * AIR_KJ_M3K * max(air, 20.0),
                 "dew_min_c": 2.0,
                 "dew_max_c": 14.0,
                 "dew_lag_s": 7200.0,
@@ -40,7 +51,7 @@ def parameters(site: Site) -> Table:
 
 @kernel
 def step(p: Record, s: Record, inflow_kw: float, air_m3s: float, dew_c: float, dt_s: float) -> None:
-    """Plenum and moisture through a step.
+    """Plenum and moisture through a step; ``condensate_ls`` is of the step before.
 
     ``inflow_kw`` is the heat that enters the plenum above 0 °C: what racks breathe out,
     bypassed supply air, and heat of liquid-cooled racks to air. ``air_m3s`` leaves to the
@@ -49,4 +60,10 @@ def step(p: Record, s: Record, inflow_kw: float, air_m3s: float, dew_c: float, d
     m = p.air_kj_k
     s.return_c = (m * s.return_c + dt_s * inflow_kw) / (m + dt_s * AIR_KJ_M3K * air_m3s)
     wanted = min(max(dew_c, p.dew_min_c), p.dew_max_c)
-    s.dew_point_c += (wanted - s.dew_point_c) * dt_s / (p.dew_lag_s + dt_s)
+    ratio = humidity_ratio(s.dew_point_c)
+    if s.condensate_ls > 0.0:
+        # The air that is dried has the mass of what the lumped metal was added to.
+        dry_air_kg = p.air_kj_k / (METAL * AIR_KJ_KGK)
+        ratio = max(ratio - s.condensate_ls * dt_s / dry_air_kg, 1e-4)
+    ratio += (humidity_ratio(wanted) - ratio) * dt_s / (p.dew_lag_s + dt_s)
+    s.dew_point_c = dew_point_of(ratio)

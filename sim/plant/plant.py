@@ -31,7 +31,7 @@ ACCOUNTS = Layout(
         "pumps_kwh": "pumps of facility and tower water, kWh",
         "fans_kwh": "fans of CRAHs, kWh",
         "cdus_kwh": "pumps of CDUs, kWh",
-        "heat_kwh": "heat put into air and water: IT, pumps, fans, compressors, kWh",
+        "heat_kwh": "heat into air and water: IT, pumps, fans, compressors, vapour, kWh",
         "rejected_kwh": "heat rejected by the towers, kWh",
         "throttled_kwh": "IT energy taken back by throttling, kWh",
         "violation_k_min": "degree-minutes above the racks' limits, K min",

@@ -50,12 +50,17 @@ class Sensors:
         power = np.array([k in (Kind.POWER, Kind.FLOW, Kind.PERCENT) for k in kinds])
         self._floor = np.where(power, 0.0, -np.inf)
 
-    def measure(self, truth: Array, step: int) -> Array:
-        """What the sensors show of ``truth`` at the plant's ``step``-th second."""
+    def measure(self, truth: Array, step: int, errors: Array | None = None) -> Array:
+        """What the sensors show of ``truth`` at the plant's ``step``-th second.
+
+        ``errors`` is what faulty ones show besides, before their quantum.
+        """
         draw = np.random.Generator(
             np.random.Philox(key=[self._seed & 0xFFFFFFFF, 3], counter=[0, 0, 0, step])
         ).standard_normal(len(truth))
         seen = truth * self._gain + self._bias
+        if errors is not None:
+            seen += errors
         seen += draw * (self._noise + self._noise_share * np.abs(truth))
         seen = np.maximum(seen, self._floor)
         grid = self._quantum > 0.0

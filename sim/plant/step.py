@@ -111,6 +111,7 @@ def _cool_liquid(
 ) -> None:
     """Direct-to-chip racks with their hoses, and CDUs. ``mixed_c`` is scratch, one a CDU."""
     for i in range(now.cdus.shape[0]):
+        cdu.hold_pressure(now.cdus[i], dt_s)
         cdu.run_pump(units.cdus[i], now.cdus[i], dt_s)
         mixed_c[i] = 0.0
     for i in range(now.liquid.shape[0]):
@@ -185,10 +186,13 @@ def _cool_air(
         scratch[2, h] += AIR_KJ_M3K * s.air_m3s * (s.outlet_c - intake_c)
     for h in range(now.halls.shape[0]):
         hall.step(units.halls[h], now.halls[h], scratch[2, h], scratch[0, h], dew_point_c, dt_s)
+        now.halls[h].condensate_ls = 0.0
     for i in range(now.crahs.shape[0]):
-        s = now.crahs[i]
-        s.return_c = now.halls[links.crah_hall[i]].return_c
-        crah.step(units.crahs[i], s, now.loops[links.crah_loop[i]].delivered_c, dt_s)
+        s, room = now.crahs[i], now.halls[links.crah_hall[i]]
+        s.return_c = room.return_c
+        water_c = now.loops[links.crah_loop[i]].delivered_c
+        crah.step(units.crahs[i], s, water_c, room.dew_point_c, dt_s)
+        room.condensate_ls += s.condensate_ls
 
 
 @kernel
@@ -261,6 +265,7 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
         heat += now.loops[k].pump_heat_kw
     for i in range(now.crahs.shape[0]):
         fans += now.crahs[i].fan_power
+        heat += now.crahs[i].latent_kw
     for i in range(now.cdus.shape[0]):
         cdus += now.cdus[i].pump_power
         heat += now.cdus[i].pump_heat_kw

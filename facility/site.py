@@ -317,6 +317,11 @@ class Site:
                 found.setdefault(point.doubles, []).append(point.tag)
         return {tag: tuple(spares) for tag, spares in found.items()}
 
+    @cached_property
+    def alarms(self) -> tuple[Point, ...]:
+        """The alarm points: those with a safe direction."""
+        return tuple(p for p in self.points.values() if p.safe_direction is not None)
+
     def device_points(self, device: str) -> tuple[Point, ...]:
         """The points of a device, in the order of the points list."""
         return tuple(p for p in self.points.values() if p.device == device)

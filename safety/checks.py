@@ -159,7 +159,7 @@ REFUSALS: tuple[Refusal, ...] = (authority, age, expiry, telemetry, hold)
 
 def dew_point(case: Case) -> Interval:
     """Far enough above the worst dew point."""
-    return dew_point_interval(case.own, case.situation)
+    return dew_point_interval(case.own, case.situation.dew_point_c)
 
 
 def dew_point_unknown(case: Case) -> Interval:
@@ -209,6 +209,15 @@ def interlocks(case: Case) -> Interval:
     return Interval("interlocks")
 
 
+def overcooled(case: Case) -> Interval:
+    """While a condition says that more cooling does harm, only moves away from it are left."""
+    for condition in case.situation.having(Effect.AWAY):
+        starts, name = case.situation.starts, condition.name
+        lower, upper = (None, min(starts)) if case.own.cooling.sign > 0 else (max(starts), None)
+        return Interval(name, lower, upper, condition.detail, condition.saw)
+    return Interval("overcooled")
+
+
 def safety_direction(case: Case) -> Interval:
     """What calls itself a move to safety moves towards more cooling."""
     if case.command.origin is not Origin.SAFETY:
@@ -232,6 +241,7 @@ LIMITERS: tuple[Limiter, ...] = (
     dew_point_unknown,
     condensation,
     interlocks,
+    overcooled,
     blind,
     safety_direction,
     authorised,

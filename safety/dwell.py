@@ -44,7 +44,7 @@ def why_wait(
     return (
         _dwell(limits, own, memory, now_s)
         or _budget(own, memory, now_s)
-        or _hunting(limits, memory, way, now_s)
+        or _hunting(own, memory, way, now_s)
     )
 
 
@@ -73,14 +73,14 @@ def _budget(own: ActuatorLimits, memory: ActuatorState, now_s: float) -> Wait | 
     )
 
 
-def _hunting(limits: Limits, memory: ActuatorState, way: int, now_s: float) -> Wait | None:
+def _hunting(own: ActuatorLimits, memory: ActuatorState, way: int, now_s: float) -> Wait | None:
     turns = len(_last_hour(memory.reversals_s, now_s))
-    if not _turns_away(memory, way) or turns < limits.reversals_per_hour:
+    if not _turns_away(memory, way) or turns < own.reversals_per_hour:
         return None
     return Wait(
         "hunting",
         f"turned from more cooling to less {turns} times in the last hour; it stays where it is",
-        {"turns": float(turns), "reversals_per_hour": float(limits.reversals_per_hour)},
+        {"turns": float(turns), "reversals_per_hour": float(own.reversals_per_hour)},
     )
 
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 
 from facility.commands import Command, Decision, Origin, Outcome, Override, Verdict
 from facility.telemetry import Snapshot
-from safety import authority, checks, dwell
+from safety import authority, checks, dwell, staging
 from safety import state as states
 from safety.arithmetic import Interval, grains, meet, units
 from safety.checks import LIMITERS, REFUSALS, Case, Finding
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
 from safety.in_force import Action, Correction, judge_value_in_force, release
-from safety.interlocks import Conditions, dew_point_interval, survey
+from safety.interlocks import Conditions, dew_point_interval, survey, worst_dew_point
+from safety.sightings import honest, observe
 from safety.state import ActuatorState, EnvelopeState
 
 __all__ = ["Action", "Correction", "Envelope", "needs_write"]
@@ -58,7 +59,7 @@ class Envelope:
         now_s: float,
     ) -> tuple[EnvelopeState, tuple[Verdict, ...]]:
         """As `judge` for one command after the other, with what they share judged once."""
-        moment = self._moment(telemetry, now_s)
+        moment = self._moment(state, telemetry, now_s)
         verdicts = []
         for command in commands:
             state, verdict = self._judge(state, command, moment)
@@ -107,7 +108,7 @@ class Envelope:
         if own is None:
             return state, _refuse(checks.not_listed(actuator))
         memory = state.of(actuator)
-        verdict = _preload(own, state, self._moment(telemetry, now_s))
+        verdict = _preload(own, state, self._moment(state, telemetry, now_s))
         if verdict.value is not None:
             memory = replace(
                 memory,
@@ -131,7 +132,8 @@ class Envelope:
         finding = checks.clock(state, now_s)
         if finding is not None:
             return state, tuple(release(own, finding) for own in held)
-        moment = self._moment(telemetry, now_s)
+        state = self.observe(state, telemetry, now_s)
+        moment = self._moment(state, telemetry, now_s)
         memories: dict[str, ActuatorState] = {}
         corrections: list[Correction] = []
         for own in held:
@@ -144,6 +146,40 @@ class Envelope:
         state = replace(state, seen_s=now_s, actuators={**state.actuators, **memories})
         return authority.drop_expired(state, now_s), tuple(corrections)
 
+    def observe(self, state: EnvelopeState, telemetry: Snapshot, now_s: float) -> EnvelopeState:
+        """The state with what sensors show now remembered; a part of `judge_in_force`."""
+        sightings = observe(self.limits, state.sightings, telemetry, now_s)
+        state = replace(state, sightings=sightings)
+        changed = staging.seen(self.limits, state, self._moment(state, telemetry, now_s))
+        return replace(state, units={**state.units, **changed}) if changed else state
+
+    def honest(self, state: EnvelopeState, telemetry: Snapshot, now_s: float) -> Snapshot:
+        """``telemetry`` with frozen and outvoted readings marked: what the envelope judges by."""
+        return honest(self.limits, state.sightings, telemetry, now_s)
+
+    def judge_stage(
+        self, state: EnvelopeState, unit: str, on: bool, telemetry: Snapshot, now_s: float
+    ) -> tuple[EnvelopeState, Verdict]:
+        """Whether a machine may be started (``on``) or stopped now; a start that may is counted.
+
+        For requests to the plant's own sequencer. A machine that does so already is allowed.
+        """
+        finding = checks.clock(state, now_s)
+        if finding is not None:
+            return state, _refuse(finding)
+        own = self.limits.stages.get(unit)
+        if own is None:
+            return state, _refuse(
+                Finding("whitelist", f"there is no machine {unit!r} that may be staged")
+            )
+        state = self.observe(state.at(now_s), telemetry, now_s)
+        memory = state.unit(unit)
+        finding = staging.why_not_staged(own, memory, on, self._moment(state, telemetry, now_s))
+        if finding is not None:
+            return state, _refuse(finding)
+        state = replace(state, units={**state.units, unit: staging.staged(memory, on, now_s)})
+        return state, Verdict(Outcome.ALLOW, float(on), "", "", {})
+
     def judge_fallback(self, actuator: str, telemetry: Snapshot, now_s: float) -> Verdict:
         """Whether the plant's own value would be within the limits, if we let go now.
 
@@ -152,13 +188,16 @@ class Envelope:
         own = self.limits.actuators.get(actuator)
         if own is None:
             return _refuse(checks.not_listed(actuator))
-        situation = survey(own, states.NEVER, self._moment(telemetry, now_s))
-        for interval in (*own.static, dew_point_interval(own, situation)):
-            if not interval.holds(grains(own.fallback)):
-                detail = f"the plant's own {own.fallback:g} {own.unit}: {interval.detail}"
-                saw = {"fallback": own.fallback, **interval.saw}
-                return _refuse(Finding(interval.check, detail, saw))
-        return Verdict(Outcome.ALLOW, own.fallback, "", "", {"fallback": own.fallback})
+        return _fallback(own, self._moment(states.EMPTY, telemetry, now_s))
+
+    def judge_fallbacks(self, telemetry: Snapshot, now_s: float) -> Mapping[str, Verdict]:
+        """By actuator: where the plant's own value would be outside a limit now.
+
+        For each scan, as a standing warning: letting go is no way out while one stands.
+        """
+        moment = self._moment(states.EMPTY, telemetry, now_s)
+        found = {name: _fallback(own, moment) for name, own in self.limits.actuators.items()}
+        return {name: each for name, each in found.items() if each.outcome is Outcome.REFUSE}
 
     def register(
         self, state: EnvelopeState, authority_: Decision | Override, now_s: float
@@ -191,8 +230,9 @@ class Envelope:
         """After the clock went back and a person re-armed: timers start again from now."""
         return states.restart_clock(state, now_s)
 
-    def _moment(self, telemetry: Snapshot, now_s: float) -> Conditions:
-        return Conditions(telemetry, now_s, self.limits.clock_slack_s)
+    def _moment(self, state: EnvelopeState, telemetry: Snapshot, now_s: float) -> Conditions:
+        seen = self.honest(state, telemetry, now_s)
+        return Conditions(seen, now_s, self.limits.clock_slack_s, state.sightings)
 
     def _held(self, state: EnvelopeState, telemetry: Snapshot) -> tuple[ActuatorLimits, ...]:
         armed = {name for name, device in telemetry.devices.items() if device.armed}
@@ -270,7 +310,7 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
         if not condition.known:
             return _refuse(Finding(condition.name, condition.detail, condition.saw))
     start = situation.starts[0]
-    intervals = (*own.static, dew_point_interval(own, situation))
+    intervals = (*own.static, dew_point_interval(own, situation.dew_point_c))
     saw = {"start": units(start)}
     for interval in intervals:
         if not interval.holds(start):
@@ -283,6 +323,16 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
         detail = f"its point cannot carry {units(start):g} {own.unit}, which is in force"
         return _refuse(Finding("encodable", detail), saw)
     return Verdict(Outcome.ALLOW, value, "", "", saw)
+
+
+def _fallback(own: ActuatorLimits, moment: Conditions) -> Verdict:
+    dew_point_c = None if own.dew is None else worst_dew_point(own.dew, moment)
+    for interval in (*own.static, dew_point_interval(own, dew_point_c)):
+        if not interval.holds(grains(own.fallback)):
+            detail = f"the plant's own {own.fallback:g} {own.unit}: {interval.detail}"
+            saw = {"fallback": own.fallback, **interval.saw}
+            return _refuse(Finding(interval.check, detail, saw))
+    return Verdict(Outcome.ALLOW, own.fallback, "", "", {"fallback": own.fallback})
 
 
 def _refuse(finding: Finding, saw: Mapping[str, float] | None = None) -> Verdict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -31,6 +31,8 @@ class Effect(Enum):
 
     TOWARDS = "towards"
     """Only moves towards more cooling."""
+    AWAY = "away"
+    """Only moves away from cooling: more of it would freeze, condense or starve something."""
     HOLD = "hold"
     """No move at all."""
     ISOLATE = "isolate"
@@ -56,6 +58,76 @@ class Interlock:
     quorum: int
     """So many of the sensors must be usable; with fewer, ``unknown`` takes effect."""
     unknown: Effect
+    less: tuple[Sensor, ...] = ()
+    """Where given, one a watch: its reading is taken off the watch's (a lift)."""
+    running: tuple[Sensor, ...] = ()
+    """Where given, the condition counts only while one of these shows 1, or cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redundancy:
+    """N+1: the capacity of parallel machines that must be left with one more of them lost."""
+
+    name: str
+    available: tuple[Sensor, ...]
+    """Of each machine: 1 while it can be had. One that cannot be read counts as lost."""
+    rated_kw: tuple[float, ...]
+    needed_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """Inlet air that warms or cools faster than the IT equipment may see."""
+
+    name: str
+    tags: frozenset[str]
+    rising: bool
+    effect: Effect
+
+
+Guard = Interlock | Redundancy | Swing
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """A sensor that is remembered for a while: has it frozen, does it change too fast?"""
+
+    sensor: Sensor
+    driver: Sensor | None
+    """What moves it: the IT power of its rack."""
+    driver_span: float
+    """The driver has moved when it moved by so much."""
+    calm_c: float | None
+    """Of inlet air: below this, falling fast is overcooling. None: its rate does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """Sensors of one quantity in one place: the first, and the spares that double it."""
+
+    sensors: tuple[Sensor, ...]
+    tolerance: float
+    share: float
+    """They agree within ``tolerance + share * |median|``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageLimits:
+    """What limits the starts and stops of one machine."""
+
+    unit: str
+    running: Sensor | None
+    """1 while it runs, whoever started it."""
+    start_to_start_s: float
+    starts_in_12_h: int
+    min_on_s: float
+    min_off_s: float
+    before_start: tuple[Guard, ...]
+    """None may be active at a start: pumps proven by their flow, nothing frozen."""
+    before_stop: tuple[Guard, ...]
+    """None may be active at a stop: redundancy, machines that need this one."""
+    always: tuple[Guard, ...]
+    """Conditions that give everything back, lock-outs and machines out of service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +166,7 @@ class ActuatorLimits:
     rate_away_per_min: float
     dew: DewGuard | None
     """None only where the site declares the surfaces insulated."""
-    interlocks: tuple[Interlock, ...]
+    interlocks: tuple[Guard, ...]
     read_back: Sensor
     tolerance: float
     settle_s: float
@@ -102,6 +174,8 @@ class ActuatorLimits:
     dead_band: float
     dwell_s: float
     writes_per_hour: int
+    reversals_per_hour: int
+    """Turns of the optimiser from more cooling to less."""
     fallback: float
     unit: str
 
@@ -129,10 +203,12 @@ class Limits:
     """So long a value is held while the dew point or an interlock cannot be known."""
     correction_deadline_s: float = 300.0
     """A value in force that cannot be brought within the limits by then is given back."""
-    reversals_per_hour: int = 2
-    """Turns of the optimiser from more cooling to less, on one actuator."""
     clock_slack_s: float = 1.0
     """How far the moments of a scan, a command and a verdict may disagree: one beat."""
+    sighted: tuple[Sighted, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    stages: Mapping[str, StageLimits] = field(default_factory=dict)
+    """By machine: what limits its starts and stops."""
 
     @cached_property
     def hash(self) -> str:

@@ -112,7 +112,7 @@ def _keep_within(
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
     static = own.static
-    admissible = meet((*static, dew_point_interval(own, situation)))
+    admissible = meet((*static, dew_point_interval(own, situation.dew_point_c)))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))
     target, bound = admissible.nearest(start)
@@ -123,8 +123,8 @@ def _keep_within(
     if now_s - since_s > limits.correction_deadline_s:
         return memory, release(own, _finding(bound, f"not put right in {now_s - since_s:.0f} s"))
     way = dwell.direction(own, target, start)
-    against = situation.having(Effect.TOWARDS)
-    if way < 0 and against:
+    against = situation.having(Effect.TOWARDS if way < 0 else Effect.AWAY)
+    if against:
         return memory, release(own, _finding(bound, f"but {against[0].detail}"))
     rate = rate_interval(limits, own, (start,), memory.moved_at_s, now_s)
     within_rate = meet((*static, rate))

@@ -10,10 +10,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from facility.commands import Mode
-from facility.telemetry import Authority, Quality, Snapshot
-from safety.arithmetic import LARGEST, Interval, grains, units
-from safety.guards import ActuatorLimits, DewGuard, Effect, Interlock, Sensor
+from facility.telemetry import Authority, Snapshot
+from safety.arithmetic import Interval, grains, units
+from safety.guards import (
+    ActuatorLimits,
+    DewGuard,
+    Effect,
+    Guard,
+    Interlock,
+    Redundancy,
+    Sensor,
+    Swing,
+)
+from safety.readings import usable
+from safety.sightings import SWING_K, WINDOW_S, Sightings
 from safety.state import ActuatorState
+
+HALF = 0.5
+"""A contact or a state above this is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +63,46 @@ class Situation:
         return tuple(condition for condition in self.active if condition.effect is effect)
 
 
-def usable(
-    telemetry: Snapshot, sensors: Iterable[Sensor], now_s: float, slack_s: float
-) -> list[float | None]:
-    """The readings of ``sensors``: each if it is good, a number, not too old, not of the future.
-
-    The only place where a reading is believed. Written out in one expression, since a plant-wide
-    interlock asks for thousands.
-    """
-    get, good, latest_s = telemetry.readings.get, Quality.GOOD, now_s + slack_s
-    return [
-        value
-        if (reading := get(sensor.tag)) is not None
-        and reading.quality is good
-        and (value := reading.value) is not None
-        and now_s - sensor.max_age_s <= reading.time_s <= latest_s
-        and -LARGEST <= value <= LARGEST
-        else None
-        for sensor in sensors
-    ]
-
-
 class Conditions:
-    """The interlocks of one moment, each judged once though many actuators share it."""
+    """The conditions of one moment, each judged once though many actuators share it."""
 
-    def __init__(self, telemetry: Snapshot, now_s: float, slack_s: float) -> None:
+    def __init__(
+        self, telemetry: Snapshot, now_s: float, slack_s: float, sightings: Sightings
+    ) -> None:
         self.telemetry, self.now_s, self.slack_s = telemetry, now_s, slack_s
+        self._sightings = sightings
         self._judged: dict[int, Active | None] = {}
 
-    def of(self, interlock: Interlock) -> Active | None:
-        """As `judge_interlock`; by identity, since hashing thousands of sensors is no cheaper."""
-        key = id(interlock)
+    def usable(self, sensors: Iterable[Sensor]) -> list[float | None]:
+        """The readings of ``sensors`` that may be believed at this moment."""
+        return usable(self.telemetry.readings, sensors, self.now_s, self.slack_s)
+
+    def of(self, guard: Guard) -> Active | None:
+        """The condition if it is active.
+
+        Kept by identity, since hashing thousands of sensors is no cheaper than judging them.
+        """
+        key = id(guard)
         if key not in self._judged:
-            self._judged[key] = judge_interlock(interlock, self.telemetry, self.now_s, self.slack_s)
+            self._judged[key] = self._judge(guard)
         return self._judged[key]
+
+    def _judge(self, guard: Guard) -> Active | None:
+        match guard:
+            case Redundancy():
+                return redundancy_lost(guard, self)
+            case Swing():
+                return swing(guard, self._sightings)
+            case Interlock():
+                return judge_interlock(guard, self)
 
 
 def survey(own: ActuatorLimits, memory: ActuatorState, moment: Conditions) -> Situation:
     """How things stand with one actuator."""
-    telemetry, now_s, slack_s = moment.telemetry, moment.now_s, moment.slack_s
+    telemetry, now_s = moment.telemetry, moment.now_s
     device = telemetry.devices.get(own.device)
     armed = device is not None and device.armed
-    (read_back,) = usable(telemetry, (own.read_back,), now_s, slack_s)
+    (read_back,) = moment.usable((own.read_back,))
     in_force = memory.in_force if armed else None
     starts = _starts(own, in_force, read_back)
     supply = () if own.dew is None or own.dew.supply is None else (own.dew.supply,)
@@ -106,27 +118,27 @@ def survey(own: ActuatorLimits, memory: ActuatorState, moment: Conditions) -> Si
         read_back=read_back,
         in_force=in_force,
         starts=starts,
-        dew_point_c=None
-        if own.dew is None
-        else worst_dew_point(own.dew, telemetry, now_s, slack_s),
-        supply_c=next(iter(usable(telemetry, supply, now_s, slack_s)), None),
+        dew_point_c=None if own.dew is None else worst_dew_point(own.dew, moment),
+        supply_c=next(iter(moment.usable(supply)), None),
         active=tuple(condition for condition in conditions if condition is not None),
     )
 
 
-def worst_dew_point(
-    guard: DewGuard, telemetry: Snapshot, now_s: float, slack_s: float
-) -> float | None:
+def worst_dew_point(guard: DewGuard, moment: Conditions) -> float | None:
     """The highest dew point that a usable sensor shows, °C; None where none is usable."""
-    values = usable(telemetry, guard.sensors, now_s, slack_s)
+    values = moment.usable(guard.sensors)
     return max((value for value in values if value is not None), default=None)
 
 
-def judge_interlock(
-    interlock: Interlock, telemetry: Snapshot, now_s: float, slack_s: float
-) -> Active | None:
+def judge_interlock(interlock: Interlock, moment: Conditions) -> Active | None:
     """The interlock if it is active: by its worst reading, or because too few can be used."""
-    values = usable(telemetry, interlock.watches, now_s, slack_s)
+    if interlock.running and not any(
+        shown is None or shown > HALF for shown in moment.usable(interlock.running)
+    ):
+        return None
+    values = moment.usable(interlock.watches)
+    if interlock.less:
+        values = _differences(values, moment.usable(interlock.less))
     above = interlock.above
     crossed = [
         (abs(value - watch.threshold), watch, value)
@@ -136,10 +148,11 @@ def judge_interlock(
     if crossed:
         _, watch, value = max(crossed, key=lambda each: each[0])
         side = "above" if above else "below"
+        what = f"{watch.tag} less {interlock.less[0].tag}" if interlock.less else watch.tag
         return Active(
             interlock.name,
             interlock.effect,
-            f"{watch.tag} is {value:g}, {side} {watch.threshold:g}",
+            f"{what} is {value:g}, {side} {watch.threshold:g}",
             saw={watch.tag: value, "threshold": watch.threshold},
         )
     seen = len(values) - values.count(None)
@@ -155,16 +168,58 @@ def judge_interlock(
     return None
 
 
-def dew_point_interval(own: ActuatorLimits, situation: Situation) -> Interval:
+def redundancy_lost(guard: Redundancy, moment: Conditions) -> Active | None:
+    """Too little capacity would be left if one more machine were lost."""
+    left = [
+        rated_kw
+        for rated_kw, shown in zip(guard.rated_kw, moment.usable(guard.available), strict=True)
+        if shown is not None and shown > HALF
+    ]
+    left_kw = sum(left) - max(left, default=0.0)
+    if grains(left_kw) >= grains(guard.needed_kw):
+        return None
+    return Active(
+        guard.name,
+        Effect.TOWARDS,
+        f"{len(left)} of {len(guard.rated_kw)} machines can be had: with one more lost "
+        f"{left_kw:g} kW would be left of the {guard.needed_kw:g} kW needed",
+        saw={"left_kw": left_kw, "needed_kw": guard.needed_kw, "available": float(len(left))},
+    )
+
+
+def swing(guard: Swing, sightings: Sightings) -> Active | None:
+    """Inlet air that changed too far in the last quarter of an hour."""
+    found = sightings.rising if guard.rising else sightings.falling
+    fast = {tag: change_k for tag, change_k in found.items() if tag in guard.tags}
+    if not fast:
+        return None
+    tag = max(fast, key=lambda each: (fast[each], each))
+    way = "rose" if guard.rising else "fell"
+    return Active(
+        guard.name,
+        guard.effect,
+        f"{tag} {way} by {fast[tag]:.1f} K within {WINDOW_S / 60.0:g} min",
+        saw={tag: fast[tag], "most_k": SWING_K},
+    )
+
+
+def _differences(values: list[float | None], less: list[float | None]) -> list[float | None]:
+    return [
+        None if value is None or other is None else value - other
+        for value, other in zip(values, less, strict=True)
+    ]
+
+
+def dew_point_interval(own: ActuatorLimits, dew_point_c: float | None) -> Interval:
     """Values far enough above the worst dew point; all where it is not guarded or not known."""
-    if own.dew is None or situation.dew_point_c is None:
+    if own.dew is None or dew_point_c is None:
         return Interval("dew_point")
-    lower = grains(situation.dew_point_c) + grains(own.dew.margin_k)
+    lower = grains(dew_point_c) + grains(own.dew.margin_k)
     return Interval(
         "dew_point",
         lower=lower,
-        detail=f"at a dew point of {situation.dew_point_c:g} °C at least {units(lower):g} °C",
-        saw={"dew_point_c": situation.dew_point_c, "margin_k": own.dew.margin_k},
+        detail=f"at a dew point of {dew_point_c:g} °C at least {units(lower):g} °C",
+        saw={"dew_point_c": dew_point_c, "margin_k": own.dew.margin_k},
     )
 
 

@@ -11,26 +11,23 @@ import math
 from collections.abc import Iterable, Iterator
 
 from facility.points import Point, Role
-from facility.site import CDU, CRAH, Actuator, CoolingLoop, Rack, Release, Site
+from facility.site import Actuator, Release, Site
 from facility.units import Kind
 from safety.arithmetic import LARGEST, grains
+from safety.conditions import guards_of, sighted_of, site_gaps, stage_limits, votes_of
 from safety.encoding import can_be_written, nearest_on_wire, reach
 from safety.guards import (
     ActuatorLimits,
     Bound,
     DewGuard,
-    Effect,
-    Interlock,
+    Guard,
     Limits,
-    Sensor,
-    Watch,
 )
+from safety.scope import dew_points, loop_of, racks_served, sensor
 
-__all__ = ["Limits", "LimitsError", "limits_of"]
+__all__ = ["Limits", "LimitsError", "limits_of", "racks_served"]
 
 AWAY_WINDOW_S = 300.0
-LOW_FLOW_SHARE = 0.95
-"""Of the minimum: flow meters are good to 1 or 2 % of reading, so that less is not noise."""
 
 
 class LimitsError(ValueError):
@@ -60,7 +57,7 @@ def limits_of(site: Site, version: int = 1) -> Limits:
         problems.append("gateway limits: stale_scans must be at least 1")
     if problems:
         raise LimitsError(problems)
-    shared: dict[Interlock, Interlock] = {}
+    shared: dict[Guard, Guard] = {}
     return Limits(
         version=version,
         site=site.id,
@@ -68,36 +65,19 @@ def limits_of(site: Site, version: int = 1) -> Limits:
             actuator.id: _limits(site, actuator, shared) for actuator in site.actuators.values()
         },
         command_max_age_s=site.gateway.command_max_age_s,
-        unguarded=tuple(
-            f"{actuator.id}: {gap}"
-            for actuator in site.actuators.values()
-            for gap in _gaps(site, actuator)
+        unguarded=(
+            *site_gaps(site),
+            *(
+                f"{actuator.id}: {gap}"
+                for actuator in site.actuators.values()
+                for gap in _gaps(site, actuator)
+            ),
         ),
         away_window_s=AWAY_WINDOW_S,
+        sighted=sighted_of(site),
+        votes=votes_of(site),
+        stages={unit: stage_limits(site, unit) for unit in site.chillers},
     )
-
-
-def racks_served(site: Site, equipment: str) -> tuple[Rack, ...]:
-    """The racks that a unit, or the loop of a unit, cools; of a loop with none of its own, all.
-
-    A loop also serves the loops that it trims; a chiller is its loop.
-    """
-    if equipment in site.chillers:
-        equipment = site.chillers[equipment].loop
-    if equipment in site.cdus or equipment in site.crahs:
-        units = {equipment}
-    else:
-        loops = {equipment} | {loop.id for loop in site.loops.values() if loop.trim == equipment}
-        members: tuple[CDU | CRAH, ...] = (*site.cdus.values(), *site.crahs.values())
-        units = {unit.id for unit in members if unit.loop in loops}
-    served = tuple(rack for rack in site.racks.values() if units & set(rack.units))
-    return served or tuple(site.racks.values())
-
-
-def sensor(site: Site, point: Point) -> Sensor:
-    """``point`` as a sensor: stale after the site's missed scans and the time of a reply."""
-    device = site.devices[point.device]
-    return Sensor(point.tag, site.gateway.stale_scans * device.scan_s + device.timeout_s)
 
 
 def static_bounds(site: Site, actuator: Actuator) -> tuple[Bound, ...]:
@@ -109,7 +89,7 @@ def static_bounds(site: Site, actuator: Actuator) -> tuple[Bound, ...]:
         Bound("range", actuator.minimum, actuator.maximum),
         Bound("range", point.minimum, point.maximum),
     ]
-    loop = _loop(site, actuator)
+    loop = loop_of(site, actuator.equipment)
     if loop is not None and "supply_temperature" in actuator.quantity:
         bounds.append(Bound("supply_maximum", loop.supply_min_c, loop.supply_max_c))
     cdu = site.cdus.get(actuator.equipment)
@@ -130,34 +110,13 @@ def _hand_back(actuator: Actuator) -> Bound:
     return Bound("hand_back", actuator.fallback - away, actuator.fallback + towards)
 
 
-def _loop(site: Site, actuator: Actuator) -> CoolingLoop | None:
-    chiller = site.chillers.get(actuator.equipment)
-    return site.loops.get(actuator.equipment if chiller is None else chiller.loop)
-
-
-def _dew_points(site: Site, racks: Iterable[Rack]) -> dict[str, tuple[Point, ...]]:
-    """By hall of ``racks``: its dew-point sensors, of the room or of equipment in it."""
-    halls: dict[str, set[str]] = {}
-    for rack in racks:
-        halls.setdefault(rack.hall, {rack.hall}).add(rack.id)
-    units: tuple[CDU | CRAH, ...] = (*site.cdus.values(), *site.crahs.values())
-    for unit in units:
-        if unit.hall in halls:
-            halls[unit.hall].add(unit.id)
-    points = [p for p in site.points.values() if p.quantity == "dew_point_temperature"]
-    return {
-        hall: tuple(point for point in points if point.equipment in members)
-        for hall, members in halls.items()
-    }
-
-
 def _measured(site: Site, actuator: Actuator) -> Point | None:
     """The measurement that an actuator's setpoint is for."""
     tag = site.tag(actuator.equipment, actuator.quantity.removesuffix("_setpoint"))
     return None if tag is None or tag == actuator.id else site.points[tag]
 
 
-def _limits(site: Site, actuator: Actuator, shared: dict[Interlock, Interlock]) -> ActuatorLimits:
+def _limits(site: Site, actuator: Actuator, shared: dict[Guard, Guard]) -> ActuatorLimits:
     """The limits of one actuator; equal interlocks become one object, to be judged once."""
     device = site.devices[actuator.device]
     racks = racks_served(site, actuator.equipment)
@@ -168,7 +127,7 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Interlock, Interlock]) 
             margin_k=actuator.dew_point_margin_k,
             sensors=tuple(
                 sensor(site, point)
-                for points in _dew_points(site, racks).values()
+                for points in dew_points(site, racks).values()
                 for point in points
             ),
             supply=None if measured is None else sensor(site, measured),
@@ -184,7 +143,7 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Interlock, Interlock]) 
         rate_away_per_min=actuator.rate_away_per_min,
         dew=dew,
         interlocks=tuple(
-            shared.setdefault(each, each) for each in _interlocks(site, actuator, racks)
+            shared.setdefault(each, each) for each in guards_of(site, actuator, racks)
         ),
         read_back=sensor(site, site.points[actuator.read_back]),
         tolerance=actuator.tolerance,
@@ -193,33 +152,10 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Interlock, Interlock]) 
         dead_band=actuator.dead_band,
         dwell_s=max(actuator.dwell_s, site.points[actuator.id].min_write_interval_s),
         writes_per_hour=actuator.writes_per_hour,
+        reversals_per_hour=actuator.reversals_per_hour,
         fallback=actuator.fallback,
         unit=actuator.unit,
     )
-
-
-def _interlocks(site: Site, actuator: Actuator, racks: tuple[Rack, ...]) -> Iterator[Interlock]:
-    leak = site.tag(actuator.equipment, "leak")
-    if leak is not None:
-        watch = _watch(site, leak, 0.5)
-        yield Interlock("leak", (watch,), True, Effect.ISOLATE, 1, Effect.HOLD)
-    cdu = site.cdus.get(actuator.equipment)
-    flow = site.tag(actuator.equipment, "tcs_flow")
-    if cdu is not None and flow is not None:
-        watch = _watch(site, flow, LOW_FLOW_SHARE * cdu.min_tcs_flow_ls)
-        yield Interlock("low_flow", (watch,), False, Effect.TOWARDS, 1, Effect.TOWARDS)
-    watches = tuple(
-        _watch(site, tag, rack.limit_c)
-        for rack in racks
-        if (tag := site.tag(rack.id, rack.limited_temperature)) is not None
-    )
-    quorum = (len(watches) + 1) // 2
-    yield Interlock("hot_rack", watches, True, Effect.TOWARDS, quorum, Effect.TOWARDS)
-
-
-def _watch(site: Site, tag: str, threshold: float) -> Watch:
-    of = sensor(site, site.points[tag])
-    return Watch(of.tag, of.max_age_s, threshold)
 
 
 def _gaps(site: Site, actuator: Actuator) -> Iterator[str]:
@@ -256,7 +192,7 @@ def _problems(site: Site, actuator: Actuator) -> Iterator[str]:
     if actuator.dew_point_margin_k is not None:
         if actuator.unit != Kind.TEMPERATURE.unit:
             yield f"a dew-point margin is for a temperature, not for {actuator.unit}; leave it out"
-        for hall, points in _dew_points(site, racks).items():
+        for hall, points in dew_points(site, racks).items():
             if not points:
                 yield (
                     f"no dew_point_temperature point in hall {hall!r}; add one, or leave out "

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from facility.commands import Decision, Override
 from facility.wire import WireError, dumps, from_wire
+from safety.sightings import Sightings
 
 FORMAT = 1
 
@@ -47,6 +48,21 @@ NEVER = ActuatorState()
 
 
 @dataclass(frozen=True, slots=True)
+class UnitMemory:
+    """The starts and stops of one machine, whoever ordered them."""
+
+    on: bool | None = None
+    """As it was ordered or seen last; None before anybody knew."""
+    changed_at_s: float | None = None
+    """When it was started or stopped last."""
+    starts_s: tuple[float, ...] = ()
+    """Its starts of the last 12 hours, oldest first."""
+
+
+UNKNOWN_UNIT = UnitMemory()
+
+
+@dataclass(frozen=True, slots=True)
 class EnvelopeState:
     """Everything that a verdict depends on besides limits, command, telemetry and time."""
 
@@ -58,10 +74,18 @@ class EnvelopeState:
     overrides: Mapping[str, Override] = field(default_factory=dict)
     locked_out: Mapping[str, str] = field(default_factory=dict)
     """By actuator: why nothing may be written to it."""
+    units: Mapping[str, UnitMemory] = field(default_factory=dict)
+    """By machine that can be started and stopped."""
+    sightings: Sightings = field(default=Sightings(), compare=False)
+    """What sensors showed lately; not kept across restarts, as nothing counts from it."""
 
     def of(self, actuator: str) -> ActuatorState:
         """The memory of ``actuator``."""
         return self.actuators.get(actuator, NEVER)
+
+    def unit(self, unit: str) -> UnitMemory:
+        """The memory of a machine."""
+        return self.units.get(unit, UNKNOWN_UNIT)
 
     def with_actuator(self, actuator: str, memory: ActuatorState) -> EnvelopeState:
         """The state with another memory of ``actuator``."""
@@ -72,8 +96,8 @@ class EnvelopeState:
         return replace(self, seen_s=now_s)
 
     def to_json(self) -> str:
-        """One line of JSON; equal states give equal text."""
-        return dumps(self)
+        """One line of JSON, without the sightings; equal states give equal text."""
+        return dumps(replace(self, sightings=Sightings()))
 
     @staticmethod
     def from_json(text: str) -> EnvelopeState:
@@ -91,6 +115,10 @@ class EnvelopeState:
         if state.format != FORMAT:
             raise StateError(f"the envelope's state has format {state.format}, not {FORMAT}")
         return state
+
+
+EMPTY = EnvelopeState()
+"""The memory of nothing."""
 
 
 def forget_in_force(state: EnvelopeState, actuators: Iterable[str]) -> EnvelopeState:
@@ -130,4 +158,12 @@ def restart_clock(state: EnvelopeState, now_s: float) -> EnvelopeState:
         )
         for actuator, memory in state.actuators.items()
     }
-    return replace(state, seen_s=now_s, actuators=memories)
+    units = {
+        unit: replace(
+            memory,
+            changed_at_s=no_later(memory.changed_at_s),
+            starts_s=tuple(min(moment, now_s) for moment in memory.starts_s),
+        )
+        for unit, memory in state.units.items()
+    }
+    return replace(state, seen_s=now_s, actuators=memories, units=units, sightings=Sightings())

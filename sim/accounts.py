@@ -40,6 +40,8 @@ class Accounts:
     """Heat stored in water, metal and air above 0 °C."""
     water_m3: float
     """Water evaporated."""
+    make_up_water_m3: float
+    """Water fed to the towers: evaporation, drift and blow-down."""
 
     @property
     def cooling_energy_kwh(self) -> float:

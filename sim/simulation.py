@@ -225,6 +225,7 @@ class Simulation:
             stored_at_start_kwh=self._stored_at_start_kwh,
             stored_at_end_kwh=stored_heat_kwh(self._units, self._memory),
             water_m3=float(a["water_m3"]),
+            make_up_water_m3=float(a["make_up_m3"]),
         )
 
     def open_accounts(self) -> None:

@@ -27,7 +27,7 @@ ACCOUNTS = Layout(
         "seconds": "length of the account, s",
         "it_kwh": "IT with its own fans, kWh",
         "chillers_kwh": "chillers, kWh",
-        "towers_kwh": "tower fans, kWh",
+        "towers_kwh": "tower fans and basin heaters, kWh",
         "pumps_kwh": "pumps of facility and tower water, kWh",
         "fans_kwh": "fans of CRAHs, kWh",
         "cdus_kwh": "pumps of CDUs, kWh",
@@ -40,6 +40,7 @@ ACCOUNTS = Layout(
         "peak_facility_kw": "highest power of IT and cooling together, kW",
         "peak_cooling_kw": "highest power of cooling, kW",
         "water_m3": "water evaporated, m³",
+        "make_up_m3": "water fed to the towers: evaporation, drift and blow-down, m³",
     }
 )
 

@@ -77,7 +77,10 @@ def _make_cold(
         pipes.tower_at[0],
         water.flow_ls * dt_s / units.tower_water[0].parcel_l,
     )
-    tower_water.reject(units.tower_water[0], water, units.towers, now.towers, wet_bulb_c, dt_s)
+    tower_water.reject(
+        units.tower_water[0], water, units.towers, now.towers,
+        now.outdoor[0].dry_bulb_c, wet_bulb_c, dt_s,
+    )  # fmt: skip
     for i in range(now.chillers.shape[0]):
         chiller.sequence(units.chillers[i], now.chillers[i], dt_s)
     for k in range(now.loops.shape[0]):
@@ -251,9 +254,10 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
         over += max(0.0, s.inlet_c - p.limit_c)
         recommended += max(0.0, s.inlet_c - p.recommended_c)
         a.peak_excess_k = max(a.peak_excess_k, s.inlet_c - p.limit_c)
-    chillers = towers = fans = cdus = rejected = water = 0.0
-    pumps = now.tower_water[0].pump_power
-    heat = it + now.tower_water[0].pump_heat_kw
+    basin = now.tower_water[0]
+    chillers = fans = cdus = water = 0.0
+    pumps, towers, rejected = basin.pump_power, basin.heater_kw, basin.loss_kw
+    heat = it + basin.pump_heat_kw + basin.heater_kw
     for i in range(now.chillers.shape[0]):
         chillers += now.chillers[i].power
     for i in range(now.towers.shape[0]):
@@ -286,6 +290,7 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
     a.peak_facility_kw = max(a.peak_facility_kw, it + cooling)
     a.peak_cooling_kw = max(a.peak_cooling_kw, cooling)
     a.water_m3 += water * dt_s * 1e-3
+    a.make_up_m3 += basin.make_up_ls * dt_s * 1e-3
 
 
 @kernel

@@ -3,8 +3,13 @@
 Approach by YorkCalc (EnergyPlus Engineering Reference, «CoolingTower:VariableSpeed», the same
 27 coefficients as Modelica Buildings ``Fluid.HeatExchangers.CoolingTowers.YorkCalc``). For a
 given wet bulb and ratio of water to air it is quadratic in the range, so that the leaving
-temperature follows in closed form. Below a range of 1.1 K, where the fit ends, the approach
-falls in proportion to the range: a tower without heat is at wet bulb.
+temperature follows in closed form.
+
+Where the fit ends (`BOX`) the cell goes on as a counterflow exchanger of enthalpy, by Merkel's
+theory in the effectiveness form of Braun, Klein & Mitchell, «Effectiveness models for cooling
+towers and cooling coils», ASHRAE Transactions 95(2), 1989: the transfer units that YorkCalc
+has at the nearest point of its box, carried outwards with the ratio of water to air to the
+power 0.4. So it is continuous, ends at wet bulb without heat, and never passes it.
 """
 
 from __future__ import annotations
@@ -32,10 +37,18 @@ YORKCALC = np.array(
 )  # fmt: skip
 """``c[9k + 3j + i]`` of wet bulb^i, range^j, (water/air)^k."""
 
-MIN_RANGE_K = 1.1
+# BOX of the fit (EnergyPlus; Modelica Buildings ``CorrelationsBoundaries.YorkCalc``).
+WET_BULB_C = (-34.4, 29.4)
+RANGE_K = (1.1, 22.2)
+APPROACH_K = (1.1, 40.0)
 MAX_WATER_TO_AIR = 8.0
-WET_BULB_C = (-10.0, 29.4)
-"""Held to what the fit was made for; below -10 °C it is extrapolated by its edge."""
+
+DESIGN_WATER_TO_AIR = 1.2
+"""Mass of water over dry air at design flows: mechanical-draft cells have 0.75 to 1.5 (ASHRAE
+Handbook HVAC Systems and Equipment 2020, chapter 40)."""
+WATER_KJ_KGK = 4.18
+TRANSFER_EXPONENT = 0.4
+"""Of transfer units on the air's side in water over air: 1 + n, n = -0.6 (Braun et al. 1989)."""
 
 PARAMETERS = Layout(
     {
@@ -48,6 +61,7 @@ PARAMETERS = Layout(
         "fan_ramp_per_s": "fastest change of fan speed, share a second",
         "min_speed": "lowest fan speed of the converter, share",
         "quality": "fill and fan against new: multiplies the air flow",
+        "drift_share": "water carried off as drops, share of the water over the cell",
     }
 )
 STATE = Layout(
@@ -60,6 +74,7 @@ STATE = Layout(
         "heat_kw": "heat rejected, kW",
         "water_ls": "water over the cell, L/s",
         "evaporation_ls": "water evaporated, L/s",
+        "drift_ls": "water lost as drops, L/s",
     }
 )
 
@@ -80,6 +95,7 @@ def parameters(site: Site, rng: np.random.Generator) -> Table:
                 "fan_ramp_per_s": 1.0 / 60.0,
                 "min_speed": 0.15,
                 "quality": 1.0 - 0.05 * rng.uniform(),
+                "drift_share": 8e-5,  # EnergyPlus' default, 0.008 %
             }
         )
     return PARAMETERS.filled(rows)
@@ -101,25 +117,76 @@ def approach_polynomial(wet_bulb_c: float, water_to_air: float) -> tuple[float, 
 
 
 @kernel
+def saturated_kj_kg(temperature_c: float) -> float:
+    """Enthalpy of saturated air at 101.3 kPa, kJ for each kg of dry air.
+
+    ASHRAE Handbook Fundamentals 2021, chapter 1, with the saturation pressure of Alduchov &
+    Eskridge, J. Appl. Meteor. 35, 1996 (within 0.4 % from -40 to 50 °C); held above 80 °C.
+    """
+    t = min(temperature_c, 80.0)
+    pressure = 0.61094 * math.exp(17.625 * t / (t + 243.04))
+    humidity = 0.62198 * pressure / (101.325 - pressure)
+    return 1.006 * t + humidity * (2501.0 + 1.86 * t)
+
+
+@kernel
+def saturation_slope(cold_c: float, hot_c: float) -> float:
+    """Mean slope of saturated enthalpy between two temperatures, kJ/kgK."""
+    hot = max(hot_c, cold_c + 1e-3)
+    return (saturated_kj_kg(hot) - saturated_kj_kg(cold_c)) / (hot - cold_c)
+
+
+@kernel
+def transfer_units(share: float, capacity: float) -> float:
+    """Transfer units of a cell from its range over range plus approach, and m*.
+
+    ``capacity`` is m*, air over water: (air flow x saturation slope) / (water flow x heat
+    capacity). The inverse of `water_effectiveness`.
+    """
+    eps = min(share / capacity, 0.995)
+    if abs(capacity - 1.0) < 1e-4:
+        return eps / (1.0 - eps)
+    rest = max((1.0 - eps) / max(1.0 - capacity * eps, 1e-6), 1e-9)
+    return -math.log(rest) / (1.0 - capacity)
+
+
+@kernel
+def water_effectiveness(units: float, capacity: float) -> float:
+    """Range over range plus approach at so many transfer units (Braun et al. 1989, eq. 7)."""
+    if abs(capacity - 1.0) < 1e-4:
+        return capacity * units / (1.0 + units)
+    e = math.exp(-units * (1.0 - capacity))
+    return capacity * (1.0 - e) / (1.0 - capacity * e)
+
+
+@kernel
 def leaving_temperature_c(
     entering_c: float, wet_bulb_c: float, water_share: float, air_share: float
 ) -> float:
-    """Water from a cell at shares of design water and air, fan running (YorkCalc)."""
+    """Water from a cell at shares of design water and air, fan running."""
     if entering_c <= wet_bulb_c:
         return entering_c
-    bulb = min(max(wet_bulb_c, WET_BULB_C[0]), WET_BULB_C[1])
-    ratio = min(water_share / max(air_share, 1e-3), MAX_WATER_TO_AIR)
-    a0, a1, a2 = approach_polynomial(bulb, ratio)
     head = entering_c - wet_bulb_c  # range + approach
-    least = max(a0 + MIN_RANGE_K * (a1 + MIN_RANGE_K * a2), 0.05)
-    if head <= MIN_RANGE_K + least:
-        return entering_c - head * MIN_RANGE_K / (MIN_RANGE_K + least)
+    actual = water_share / max(air_share, 1e-3)
+    ratio = min(actual, MAX_WATER_TO_AIR)
+    bulb = min(max(wet_bulb_c, WET_BULB_C[0]), WET_BULB_C[1])
+    a0, a1, a2 = approach_polynomial(bulb, ratio)
     b, c = 1.0 + a1, a0 - head
     root = b * b - 4.0 * a2 * c
-    if root < 0.0 or b <= 0.0:  # outside the fit: as much approach as the smallest range has
-        return wet_bulb_c + min(least, head)
-    tr = -2.0 * c / (b + math.sqrt(root))
-    return entering_c - min(max(tr, MIN_RANGE_K), head)
+    solved = RANGE_K[1] + 1.0
+    if root >= 0.0 and b + math.sqrt(root) > 0.0:
+        solved = -2.0 * c / (b + math.sqrt(root))
+    tr = min(max(solved, RANGE_K[0]), RANGE_K[1])
+    approach = a0 + tr * (a1 + tr * a2)
+    near = min(max(approach, APPROACH_K[0]), APPROACH_K[1])
+    if tr == solved and near == approach and bulb == wet_bulb_c and ratio == actual:
+        return entering_c - tr
+    slope = saturation_slope(bulb, bulb + tr + near)
+    units = transfer_units(tr / (tr + near), slope / (ratio * DESIGN_WATER_TO_AIR * WATER_KJ_KGK))
+    units *= (actual / ratio) ** TRANSFER_EXPONENT
+    slope = saturation_slope(wet_bulb_c, entering_c)
+    share = water_effectiveness(units, slope / (actual * DESIGN_WATER_TO_AIR * WATER_KJ_KGK))
+    return entering_c - min(share, 1.0) * head
 
 
 @kernel
@@ -134,7 +201,7 @@ def step(p: Record, s: Record, entering_c: float, wet_bulb_c: float) -> None:
     if s.speed > 0.0:
         s.fan_power = p.rated_fan_kw * (0.97 * s.speed**p.fan_exponent + 0.03)
     if s.water_ls <= 0.0:
-        s.leaving_c, s.heat_kw, s.evaporation_ls = entering_c, 0.0, 0.0
+        s.leaving_c, s.heat_kw, s.evaporation_ls, s.drift_ls = entering_c, 0.0, 0.0, 0.0
         return
     share = s.water_ls / p.design_ls
     full = entering_c - leaving_temperature_c(entering_c, wet_bulb_c, share, p.quality)
@@ -145,6 +212,7 @@ def step(p: Record, s: Record, entering_c: float, wet_bulb_c: float) -> None:
     s.leaving_c = entering_c - tr
     s.heat_kw = s.water_ls * WATER_KJ_LK * tr
     s.evaporation_ls = 0.9 * s.heat_kw / LATENT_KJ_KG
+    s.drift_ls = p.drift_share * s.water_ls
 
 
 def design_approach_k(wet_bulb_c: float, range_k: float, water_to_air: float) -> float:

@@ -1,7 +1,11 @@
 """The tower water: pumps, condensers and tower exchangers in parallel, cells, basin.
 
 The fans hold the water that leaves the basin; below their least speed they cycle, and when
-the water is too cold without them a bypass carries part of it past the cells.
+the water is too cold without them, or near freezing, a bypass carries part of it past the
+cells. Electric heaters keep an idle basin from freezing. Blow-down keeps the salts at so many
+cycles of concentration: make-up = evaporation + drift + blow-down, blow-down = evaporation /
+(cycles - 1) - drift (ASHRAE Handbook HVAC Systems and Equipment 2020, chapter 40). Make-up
+is taken to arrive as warm as the basin.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from sim.plant.layout import Layout, Record, Table, kernel
 DESIGN_DP_KPA = 90.0
 """Over condensers and exchangers with their valves; the cells' static lift is in the mains."""
 
+FREEZING_C = 5.0
+"""Under this water passes by the cells whatever the setpoint, so that their fill does not ice."""
+
 PARAMETERS = Layout(
     HEADER
     | {
@@ -29,6 +36,10 @@ PARAMETERS = Layout(
         "parcel_l": "one of the parcels of the return main, L",
         "fan_gain": "of the loop that holds the water by the fans, 1/K",
         "fan_reset_s": "its integral time, s",
+        "concentration": "cycles of concentration held by blow-down (3 to 7)",
+        "heater_kw": "electric heaters of the basins, kW",
+        "heater_c": "basin temperature that they hold, degC",
+        "basin_loss_kw_k": "heat from the basins to outdoor air, kW/K",
     }
 )
 STATE = Layout(
@@ -44,6 +55,10 @@ STATE = Layout(
         "cells": "cells with water",
         "bypass": "share of the water past the cells",
         "heat_kw": "heat rejected, kW",
+        "loss_kw": "heat from the basins to outdoor air, kW",
+        "heater_kw": "heat and electric power of the basin heaters, kW",
+        "blow_down_ls": "water drained against concentration, L/s",
+        "make_up_ls": "water fed in, L/s",
     }
 )
 
@@ -51,9 +66,11 @@ STATE = Layout(
 def parameters(site: Site, design_ls: float) -> Table:
     """Tower water for the sum of its users' design flows.
 
-    75 kPa in mains, strainers and the lift to the cells; basins hold 150 s of flow.
+    75 kPa in mains, strainers and the lift to the cells; basins hold 150 s of flow. Heaters
+    are chosen to hold 4.5 °C at -18 °C outdoors, at 2 kW a MW of cells.
     """
-    towers_ls = sum(t.rated_kw for t in site.towers.values()) / (WATER_KJ_LK * 5.56)
+    towers_kw = sum(t.rated_kw for t in site.towers.values())
+    towers_ls = towers_kw / (WATER_KJ_LK * 5.56)
     flow = min(design_ls, 1.2 * towers_ls)
     row = header_parameters(flow, DESIGN_DP_KPA, 75.0)
     row |= {
@@ -61,13 +78,23 @@ def parameters(site: Site, design_ls: float) -> Table:
         "parcel_l": 40.0 * flow / PIPE_CELLS,
         "fan_gain": 0.12,
         "fan_reset_s": 240.0,
+        "concentration": 5.0,
+        "heater_kw": 0.002 * towers_kw,
+        "heater_c": 4.5,
+        "basin_loss_kw_k": 0.002 * towers_kw / 22.5,
     }
     return PARAMETERS.filled([row])
 
 
 @kernel
 def reject(
-    p: Record, s: Record, params: Table, state: Table, wet_bulb_c: float, dt_s: float
+    p: Record,
+    s: Record,
+    params: Table,
+    state: Table,
+    dry_bulb_c: float,
+    wet_bulb_c: float,
+    dt_s: float,
 ) -> None:
     """Cells and basin: fan control, water over as many cells as keep their fill wet."""
     command, s.fan_integral = proportional_integral(
@@ -85,9 +112,10 @@ def reject(
     active = min(max(int(s.cells), joins), keeps)
     s.cells = active if s.flow_ls > 0.0 else 0.0
     cold = 0.0 if command > 0.0 else min(max((s.setpoint_c - 0.5 - s.supply_c) * 0.4, 0.0), 0.9)
+    cold = max(cold, min(max((FREEZING_C - s.supply_c) * 0.5, 0.0), 0.9))
     s.bypass = move_towards(s.bypass, cold, dt_s / 90.0)
     over = s.flow_ls * (1.0 - s.bypass)
-    heat = 0.0
+    heat = evaporation = drift = 0.0
     for i in range(cells):
         u = state[i]
         wanted = 0.0
@@ -97,7 +125,14 @@ def reject(
         u.water_ls = over / active if i < active else 0.0
         tower.step(params[i], u, s.return_c, wet_bulb_c)
         heat += u.heat_kw
+        evaporation += u.evaporation_ls
+        drift += u.drift_ls
     s.heat_kw = heat
+    s.blow_down_ls = max(evaporation / (p.concentration - 1.0) - drift, 0.0)
+    s.make_up_ls = evaporation + drift + s.blow_down_ls
+    s.loss_kw = p.basin_loss_kw_k * (s.supply_c - dry_bulb_c)
+    # The thermostat is proportional over a kelvin, so that it does not chatter.
+    s.heater_kw = p.heater_kw * min(max(p.heater_c + 0.5 - s.supply_c, 0.0), 1.0)
     rate = WATER_KJ_LK * s.flow_ls
-    inflow = dt_s * (rate * s.return_c - heat + s.pump_heat_kw)
+    inflow = dt_s * (rate * s.return_c - heat + s.pump_heat_kw + s.heater_kw - s.loss_kw)
     s.supply_c = (p.basin_kj_k * s.supply_c + inflow) / (p.basin_kj_k + dt_s * rate)

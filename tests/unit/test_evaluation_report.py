@@ -54,6 +54,7 @@ def accounts(variant: str) -> Accounts:
         stored_at_start_kwh=980.0,
         stored_at_end_kwh=STORED_END_KWH[variant],
         water_m3=30.0,
+        make_up_water_m3=38.0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.plant import air_rack, chiller, chiller_curves, direct_to_chip, tower
+from sim.plant import air_rack, chiller, chiller_curves, direct_to_chip
 from sim.plant.layout import Array, Table
 
 CURVES = chiller_curves.SETS[chiller_curves.DEFAULT].numbers()
@@ -70,37 +70,6 @@ def test_a_chiller_waits_out_its_lock_out_and_loads_at_its_rate() -> None:
     assert started >= 598
     assert max(loads[: started + 88]) == 0.0
     assert max(np.diff(loads)) <= 0.1 / 60.0 * 3600.0 + 1e-6
-
-
-# Points of the reference: wet bulb, range, water over air -> approach (YorkCalc).
-@pytest.mark.parametrize(
-    ("wet_bulb_c", "range_k", "ratio", "approach_k"),
-    [(25.6, 5.56, 1.0, 3.83), (25.6, 5.56, 2.0, 8.66), (10.0, 5.56, 1.0, 7.77)],
-)
-def test_tower_approach_at_the_published_points(
-    wet_bulb_c: float, range_k: float, ratio: float, approach_k: float
-) -> None:
-    assert tower.design_approach_k(wet_bulb_c, range_k, ratio) == pytest.approx(
-        approach_k, abs=0.01
-    )
-    entering = wet_bulb_c + approach_k + range_k
-    leaving = tower.leaving_temperature_c(entering, wet_bulb_c, 1.0, 1.0 / ratio)
-    assert leaving == pytest.approx(wet_bulb_c + approach_k, abs=0.02)
-
-
-def test_a_cell_without_fan_has_an_eighth_of_its_heat() -> None:
-    p, s = tower.PARAMETERS.table(1), tower.STATE.table(1)
-    p["design_ls"], p["free_share"], p["quality"], p["rated_fan_kw"] = 100.0, 0.125, 1.0, 40.0
-    p["fan_exponent"] = 2.8
-    s["water_ls"] = 100.0
-    heat = []
-    for speed in (0.0, 0.5, 1.0):
-        s["speed"] = speed
-        tower.step(p[0], s[0], 35.0, 25.6)
-        heat.append(float(s["heat_kw"][0]))
-    assert heat[0] == pytest.approx(0.125 * heat[2])
-    assert heat[0] < heat[1] < heat[2]
-    assert float(s["fan_power"][0]) == pytest.approx(40.0)
 
 
 def rack(rated_kw: float = 120.0) -> tuple[Table, Table]:

@@ -33,6 +33,8 @@ def benchmarks() -> dict[str, Benchmark]:
     folder = Path(__file__).parent
     found = {}
     for info in sorted(pkgutil.iter_modules([str(folder)]), key=lambda info: info.name):
+        if info.ispkg:  # a study with a command of its own, such as benchmarks.validation
+            continue
         tree = ast.parse((folder / f"{info.name}.py").read_text(encoding="utf-8"))
         if not any(
             isinstance(node, ast.FunctionDef) and node.name == "measure" for node in tree.body

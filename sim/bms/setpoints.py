@@ -89,6 +89,12 @@ class Commissioned:
             else:
                 value[i] = DEFAULTS[quantity]
                 low[i], high[i] = RANGES[quantity]
+                # An economiser before chillers makes their water; another setpoint would let
+                # it idle in the cold, and the chillers run.
+                mine = [c.id for c in site.chillers.values() if c.loop == name]
+                chw = by_key.get((mine[0], CHW)) if quantity == FWS and mine else None
+                if chw is not None:
+                    value[i], low[i], high[i] = chw.fallback, chw.minimum, chw.maximum
         rows = np.array([row[(a.equipment, a.quantity)] for a in site.actuators.values()], np.int64)
         return cls(tuple(keys), value, low, high, part, rows)
 

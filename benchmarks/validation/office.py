@@ -17,11 +17,12 @@ import numpy as np
 from facility.loading import parse_site
 from facility.site import CDU, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
 from sim.parameters import PlantParameters
-from sim.plant import chiller
+from sim.plant.chiller_curves import SETS
 from sim.plant.fluids import WATER_KJ_LK
 from sim.sites.reference import Design
 from sim.sites.writer import texts
 
+CURVES = SETS["ashrae_901_office_large"]
 CHILLER_KW = 999.07
 CHILLER_COP = 5.33
 CHILLERS = 2
@@ -151,7 +152,7 @@ def plant(season: Season) -> Plant:
     site = parse_site(files["site.toml"], points)
     parameters = PlantParameters.for_site(site, 1)
     units = parameters.units
-    units.curves[:] = chiller.OFFICE_LARGE
+    units.curves[:] = CURVES.numbers()
     units.chillers["cop"] = CHILLER_COP
     units.chillers["fouling_k"] = 0.0
     units.chillers["min_part_load"] = MIN_PART_LOAD

@@ -11,12 +11,12 @@ from benchmarks.validation.office import (
     CHILLER_COP,
     CHILLER_KW,
     CHILLERS,
+    CURVES,
     MIN_FAN_SPEED,
     MIN_PART_LOAD,
     Plant,
     Season,
 )
-from sim.plant.chiller import OFFICE_LARGE
 from sim.plant.layout import Array
 
 STEPS_PER_HOUR = 6
@@ -226,14 +226,16 @@ def _chiller(plant: Plant, number: int, season: Season) -> str:
 
 
 def _curves(plant: Plant) -> list[str]:
-    c = OFFICE_LARGE
-    box = (c[22], c[23], c[24], c[25])
+    box = (*CURVES.evaporator_c, *CURVES.condenser_c)
     return [
-        _object("Curve:Biquadratic", "CapFT", *c[0:6], *box),
-        _object("Curve:Biquadratic", "EIRFT", *c[6:12], *box),
-        _object("Curve:Bicubic", "EIRFPLR", *c[12:22], c[24], c[25], MIN_PART_LOAD, 1.0),
+        _object("Curve:Biquadratic", "CapFT", *CURVES.capacity, *box),
+        _object("Curve:Biquadratic", "EIRFT", *CURVES.power, *box),
+        _object(
+            "Curve:Bicubic", "EIRFPLR", *CURVES.part_load, *CURVES.condenser_c,
+            *CURVES.part_load_range,
+        ),
         _object("Curve:Exponent", "FanPower", 0.03, 0.97, plant.fan_exponent, 0.0, 1.0),
-    ]
+    ]  # fmt: skip
 
 
 def _condenser_loop(plant: Plant, tower_model: str) -> list[str]:

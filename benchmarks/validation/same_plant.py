@@ -92,17 +92,20 @@ def compare(season: Season, *, tower: str = "YorkCalc", exchanger_share: float =
     made = plant(season)
     samples = _ours(made, season, energyplus.weather_file())
     per_step = round(HOUR_S / STEPS_PER_HOUR / SAMPLE_S)
-    load_kw, flow_ls = (
-        np.asarray(samples[name].to_numpy().reshape(-1, per_step).mean(axis=1), dtype=np.float64)
-        for name in ("load_kw", "flow_ls")
-    )
+    load_kw, flow_ls = (_means(samples[name], per_step) for name in ("load_kw", "flow_ls"))
     start_s = _second_of_year(season)
-    ends_s = start_s + HOUR_S / STEPS_PER_HOUR * np.arange(1, len(load_kw) + 1)
+    step_s = HOUR_S / STEPS_PER_HOUR
+    ends_s: Array = start_s + step_s * np.arange(1.0, len(load_kw) + 1.0)
     steps = energyplus.run(
         idf(made, season, tower_model=tower, exchanger_share=exchanger_share),
         {"load.csv": schedule(ends_s, load_kw, flow_ls, 1.2 * made.loop_ls)},
     )
     return Comparison(season, _hourly(samples), _hourly(_theirs(steps, start_s)), steps, made)
+
+
+def _means(values: pd.Series[float], count: int) -> Array:
+    """Means of so many values each."""
+    return np.array([part.mean() for part in np.split(values.to_numpy(), len(values) // count)])
 
 
 def _second_of_year(season: Season) -> float:

@@ -40,11 +40,13 @@ def warmed_up(
     start_s: float,
     seed: int,
     faults: Sequence[Fault] = (),
+    warm_up_h: float = WARM_UP_H,
 ) -> Simulation:
     """A facility at ``start_s`` with a fresh account, warmed up under Guideline 36.
 
     Variants that are compared start from the same state, whatever their own control. Faults
-    that begin before the start meet the plant while it is warmed up.
+    that begin before the start meet the plant while it is warmed up. Loops and resets are not
+    settled after less than `WARM_UP_H`.
     """
     simulation = Simulation(
         site,
@@ -52,7 +54,7 @@ def warmed_up(
         load=load.starting_at(start_s),
         weather=weather,
         local_control=WARM_UP_CONTROL,
-        start_s=start_s - 3600.0 * WARM_UP_H,
+        start_s=start_s - 3600.0 * warm_up_h,
         seed=seed,
         faults=faults,
     )

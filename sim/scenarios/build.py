@@ -30,7 +30,7 @@ from sim.plant.weather import (
     swept_weather,
 )
 from sim.plant.workload import ConstantLoad, Job, JobsOnTop, LoadSource
-from sim.run import warmed_up
+from sim.run import WARM_UP_H, warmed_up
 from sim.scenarios.files import ScenarioError
 from sim.scenarios.scenario import HourlyPlan, Scenario
 from sim.simulation import Simulation
@@ -59,7 +59,7 @@ class Prepared:
     weather: WeatherSource
     grid: Grid
 
-    def warmed_up(self, local_control: str) -> Simulation:
+    def warmed_up(self, local_control: str, warm_up_h: float = WARM_UP_H) -> Simulation:
         """The facility at the scenario's beginning, with a fresh account."""
         return warmed_up(
             self.site,
@@ -69,6 +69,7 @@ class Prepared:
             local_control=local_control,
             start_s=self.start_s,
             seed=self.seed,
+            warm_up_h=warm_up_h,
         )
 
 

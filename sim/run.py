@@ -30,7 +30,7 @@ class Run:
     accounts: Accounts
 
 
-def warmed_up(
+def warmed_up(  # noqa: PLR0913 - all that a facility at its start is made of, by name
     site: Site,
     parameters: PlantParameters,
     *,

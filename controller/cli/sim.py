@@ -11,6 +11,7 @@ from controller.cli.base import CommandError, Commands, message, print_json, pri
 
 if TYPE_CHECKING:
     from sim.scenarios import Scenario, ScenarioRun
+    from sim.scenarios.scenario import PlannedFault
 
 LOCAL = ("guideline36", "fixed")
 
@@ -121,22 +122,23 @@ def _lines(scenario: Scenario) -> list[tuple[str, str]]:
     for name, plan in (("price", scenario.price), ("carbon", scenario.carbon)):
         words = plan.file or ("by the hour of the day" if plan.hours else "the site's tariff")
         lines.append((name, words))
-    lines += [
-        (
-            "fault",
-            f"{fault.kind} at {fault.place}, {fault.start_s:g} to {fault.end_s:g} s, "
-            f"severity {fault.severity:g}",
-        )
-        for fault in scenario.faults
-    ]
+    lines += [("fault", _fault(fault)) for fault in scenario.faults]
     if scenario.excited:
         lines.append(("setpoints", "all moved jointly and each on its own, at the panels"))
     return lines
 
 
+def _fault(fault: PlannedFault) -> str:
+    until = "until the end" if fault.end is None else f"to {fault.end:g} s"
+    how = "" if fault.severity is None else f", severity {fault.severity:g}"
+    grows = f", growing for {fault.grows_s:g} s" if fault.grows_s else ""
+    return f"{fault.kind} at {fault.place} from {fault.start:g} s {until}{how}{grows}"
+
+
 def run_run(args: argparse.Namespace) -> int:
     """Run a scenario; exit status 2 where it cannot be run."""
     from controller.cli.demo import ProgressLine
+    from sim.faults import FaultError
     from sim.plant.reading import InputError
     from sim.scenarios import ScenarioError, run_scenario
 
@@ -156,7 +158,7 @@ def run_run(args: argparse.Namespace) -> int:
         )
         line(f"{scenario.name} under {args.local}", 1.0)
         written = done.write(args.out, args.format)
-    except (ScenarioError, InputError) as error:
+    except (ScenarioError, InputError, FaultError) as error:
         raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"cannot write to {args.out}: {error.strerror}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from facility.clock import from_iso
 from facility.loading import parse_site
 from facility.site import RackKind, Site
+from sim.faults import Fault, parse_faults
 from sim.grid import DailyHours, Grid, Hourly, read_hours
 from sim.history import WholeHall
 from sim.parameters import PlantParameters
@@ -58,6 +59,7 @@ class Prepared:
     load: LoadSource
     weather: WeatherSource
     grid: Grid
+    faults: tuple[Fault, ...] = ()
 
     def warmed_up(self, local_control: str, warm_up_h: float = WARM_UP_H) -> Simulation:
         """The facility at the scenario's beginning, with a fresh account."""
@@ -69,6 +71,7 @@ class Prepared:
             local_control=local_control,
             start_s=self.start_s,
             seed=self.seed,
+            faults=self.faults,
             warm_up_h=warm_up_h,
         )
 
@@ -97,7 +100,7 @@ def prepare(
 
     Raises
     ------
-    ScenarioError, sim.plant.reading.InputError
+    ScenarioError, sim.plant.reading.InputError, sim.faults.FaultError
         A data file is missing or cannot be used, or a place is none of the site's.
     """
     folder = data_folder(data)
@@ -130,7 +133,16 @@ def prepare(
             _hourly(scenario.price, site.tariff.energy_per_kwh, scenario, folder),
             _hourly(scenario.carbon, site.tariff.carbon_g_per_kwh, scenario, folder),
         ),
+        _faults(scenario, site, start_s),
     )
+
+
+def _faults(scenario: Scenario, site: Site, start_s: float) -> tuple[Fault, ...]:
+    rows = [
+        {name: value for name, value in asdict(fault).items() if value is not None}
+        for fault in scenario.faults
+    ]
+    return parse_faults(rows, site, start_s, where=f"scenario {scenario.name}")
 
 
 def _load(scenario: Scenario, site: Site, seed: int, folder: Path) -> LoadSource:

@@ -66,13 +66,16 @@ class HourlyPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
-    """A fault by kind and place; times count from the run's beginning."""
+    """A fault as `sim.faults` has it: kind, place, time and severity."""
 
     kind: str
     place: str
-    start_s: float
-    end_s: float
-    severity: float
+    start: float
+    """s after the run's beginning."""
+    end: float | None = None
+    """s after the run's beginning; None: it stays."""
+    severity: float | None = None
+    grows_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controller.cli import main
+from sim.faults import FaultError
 from sim.plant.reading import InputError
 from sim.scenarios import ScenarioError, find, library, names, prepare, read, run_scenario
 from sim.scenarios.files import LIBRARY
@@ -18,7 +19,7 @@ MINUTE_S = 60.0
 
 def test_the_library_has_every_kind_of_scenario_that_was_promised() -> None:
     tags = {tag for scenario in library() for tag in scenario.tags}
-    assert {"season", "climate", "weather", "grid", "load", "commissioning"} <= tags
+    assert {"season", "climate", "weather", "grid", "load", "fault", "commissioning"} <= tags
     assert len(names()) >= 14
     assert {s.site for s in library()} == {"campus", "frontier"}
 
@@ -117,6 +118,24 @@ def test_excitation_moves_every_setpoint_that_local_control_would_leave() -> Non
     in_force = [a.read_back for a in done.prepared.site.actuators.values()]
     assert done.truth[in_force].nunique().min() >= 3
     assert still.truth[in_force].iloc[1:].nunique().max() == 1  # the first is the warm-up's
+
+
+def test_a_chiller_trip_strikes_at_its_second_and_another_machine_takes_over() -> None:
+    done = run_scenario(find("campus-chiller-trip"), hours=1.75)
+    power = done.truth[[f"chiller{i}.power" for i in (1, 2, 3)]]
+    minutes = (power.index - power.index[0]).total_seconds() / 60.0
+    assert power["chiller1.power"][minutes == 59.0].item() > 100.0
+    assert power["chiller1.power"][(minutes > 61.0)].max() < 1.0
+    others = power[["chiller2.power", "chiller3.power"]].sum(axis=1)
+    assert others[minutes == 100.0].item() > 1.2 * others[minutes == 59.0].item()
+
+
+def test_a_fault_at_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    fault = '[[faults]]\nkind = "pump_trip"\nplace = "cdu9"\nstart = 60\n'
+    path.write_text(BASE + fault, encoding="utf-8")
+    with pytest.raises(FaultError, match=r"scenario mine: fault 1: .*cdu9"):
+        prepare(read(path))
 
 
 BASE = (LIBRARY / "campus-summer.toml").read_text(encoding="utf-8")

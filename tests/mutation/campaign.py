@@ -188,7 +188,13 @@ class Campaign:
                 heard.add(index)
                 by = data["killed_by"]
                 mutant = mutants[index]
-                yield index, Result(mutant, KILLED, by, data["took_s"]) if by else None
+                if by:
+                    yield index, Result(mutant, KILLED, by, data["took_s"])
+                elif data["why"] and self.quick:
+                    outcome = TIMED_OUT if data["why"] == "timed out" else CRASHED
+                    yield index, Result(mutant, outcome, data["why"], data["took_s"])
+                else:
+                    yield index, None
         _, status = os.waitpid(process, 0)
         if error or status or len(heard) != len(quick):
             how = os.waitstatus_to_exitcode(status)
@@ -228,7 +234,7 @@ def _warm_process(
                     if chosen[index]:
                         yield index
                     else:
-                        tell({"index": index, "killed_by": "", "took_s": 0.0})
+                        tell({"index": index, "killed_by": "", "why": "", "took_s": 0.0})
 
             def patience_s(index: int) -> float:
                 return LEAST_S + TIMES * sum(warm.took_s[name] for name in chosen[index])
@@ -243,7 +249,14 @@ def _warm_process(
                     if by in before:
                         before.remove(by)
                     before.insert(0, by)
-                tell({"index": ended.job, "killed_by": by, "took_s": ended.took_s})
+                tell(
+                    {
+                        "index": ended.job,
+                        "killed_by": by,
+                        "why": ended.why,
+                        "took_s": ended.took_s,
+                    }
+                )
 
         silence = os.open(os.devnull, os.O_RDWR)
         os.dup2(silence, 1)

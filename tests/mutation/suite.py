@@ -30,6 +30,8 @@ from tests.mutation.operators import Mutant
 
 MEMORY_BYTES = 3 << 30
 """A mutant that grows without end meets MemoryError before the machine does."""
+FILE_BYTES = 64 << 20
+"""And one that writes without end meets an OSError."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,7 @@ def load_libraries(suite: Suite, names: Sequence[str]) -> None:
 def bound_memory() -> None:
     """Keep a mutant that runs away within bounds."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
 
 
 def _pairs(items: Sequence[pytest.Item]) -> list[tuple[pytest.Item, pytest.Item | None]]:

@@ -28,7 +28,9 @@ from facility.site import (
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from safety.envelope import Envelope
+from safety.interlocks import Conditions
 from safety.limits import limits_of
+from safety.sightings import Sightings
 from safety.state import EnvelopeState
 
 NOW_S = 1_712_448_000.0
@@ -291,3 +293,8 @@ def holding(
 
 def changed(base: Actuator, **more: Any) -> Actuator:
     return replace(base, **more)
+
+
+def moment(seen: Snapshot, now_s: float = NOW_S) -> Conditions:
+    """What the conditions of a snapshot are, without anything seen before it."""
+    return Conditions(seen, now_s, 1.0, Sightings())

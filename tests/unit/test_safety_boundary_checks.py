@@ -24,7 +24,7 @@ from safety import checks, dwell
 from safety.arithmetic import LARGEST, WIDEST, Interval, Meeting, allowance, meet, milliseconds
 from safety.checks import Case, Finding
 from safety.guards import Effect
-from safety.interlocks import Active, Conditions, Situation, survey
+from safety.interlocks import Active, Situation, survey
 from safety.state import EnvelopeState
 from tests.safety_kit import (
     AIR,
@@ -34,6 +34,7 @@ from tests.safety_kit import (
     command,
     envelope,
     holding,
+    moment,
     telemetry,
 )
 
@@ -44,7 +45,7 @@ OWN = LIMITS.actuators
 
 
 def situation(on: str = TEMPERATURE, **changes: Any) -> Situation:
-    found = survey(OWN[on], STATE.of(on), Conditions(telemetry(), NOW_S, 1.0))
+    found = survey(OWN[on], STATE.of(on), moment(telemetry()))
     return replace(found, **changes)
 
 
@@ -197,7 +198,7 @@ def test_the_checks_stand_in_the_order_of_the_specification() -> None:
         ["authority", "age", "expiry", "telemetry", "hold"],
         [
             *("dew_point", "dew_point_unknown", "condensation", "interlocks"),
-            *("blind", "safety_direction", "authorised", "rate"),
+            *("overcooled", "blind", "safety_direction", "authorised", "rate"),
         ],
     ]
 

@@ -14,7 +14,7 @@ from safety.arithmetic import Meeting, grains
 from safety.envelope import Action, Envelope
 from safety.guards import Effect, Interlock, Sensor, Watch
 from safety.in_force import _step
-from safety.interlocks import Conditions, judge_interlock, survey, usable
+from safety.interlocks import judge_interlock, survey
 from safety.state import EnvelopeState
 from tests.safety_kit import (
     ACTUATORS,
@@ -29,6 +29,7 @@ from tests.safety_kit import (
     command_at,
     envelope,
     holding,
+    moment,
     point,
     read_back,
     telemetry,
@@ -69,7 +70,7 @@ def answer(verdict: Verdict) -> tuple[Outcome, float | None, str]:
 )
 def test_readings_of_a_size_that_occurs(value: float, believed: bool) -> None:
     seen = telemetry({LEAK: value})
-    found = usable(seen, [Sensor(LEAK, 16.0)], NOW_S, 1.0)
+    found = moment(seen).usable([Sensor(LEAK, 16.0)])
     assert found == [value if believed else None]
 
 
@@ -78,12 +79,10 @@ def test_a_stale_reading_guards_nothing(age_s: float, fresh: bool) -> None:
     def old(value: float) -> Reading:
         return Reading(value, Quality.GOOD, NOW_S - age_s)
 
-    moment = Conditions(
-        telemetry({DEW_POINTS[0]: old(25.0), DEW_POINTS[1]: None, SUPPLY: old(29.0), LEAK: old(0)}),
-        NOW_S,
-        1.0,
+    seen = telemetry(
+        {DEW_POINTS[0]: old(25.0), DEW_POINTS[1]: None, SUPPLY: old(29.0), LEAK: old(0)}
     )
-    found = survey(GATE.limits.actuators[TEMPERATURE], STATE.of(TEMPERATURE), moment)
+    found = survey(GATE.limits.actuators[TEMPERATURE], STATE.of(TEMPERATURE), moment(seen))
     assert found.dew_point_c == (25.0 if fresh else None)
     assert found.supply_c == (29.0 if fresh else None)
     assert [each.name for each in found.active] == ([] if fresh else ["leak"])
@@ -93,7 +92,7 @@ def test_an_actuator_without_a_mode_is_surveyed_as_off() -> None:
     seen = telemetry()
     bare = Snapshot(seen.time_s, seen.readings, seen.devices)
     own = GATE.limits.actuators[FLOW]
-    assert survey(own, STATE.of(FLOW), Conditions(bare, NOW_S, 1.0)).mode is Mode.OFF
+    assert survey(own, STATE.of(FLOW), moment(bare, NOW_S)).mode is Mode.OFF
 
 
 def test_a_supply_that_nobody_measures_is_no_obstacle() -> None:
@@ -131,7 +130,7 @@ def test_the_worst_reading_is_the_furthest_across(
     above: bool, values: tuple[float, float, float], worst: int
 ) -> None:
     seen = telemetry({f"r{n}": value for n, value in enumerate(values)})
-    found = judge_interlock(interlock(above), seen, NOW_S, 1.0)
+    found = judge_interlock(interlock(above), moment(seen))
     watch, value = (WARM, HOT, HOTTEST)[worst], values[worst]
     assert found is not None
     assert (found.name, found.effect, found.known) == ("x", Effect.HOLD, True)
@@ -143,7 +142,7 @@ def test_the_worst_reading_is_the_furthest_across(
 @pytest.mark.parametrize(("lost", "known"), [(1, True), (2, False)])
 def test_too_few_readings_are_a_condition_of_their_own(lost: int, known: bool) -> None:
     seen = telemetry({f"r{n}": 50.0 for n in range(lost, 3)})
-    found = judge_interlock(interlock(True), seen, NOW_S, 1.0)
+    found = judge_interlock(interlock(True), moment(seen))
     if known:
         assert found is None
     else:
@@ -154,10 +153,10 @@ def test_too_few_readings_are_a_condition_of_their_own(lost: int, known: bool) -
 
 
 def test_an_interlock_that_actuators_share_is_judged_once() -> None:
-    moment = Conditions(telemetry({"r0": 99.0}), NOW_S, 1.0)
+    now = moment(telemetry({"r0": 99.0}))
     shared = interlock(True)
-    assert moment.of(shared) is not None
-    assert moment.of(shared) is moment.of(shared)
+    assert now.of(shared) is not None
+    assert now.of(shared) is now.of(shared)
 
 
 def test_another_hand_comes_before_local_control_and_that_before_a_leak() -> None:
@@ -166,13 +165,13 @@ def test_another_hand_comes_before_local_control_and_that_before_a_leak() -> Non
 
     def active(read: float) -> list[str]:
         seen = telemetry({BACK: read, LEAK: 1.0}, now_s=later_s, authority=Authority.LOCAL)
-        found = survey(own, STATE.of(TEMPERATURE), Conditions(seen, later_s, 1.0))
+        found = survey(own, STATE.of(TEMPERATURE), moment(seen, later_s))
         return [each.name for each in found.active]
 
     assert active(30.0) == ["local_control", "leak"]
     assert active(25.0) == ["other_hand", "local_control", "leak"]
     seen = telemetry({BACK: 25.0}, now_s=later_s)
-    (hand,) = survey(own, STATE.of(TEMPERATURE), Conditions(seen, later_s, 1.0)).active
+    (hand,) = survey(own, STATE.of(TEMPERATURE), moment(seen, later_s)).active
     assert hand.saw == {"in_force": 30.0, "read_back": 25.0, "tolerance": 0.05}
 
 

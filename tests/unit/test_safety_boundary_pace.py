@@ -24,7 +24,7 @@ from facility.site import Cooling
 from safety import dwell
 from safety.authority import covered, end_override, register, why_not
 from safety.checks import Case
-from safety.interlocks import Conditions, Situation, survey
+from safety.interlocks import Situation, survey
 from safety.state import NEVER, ActuatorState, EnvelopeState
 from tests.safety_kit import (
     FLOW,
@@ -34,6 +34,7 @@ from tests.safety_kit import (
     decision,
     envelope,
     holding,
+    moment,
     override,
     telemetry,
 )
@@ -45,7 +46,7 @@ OWN = LIMITS.actuators
 
 
 def situation(on: str = TEMPERATURE, **changes: Any) -> Situation:
-    found = survey(OWN[on], STATE.of(on), Conditions(telemetry(), NOW_S, 1.0))
+    found = survey(OWN[on], STATE.of(on), moment(telemetry()))
     return replace(found, **changes)
 
 

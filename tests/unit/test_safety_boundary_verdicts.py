@@ -10,7 +10,7 @@ import pytest
 from facility.commands import Mode, Origin, Outcome, Verdict
 from facility.telemetry import Quality, Reading, Snapshot
 from safety.envelope import Envelope
-from safety.interlocks import Conditions, survey
+from safety.interlocks import survey
 from safety.state import ActuatorState, EnvelopeState
 from tests.safety_kit import (
     ACTUATORS,
@@ -24,6 +24,7 @@ from tests.safety_kit import (
     command_at,
     envelope,
     holding,
+    moment,
     read_back,
     telemetry,
 )
@@ -94,7 +95,7 @@ def test_where_two_values_may_be_in_force_ours_is_the_start() -> None:
     found = survey(
         GATE.limits.actuators[TEMPERATURE],
         state.of(TEMPERATURE),
-        Conditions(telemetry(old, now_s=late_s), late_s, 1.0),
+        moment(telemetry(old, now_s=late_s), late_s),
     )
     assert found.starts == (290_000, 300_000)
     assert {type(each) for each in found.starts} == {int}

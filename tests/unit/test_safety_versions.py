@@ -1,0 +1,239 @@
+"""New limits count at once where they are tighter, and wait for somebody where they are wider."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from safety.versions import Change, changes, tree
+from tests.safety_kit import FLOW, TEMPERATURE, envelope
+
+Tree = dict[str, Any]
+
+
+def limits() -> Tree:
+    found: Tree = json.loads(json.dumps(tree(envelope().limits)))
+    return found
+
+
+def changed(edit: Callable[[Tree], None]) -> tuple[Change, ...]:
+    before = limits()
+    after = copy.deepcopy(before)
+    edit(after)
+    return changes(before, after)
+
+
+def own(of: Tree, actuator: str = TEMPERATURE) -> Tree:
+    found: Tree = of["actuators"][actuator]
+    return found
+
+
+def bound(of: Tree, check: str, end: str) -> Tree:
+    """The first bound of that name with that end."""
+    found: Tree = next(
+        b for b in own(of)["bounds"] if b["check"] == check and b.get(end) is not None
+    )
+    return found
+
+
+def interlock(of: Tree, name: str) -> Tree:
+    found: Tree = next(i for i in own(of)["interlocks"] if i["name"] == name)
+    return found
+
+
+def test_equal_limits_have_no_changes() -> None:
+    assert changed(lambda after: None) == ()
+
+
+NUMBERS = (
+    ("away_window_s", "lower is tighter"),
+    ("blind_hold_s", "lower is tighter"),
+    ("clock_slack_s", "lower is tighter"),
+    ("command_max_age_s", "lower is tighter"),
+    ("correction_deadline_s", "lower is tighter"),
+    ("towards_window_s", "lower is tighter"),
+    ("rate_away_per_min", "lower is tighter"),
+    ("rate_towards_per_min", "lower is tighter"),
+    ("reversals_per_hour", "lower is tighter"),
+    ("settle_s", "lower is tighter"),
+    ("tolerance", "lower is tighter"),
+    ("writes_per_hour", "lower is tighter"),
+    ("dead_band", "higher is tighter"),
+    ("dwell_s", "higher is tighter"),
+)
+
+
+@pytest.mark.parametrize(("name", "tighter"), NUMBERS)
+@pytest.mark.parametrize("step", [-1, 1])
+def test_a_number_is_wider_one_way_and_tighter_the_other(
+    name: str, tighter: str, step: int
+) -> None:
+    def edit(after: Tree) -> None:
+        place = after if name in after else own(after)
+        place[name] += step
+
+    (change,) = changed(edit)
+    assert change.where.endswith(name)
+    assert change.widens is ((step > 0) == (tighter == "lower is tighter"))
+
+
+@pytest.mark.parametrize(("end", "step", "widens"), [
+    ("lower", -0.1, True), ("lower", 0.1, False), ("upper", 0.1, True), ("upper", -0.1, False),
+])  # fmt: skip
+def test_a_range_widens_outwards(end: str, step: float, widens: bool) -> None:
+    def edit(after: Tree) -> None:
+        bound(after, "range", end)[end] += step
+
+    (change,) = changed(edit)
+    assert change.where == f"actuators/{TEMPERATURE}/bounds/range/{end}"
+    assert change.widens is widens
+
+
+def test_an_end_that_goes_is_wider_and_one_that_comes_is_tighter() -> None:
+    def take_off(after: Tree) -> None:
+        bound(after, "range", "upper")["upper"] = None
+
+    (gone,) = changed(take_off)
+    assert (gone.after, gone.widens) == ("nothing", True)
+    before = limits()
+    take_off(before)
+    (come,) = changes(before, limits())
+    assert (come.before, come.widens) == ("nothing", False)
+
+
+def test_bounds_of_one_name_are_told_apart() -> None:
+    def edit(after: Tree) -> None:
+        again = {"check": "range", "lower": 1.0, "upper": 2.0}
+        own(after)["bounds"] = [*own(after)["bounds"], again]
+
+    (change,) = changed(edit)
+    assert (change.where.rpartition("/")[2], change.widens) == ("range#3", False)
+
+
+@pytest.mark.parametrize(("name", "which"), [("hot_rack", "above"), ("low_flow", "below")])
+def test_a_threshold_is_tighter_where_it_is_reached_sooner(name: str, which: str) -> None:
+    for step in (-0.5, 0.5):
+
+        def edit(after: Tree, step: float = step) -> None:
+            interlock(after, name)["watches"][0]["threshold"] += step
+
+        (change,) = changed(edit)
+        assert change.where.endswith("/threshold")
+        sooner = step < 0 if which == "above" else step > 0
+        assert change.widens is not sooner
+
+
+def test_an_interlock_more_is_tighter_and_one_less_is_wider() -> None:
+    def drop(after: Tree) -> None:
+        own(after)["interlocks"] = own(after)["interlocks"][1:]
+
+    (gone,) = changed(drop)
+    assert (gone.before, gone.after, gone.widens) == ("there", "nothing", True)
+    before = limits()
+    drop(before)
+    (come,) = changes(before, limits())
+    assert (come.before, come.after, come.widens) == ("nothing", "there", False)
+
+
+def test_a_sensor_that_is_taken_out_of_an_interlock_or_put_in_is_wider() -> None:
+    def drop(after: Tree) -> None:
+        watches = interlock(after, "hot_rack")["watches"]
+        interlock(after, "hot_rack")["watches"] = watches[1:]
+
+    assert [c.widens for c in changed(drop)] == [True]
+    before = limits()
+    drop(before)
+    assert [c.widens for c in changes(before, limits())] == [True]
+
+
+def test_the_dew_point_guard_may_come_but_not_go() -> None:
+    def drop(after: Tree) -> None:
+        own(after)["dew"] = None
+
+    (gone,) = changed(drop)
+    assert (gone.before, gone.widens) == ("something else", True)
+    before = limits()
+    drop(before)
+    (come,) = changes(before, limits())
+    assert come.widens is False
+
+
+def test_the_dew_point_margin_is_tighter_where_it_grows() -> None:
+    def edit(after: Tree) -> None:
+        own(after)["dew"]["margin_k"] += 1.0
+
+    (change,) = changed(edit)
+    assert (change.where, change.widens) == (f"actuators/{TEMPERATURE}/dew/margin_k", False)
+
+
+def test_one_more_actuator_is_wider_and_one_less_tighter() -> None:
+    def drop(after: Tree) -> None:
+        del after["actuators"][FLOW]
+
+    (gone,) = changed(drop)
+    assert gone == Change(f"actuators/{FLOW}", "there", "nothing", widens=False)
+    before = limits()
+    drop(before)
+    (come,) = changes(before, limits())
+    assert come == Change(f"actuators/{FLOW}", "nothing", "there", widens=True)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("device", "elsewhere"), ("fallback", 25.0), ("cooling", "higher"), ("unit", "degF"),
+])  # fmt: skip
+def test_what_is_not_surely_tighter_is_wider(name: str, value: Any) -> None:
+    def edit(after: Tree) -> None:
+        own(after)[name] = value
+
+    assert [c.widens for c in changed(edit)] == [True]
+
+
+def test_another_address_is_wider() -> None:
+    def edit(after: Tree) -> None:
+        own(after)["point"]["address"] = "4711"
+
+    (change,) = changed(edit)
+    assert change == Change(
+        f"actuators/{TEMPERATURE}/point/address",
+        own(limits())["point"]["address"],
+        "4711",
+        widens=True,
+    )
+
+
+def test_names_and_versions_are_no_limits() -> None:
+    def edit(after: Tree) -> None:
+        after["version"], after["site"], after["unguarded"] = 7, "another", ["nothing"]
+
+    assert changed(edit) == ()
+
+
+def test_a_setting_that_is_not_known_yet_is_wider() -> None:
+    def edit(after: Tree) -> None:
+        after["of_a_later_version"] = 1
+
+    (change,) = changed(edit)
+    assert change == Change("of_a_later_version", "nothing", "1", widens=True)
+    before = limits()
+    edit(before)
+    (gone,) = changes(before, limits())
+    assert gone == Change("of_a_later_version", "1", "nothing", widens=True)
+
+
+def test_a_change_says_what_it_is() -> None:
+    assert str(Change("a/b", "1", "2", widens=True)) == "a/b: 1 -> 2 (wider)"
+    assert str(Change("a/b", "2", "1", widens=False)) == "a/b: 2 -> 1 (tighter)"
+
+
+def test_stages_are_limits_too() -> None:
+    def edit(after: Mapping[str, Any]) -> None:
+        for stage in after["stages"].values():
+            stage["min_off_s"] += 60.0
+            stage["starts_in_12_h"] += 1
+
+    found = {c.where.rpartition("/")[2]: c.widens for c in changed(edit)}
+    assert found == {"min_off_s": False, "starts_in_12_h": True}

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from facility.site import Site
+from facility.site import Chiller, Site
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import move_towards
 from sim.plant.layout import Array, Layout, Record, Table, kernel
@@ -83,12 +83,22 @@ STATE = Layout(
 )
 
 
+def design_ls(chiller: Chiller) -> float:
+    """Evaporator water of a chiller at design, L/s: 7 K of range."""
+    return chiller.rated_kw / (WATER_KJ_LK * 7.0)
+
+
+def least_ls(chiller: Chiller) -> float:
+    """Its least evaporator water, L/s: tubes at 40 % of their design velocity."""
+    return 0.4 * design_ls(chiller)
+
+
 def parameters(site: Site, rng: np.random.Generator, condenser_dp_kpa: float) -> Table:
     """Chillers of a site from their nameplates, each a few percent off it."""
     rows = []
     for chiller in site.chillers.values():
         wear = 1.0 + 0.02 * rng.uniform(-1.0, 1.0)
-        evaporator = chiller.rated_kw / (WATER_KJ_LK * 7.0)  # 7 K range at design
+        evaporator = design_ls(chiller)
         rejected = chiller.rated_kw * (1.0 + 1.0 / chiller.rated_cop)
         condenser = rejected / (WATER_KJ_LK * 5.56)  # AHRI: 3 gpm/ton, about 10 F
         rows.append(
@@ -109,7 +119,7 @@ def parameters(site: Site, rng: np.random.Generator, condenser_dp_kpa: float) ->
                 "cut_out_evaporator_c": 3.0,
                 "reset_s": 900.0,
                 "evaporator_design_ls": evaporator,
-                "evaporator_min_ls": 0.4 * evaporator,
+                "evaporator_min_ls": least_ls(chiller),
                 "condenser_design_ls": condenser,
                 "condenser_c_ls_kpa": condenser / condenser_dp_kpa**0.5,
                 "evaporator_kj_k": 60.0 * evaporator * WATER_KJ_LK,

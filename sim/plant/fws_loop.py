@@ -8,10 +8,12 @@ water (`sim.plant.chiller`).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from facility.site import CoolingLoop, Site
-from sim.plant import chiller
+from sim.plant import chiller, economiser, tank
 from sim.plant.exchanger import counterflow_heat_kw, counterflow_ua, plate_conductance
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import (
@@ -20,33 +22,30 @@ from sim.plant.hydronics import (
     PIPE_CELLS,
     branch_conductance,
     header_parameters,
+    leaking_opening,
     move_towards,
     proportional_integral,
-    valve_opening,
 )
 from sim.plant.layout import Array, Index, Layout, Record, Table, kernel
 
 TOWER_WATER = "tower_water"
 """Id of the loop between towers, condensers and tower exchangers."""
 
-MOST_TOWER_WATER = 1.2
-"""Tower water over the loop's own through its exchanger: a limit of the valve's controller."""
-
 PARAMETERS = Layout(
     HEADER
+    | economiser.PARAMETERS
+    | tank.PARAMETERS
     | {
         "trim_loop": "row of the loop that trims this one, -1 for none",
         "design_range_k": "return over supply at design, K",
-        "tower_ua_kw_k": "conductance of the tower exchanger, clean, at design, kW/K",
-        "tower_fouling": "its added resistance over the clean one",
-        "tower_water_ls": "tower water through it at design, L/s",
-        "tower_c_ls_kpa": "conductance of its valve on the tower side, open, L/s a root of kPa",
-        "tower_r_kpa_ls2": "resistance of that branch, kPa for each (L/s)²",
         "trim_ua_kw_k": "conductance of the trim exchanger, clean, at design, kW/K",
+        "trim_fouling": "its added resistance over the clean one",
         "trim_kw": "heat that the trim exchanger carries at design, kW",
         "trim_ls": "water of the colder loop through it at design, L/s",
         "trim_c_ls_kpa": "conductance of its valve, open, L/s a root of kPa",
         "trim_r_kpa_ls2": "resistance of that branch, kPa for each (L/s)²",
+        "trim_leakage": "conductance of that valve shut over open",
+        "bypass_c_ls_kpa": "conductance of the chillers' minimum-flow bypass, L/s a root of kPa",
         "stroke_s": "full stroke of the valves, s",
         "plant_kj_k": "water and metal of the plant's side, kJ/K",
         "parcel_l": "one of the parcels of the supply main, and of the return main, L",
@@ -56,26 +55,22 @@ PARAMETERS = Layout(
 )
 STATE = Layout(
     HEADER_STATE
+    | economiser.STATE
+    | tank.STATE
     | {
-        "economiser": "1 while the tower exchanger may carry heat",
         "trim_enabled": "1 while the trim exchanger may",
         "setpoint_c": "supply setpoint in force, degC",
         "supply_c": "supply leaving the plant, degC",
         "delivered_c": "supply at the units, behind the main, degC",
         "return_c": "return reaching the plant, degC",
         "mixed_return_c": "return leaving the units, degC",
-        "after_tower_c": "behind the tower exchanger, degC",
-        "tower_kw": "heat given to the tower water, kW",
-        "tower_valve": "valve of the tower exchanger, 0 to 1",
-        "tower_integral": "of its controller",
-        "tower_side_ls": "tower water through it, L/s",
-        "tower_side_c": "that water leaving, degC",
         "trim_kw": "heat given to the colder loop, kW",
         "trim_valve": "valve of the trim exchanger, 0 to 1",
         "trim_integral": "of its controller",
         "trim_ls": "water of the colder loop through it, L/s",
         "trim_side_c": "that water leaving, degC",
-        "bypass_ls": "minimum-flow bypass of the chillers, L/s",
+        "bypass_valve": "valve of the chillers' minimum-flow bypass, 0 to 1",
+        "bypass_ls": "water through it, L/s",
         "chillers_c": "mixed water leaving the chillers, degC",
         "chillers_kw": "heat taken by the chillers, kW",
     }
@@ -101,20 +96,20 @@ def parameters(site: Site, rng: np.random.Generator, tower_dp_kpa: float) -> Tab
         span = loop.rated_kw / (WATER_KJ_LK * loop.design_flow_ls)
         row = header_parameters(loop.design_flow_ls, 150.0, 100.0)
         rate = WATER_KJ_LK * loop.design_flow_ls
-        tower = loop.design_flow_ls
+        fouling = 0.1 * rng.uniform()
+        row |= economiser.parameters(loop.rated_kw, loop.design_flow_ls, fouling, tower_dp_kpa)
+        row |= tank.NONE
         row |= {
             "trim_loop": -1.0,
             "design_range_k": span,
-            "tower_ua_kw_k": counterflow_ua(loop.rated_kw, rate, rate, span + 2.0),
-            "tower_fouling": 0.1 * rng.uniform(),
-            "tower_water_ls": tower,
-            "tower_c_ls_kpa": 1.15 * tower / (0.5 * tower_dp_kpa) ** 0.5,
-            "tower_r_kpa_ls2": 0.5 * tower_dp_kpa / tower**2,
             "trim_ua_kw_k": 0.0,
+            "trim_fouling": 0.0,
             "trim_kw": 0.0,
             "trim_ls": 0.0,
             "trim_c_ls_kpa": 0.0,
             "trim_r_kpa_ls2": 0.0,
+            "trim_leakage": 0.0,
+            "bypass_c_ls_kpa": _bypass(site, loop),
             "stroke_s": 75.0,
             "plant_kj_k": 30.0 * rate,
             "parcel_l": 45.0 * loop.design_flow_ls / PIPE_CELLS,
@@ -133,6 +128,12 @@ def trim_load_kw(site: Site, loop: CoolingLoop) -> float:
     coils = sum(c.rated_kw for c in site.crahs.values() if c.loop == loop.trim)
     spare = sum(sizes[:-1]) - coils
     return min(0.6 * loop.rated_kw, max(spare, 0.1 * loop.rated_kw))
+
+
+def _bypass(site: Site, loop: CoolingLoop) -> float:
+    """Conductance that passes the least water of all a loop's chillers at 34.5 kPa (5 psi)."""
+    least = sum(chiller.least_ls(c) for c in site.chillers.values() if c.loop == loop.id)
+    return float(least / 34.5**0.5)
 
 
 def _trim(site: Site, loop: CoolingLoop, row: int) -> dict[str, float]:
@@ -155,17 +156,7 @@ def move_valves(p: Record, s: Record, dt_s: float) -> None:
 
     Trim opens on supply 0.3 K over its setpoint, so that it never works against the towers.
     """
-    wanted = 0.0
-    if s.economiser > 0.5 and s.enabled > 0.5:
-        wanted, s.tower_integral = proportional_integral(
-            s.after_tower_c - s.setpoint_c, s.tower_integral, p.valve_gain, p.valve_reset_s, dt_s
-        )
-        # More tower water than the loop's own brings nothing: it only has to be pumped.
-        spare = (MOST_TOWER_WATER * s.flow_ls - s.tower_side_ls) / p.tower_water_ls
-        wanted = max(min(wanted, s.tower_valve + 0.3 * spare), 0.1)
-    else:
-        s.tower_integral = 0.3
-    s.tower_valve = move_towards(s.tower_valve, wanted, dt_s / p.stroke_s)
+    economiser.move_valve(p, s, dt_s)
     wanted = 0.0
     if s.trim_enabled > 0.5 and s.enabled > 0.5:
         wanted, s.trim_integral = proportional_integral(
@@ -177,40 +168,26 @@ def move_valves(p: Record, s: Record, dt_s: float) -> None:
 
 
 @kernel
-def tower_branch(p: Record, s: Record) -> float:
-    """Conductance of the tower exchanger's branch on the tower water, L/s a root of kPa."""
-    return branch_conductance(p.tower_c_ls_kpa * valve_opening(s.tower_valve), p.tower_r_kpa_ls2)
-
-
-@kernel
 def trim_branch(p: Record, s: Record) -> float:
     """Conductance of the trim exchanger's branch on the colder loop."""
     if p.trim_loop < 0.0:
         return 0.0
-    return branch_conductance(p.trim_c_ls_kpa * valve_opening(s.trim_valve), p.trim_r_kpa_ls2)
+    opening = leaking_opening(s.trim_valve, p.trim_leakage)
+    return branch_conductance(p.trim_c_ls_kpa * opening, p.trim_r_kpa_ls2)
 
 
 @kernel
-def exchange(p: Record, s: Record, tower_water_c: float, trim_water_c: float) -> float:
+def exchange(
+    p: Record, s: Record, entering_c: float, tower_water_c: float, trim_water_c: float
+) -> float:
     """Tower and trim exchangers at the present flows; the water behind both, degC."""
-    rate = WATER_KJ_LK * s.flow_ls
-    share = s.flow_ls / p.design_ls
-    cold = WATER_KJ_LK * s.tower_side_ls
-    ua = plate_conductance(
-        p.tower_ua_kw_k, share, s.tower_side_ls / p.tower_water_ls, p.tower_fouling
-    )
-    s.tower_kw = counterflow_heat_kw(rate, cold, ua, s.return_c, tower_water_c)
-    after = s.return_c
-    s.tower_side_c = tower_water_c
-    if s.tower_kw > 0.0:
-        after = s.return_c - s.tower_kw / rate
-        s.tower_side_c = tower_water_c + s.tower_kw / cold
-    s.after_tower_c = after
+    after = economiser.exchange(p, s, entering_c, s.plant_ls, tower_water_c)
+    rate, share = WATER_KJ_LK * s.plant_ls, s.plant_ls / p.design_ls
     s.trim_kw = 0.0
     s.trim_side_c = trim_water_c
     if p.trim_loop >= 0.0 and s.trim_ls > 0.0:
         cold = WATER_KJ_LK * s.trim_ls
-        ua = plate_conductance(p.trim_ua_kw_k, share, s.trim_ls / p.trim_ls, 0.0)
+        ua = plate_conductance(p.trim_ua_kw_k, share, s.trim_ls / p.trim_ls, p.trim_fouling)
         s.trim_kw = counterflow_heat_kw(rate, cold, ua, after, trim_water_c)
         if s.trim_kw > 0.0:
             after -= s.trim_kw / rate
@@ -224,6 +201,7 @@ def cool_by_chillers(
     loop: int,
     entering_c: float,
     condenser_c: float,
+    p: Record,
     s: Record,
     params: Table,
     state: Table,
@@ -232,7 +210,9 @@ def cool_by_chillers(
 ) -> float:
     """Chillers of a loop in parallel, with their minimum-flow bypass; mixed leaving water.
 
-    Water passes all machines that run; without any it passes by.
+    Water passes all machines that run; without any it passes by. The bypass takes leaving
+    water back before the machines; its valve follows what the least flow of those that run
+    lacks, at the pressure over the branches.
     """
     running = 0
     least = 0.0
@@ -240,14 +220,14 @@ def cool_by_chillers(
         if loop_of[i] == loop and state[i].running > 0.5:
             running += 1
             least = max(least, params[i].evaporator_min_ls)
-    s.chillers_kw, s.bypass_ls = 0.0, 0.0
+    s.chillers_kw = 0.0
     flow_each = 0.0
     mixed_c = entering_c
     if running > 0:
-        flow_each = max(s.flow_ls / running, least)
-        s.bypass_ls = flow_each * running - s.flow_ls
-        total = flow_each * running
-        mixed_c = (entering_c * s.flow_ls + s.chillers_c * s.bypass_ls) / total
+        total = s.plant_ls + s.bypass_ls
+        flow_each = total / running
+        if total > 0.0:
+            mixed_c = (entering_c * s.plant_ls + s.chillers_c * s.bypass_ls) / total
     leaving = 0.0
     for i in range(state.shape[0]):
         if loop_of[i] != loop:
@@ -259,4 +239,9 @@ def cool_by_chillers(
             s.chillers_kw += m.cooling_load
             leaving += m.chw_supply_temperature / running
     s.chillers_c = leaving if running > 0 else entering_c
+    lacking = max(least * running - s.plant_ls, 0.0)
+    wanted = 0.0
+    if lacking > 0.0 and p.bypass_c_ls_kpa > 0.0:
+        wanted = min(lacking / (p.bypass_c_ls_kpa * math.sqrt(max(s.dp_kpa, 1.0))), 1.0)
+    s.bypass_valve = move_towards(s.bypass_valve, wanted, dt_s / p.stroke_s)
     return s.chillers_c

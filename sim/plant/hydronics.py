@@ -33,13 +33,17 @@ HEADER = {
     "plant_kpa_ls2": "resistance of the plant's side, kPa for each (L/s)²",
     "pump_efficiency": "hydraulic efficiency at its best (0.75 to 0.82)",
     "pump_shaft_kw": "shaft power at design, kW",
+    "pumps": "pumps in parallel on the header that run together at design",
     "pump_min_speed": "lowest speed of the drives, share",
     "pump_ramp_per_s": "fastest change of speed, share a second",
 }
 HEADER_STATE = {
     "enabled": "1 while the pumps are wanted",
     "dp_setpoint_kpa": "differential pressure to hold, kPa",
-    "pump_speed": "speed of the pumps, share",
+    "pumps_wanted": "pumps that the sequencer wants; one where it says nothing",
+    "pumps_lost": "pumps that a fault keeps off",
+    "pumps_on": "pumps that run",
+    "pump_speed": "their speed, share",
     "dp_kpa": "differential pressure over the branches, kPa",
     "flow_ls": "water through the branches, L/s",
     "pump_power": "electric power of the pumps, kW",
@@ -47,7 +51,9 @@ HEADER_STATE = {
 }
 
 
-def header_parameters(design_ls: float, dp_kpa: float, plant_kpa: float) -> dict[str, float]:
+def header_parameters(
+    design_ls: float, dp_kpa: float, plant_kpa: float, pumps: int = 1
+) -> dict[str, float]:
     """Pumps chosen for a design point: shut-off head 1.25 of design head, best efficiency there.
 
     ``plant_kpa`` is lost in exchangers, chillers and mains at design flow.
@@ -61,6 +67,7 @@ def header_parameters(design_ls: float, dp_kpa: float, plant_kpa: float) -> dict
         "plant_kpa_ls2": plant_kpa / design_ls**2,
         "pump_efficiency": 0.80,
         "pump_shaft_kw": design_ls * head * 1e-3 / 0.80,
+        "pumps": float(pumps),
         "pump_min_speed": 0.2,
         "pump_ramp_per_s": 1.0 / 30.0,
     }
@@ -80,6 +87,12 @@ def valve_opening(position: float) -> float:
         return 0.0
     share = math.exp((position - 1.0) * math.log(VALVE_RANGEABILITY))
     return share * min(1.0, position / 0.02)
+
+
+@kernel
+def leaking_opening(position: float, leakage: float) -> float:
+    """`valve_opening` of a valve whose seat lets ``leakage`` of its full conductance pass."""
+    return max(valve_opening(position), leakage)
 
 
 @kernel
@@ -122,29 +135,34 @@ def shaft_power_kw(flow_ls: float, head_kpa: float, efficiency: float) -> float:
 
 
 @template
-def run_header(p: Record, s: Record, conductance: float, extra_ls: float, dt_s: float) -> None:
+def run_header(p: Record, s: Record, conductance: float, bypass_ls_kpa: float, dt_s: float) -> None:
     """Pumps of a loop in parallel: hold its differential pressure, within their ramp and curve.
 
-    ``p`` and ``s`` are records with the columns of `HEADER` and `HEADER_STATE`;
-    ``extra_ls`` flows in the plant without passing the branches (minimum-flow bypass).
+    ``p`` and ``s`` are records with the columns of `HEADER` and `HEADER_STATE`. Beside the
+    branches lies a bypass of ``bypass_ls_kpa`` (L/s a root of kPa, 0 for none): its water
+    passes pumps and plant but no branch. Of n pumps of a header, m that run have its curve at
+    n/m of the flow.
     """
-    c2 = conductance * conductance
-    drag = 1.0 + (p.pump_kpa_ls2 + p.plant_kpa_ls2) * c2
-    target = 0.0
-    if s.enabled > 0.5 and conductance > 1e-6:
-        target = math.sqrt(s.dp_setpoint_kpa * drag / p.head0_kpa)
-        target = min(max(target, p.pump_min_speed), 1.0)
+    s.pumps_on = min(max(s.pumps_wanted, 1.0), p.pumps - s.pumps_lost)
+    all_ls_kpa = conductance + bypass_ls_kpa
+    target, drag, fewer = 0.0, 1.0, 1.0
+    if s.pumps_on > 0.5:
+        fewer = p.pumps / s.pumps_on
+        fall = p.pump_kpa_ls2 * fewer * fewer + p.plant_kpa_ls2
+        drag = 1.0 + fall * all_ls_kpa * all_ls_kpa
+        if s.enabled > 0.5 and all_ls_kpa > 1e-6:
+            target = math.sqrt(s.dp_setpoint_kpa * drag / p.head0_kpa)
+            target = min(max(target, p.pump_min_speed), 1.0)
     s.pump_speed = move_towards(s.pump_speed, target, p.pump_ramp_per_s * dt_s)
     dp = s.pump_speed * s.pump_speed * p.head0_kpa / drag
-    flow = conductance * math.sqrt(dp)
-    s.dp_kpa, s.flow_ls, s.pump_power, s.pump_heat_kw = dp, flow, 0.0, 0.0
-    total = flow + extra_ls
-    if total > 1e-6 and s.pump_speed > 1e-3:
+    total = all_ls_kpa * math.sqrt(dp)
+    s.dp_kpa, s.flow_ls, s.pump_power, s.pump_heat_kw = dp, conductance * math.sqrt(dp), 0.0, 0.0
+    if total > 1e-6 and s.pump_speed > 1e-3 and s.pumps_on > 0.5:
         head = dp + p.plant_kpa_ls2 * total * total
-        best = pump_efficiency(total / p.design_ls, s.pump_speed, p.pump_efficiency)
+        best = pump_efficiency(total * fewer / p.design_ls, s.pump_speed, p.pump_efficiency)
         shaft = shaft_power_kw(total, head, best)
         s.pump_heat_kw = shaft
-        s.pump_power = shaft / drive_efficiency(s.pump_speed, shaft / p.pump_shaft_kw)
+        s.pump_power = shaft / drive_efficiency(s.pump_speed, shaft * fewer / p.pump_shaft_kw)
 
 
 @kernel

@@ -15,6 +15,7 @@ from sim.plant import (
     direct_to_chip,
     fws_loop,
     hall,
+    tank,
     tower,
     tower_water,
 )
@@ -98,6 +99,8 @@ class Pipes(NamedTuple):
     hose_in_at: Table
     hose_out: Array
     hose_out_at: Table
+    tank: Array
+    """Storage tanks, one a loop, top layer first."""
 
 
 class Links(NamedTuple):
@@ -218,6 +221,7 @@ class Memory:
         for name, count in pipes.items():
             sizes[name] = (count, PIPE_CELLS)
             sizes[name + "_at"] = (count, len(PIPE_STATE.meaning))
+        sizes["tank"] = (rows["loops"], tank.LAYERS)
         self.block = np.zeros(sum(a * b for a, b in sizes.values()))
         self.offset: dict[str, int] = {}
         views: dict[str, Array] = {}
@@ -260,6 +264,8 @@ def stored_heat_kwh(units: Units, memory: Memory) -> float:
     """Heat stored in all volumes and masses above 0 °C, kWh: for balances and comparisons."""
     s, p = memory.state, units
     kj = (s.loops["supply_c"] * p.loops["plant_kj_k"]).sum()
+    litres = 1000.0 * p.loops["tank_m3"] / tank.LAYERS
+    kj += (memory.pipes.tank.sum(axis=1) * litres).sum() * WATER_KJ_LK
     kj += (s.chillers["chw_supply_temperature"] * p.chillers["evaporator_kj_k"]).sum()
     kj += (s.chillers["condenser_c"] * p.chillers["condenser_kj_k"]).sum()
     kj += (s.tower_water["supply_c"] * p.tower_water["basin_kj_k"]).sum()

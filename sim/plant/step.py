@@ -14,7 +14,18 @@ import math
 
 import numpy as np
 
-from sim.plant import air_rack, cdu, chiller, crah, direct_to_chip, fws_loop, hall, tower_water
+from sim.plant import (
+    air_rack,
+    cdu,
+    chiller,
+    crah,
+    direct_to_chip,
+    economiser,
+    fws_loop,
+    hall,
+    tank,
+    tower_water,
+)
 from sim.plant.fluids import AIR_KJ_M3K, WATER_KJ_LK
 from sim.plant.hydronics import flow_through_pipe, pipe_outlet_c, run_header
 from sim.plant.layout import Array, kernel
@@ -39,8 +50,11 @@ def _flow(units: Units, now: Standing, links: Links, dt_s: float) -> None:
             if int(units.loops[j].trim_loop) == k:
                 now.loops[j].trim_ls = fws_loop.trim_branch(units.loops[j], now.loops[j])
                 total += now.loops[j].trim_ls
-        run_header(units.loops[k], loop, total, loop.bypass_ls, dt_s)
+        bypass = units.loops[k].bypass_c_ls_kpa * loop.bypass_valve
+        run_header(units.loops[k], loop, total, bypass, dt_s)
         drive = math.sqrt(loop.dp_kpa)
+        loop.bypass_ls = bypass * drive
+        tank.run_pump(units.loops[k], loop, dt_s)
         for i in range(now.cdus.shape[0]):
             if links.cdu_loop[i] == k:
                 now.cdus[i].primary_ls *= drive
@@ -56,7 +70,7 @@ def _flow(units: Units, now: Standing, links: Links, dt_s: float) -> None:
         now.chillers[i].condenser_ls = units.chillers[i].condenser_c_ls_kpa * now.chillers[i].valve
         total += now.chillers[i].condenser_ls
     for k in range(now.loops.shape[0]):
-        now.loops[k].tower_side_ls = fws_loop.tower_branch(units.loops[k], now.loops[k])
+        now.loops[k].tower_side_ls = economiser.branch(units.loops[k], now.loops[k])
         total += now.loops[k].tower_side_ls
     run_header(units.tower_water[0], now.tower_water[0], total, 0.0, dt_s)
     drive = math.sqrt(now.tower_water[0].dp_kpa)
@@ -90,14 +104,17 @@ def _make_cold(
         trim_c = s.supply_c
         if p.trim_loop >= 0.0:
             trim_c = now.loops[int(p.trim_loop)].delivered_c
-        entering = fws_loop.exchange(p, s, water.supply_c, trim_c)
+        entering = tank.plant_return_c(p, s, pipes.tank[k])
+        entering = fws_loop.exchange(p, s, entering, water.supply_c, trim_c)
         entering = fws_loop.cool_by_chillers(
-            units.curves, k, entering, water.supply_c, s,
+            units.curves, k, entering, water.supply_c, p, s,
             units.chillers, now.chillers, links.chiller_loop, dt_s,
         )  # fmt: skip
+        leaving = tank.loop_supply_c(p, s, pipes.tank[k], entering)
+        tank.step(p, s, pipes.tank[k], entering, dt_s)
         rate = WATER_KJ_LK * s.flow_ls
         m = p.plant_kj_k
-        heat = rate * entering + s.pump_heat_kw
+        heat = rate * leaving + s.pump_heat_kw
         s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * rate)
         s.delivered_c = flow_through_pipe(pipes.supply[k], pipes.supply_at[k], s.supply_c, parcels)
 
@@ -265,8 +282,9 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
         rejected += now.towers[i].heat_kw
         water += now.towers[i].evaporation_ls
     for k in range(now.loops.shape[0]):
-        pumps += now.loops[k].pump_power
-        heat += now.loops[k].pump_heat_kw
+        pumps += now.loops[k].pump_power + now.loops[k].tank_pump_kw
+        heat += now.loops[k].pump_heat_kw + now.loops[k].tank_heat_kw
+        rejected += now.loops[k].tank_loss_kw
     for i in range(now.crahs.shape[0]):
         fans += now.crahs[i].fan_power
         heat += now.crahs[i].latent_kw

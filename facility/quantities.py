@@ -37,6 +37,7 @@ def _table() -> dict[str, Quantity]:
         Quantity("inlet_temperature", t, "air into a rack", "Inlet_Air_Temperature_Sensor"),
         Quantity("outlet_temperature", t, "air out of a rack", "Outlet_Air_Temperature_Sensor"),
         Quantity("case_temperature", t, "hottest cold-plate case of a rack", "Temperature_Sensor"),
+        Quantity("bath_temperature", t, "fluid of an immersion tank", "Temperature_Sensor"),
         Quantity("return_temperature", t, "coolant out of a rack", temp),
         # CDUs
         Quantity("tcs_supply_temperature", t, "secondary supply of a CDU", temp),
@@ -45,6 +46,10 @@ def _table() -> dict[str, Quantity]:
         Quantity("tcs_supply_temperature_setpoint", t, "set: secondary supply", setpoint),
         Quantity("tcs_flow_setpoint", f, "set: secondary flow", "Water_Flow_Setpoint"),
         Quantity("pump_power", p, "electric power of pumps", power),
+        Quantity(
+            "tcs_pressure", Kind.PRESSURE, "static pressure of a secondary", "Pressure_Sensor"
+        ),
+        Quantity("makeup_flow", f, "coolant that a CDU tops up", "Water_Flow_Sensor"),
         Quantity("leak", Kind.STATE, "1 where a leak is sensed", "Leak_Alarm"),
         # CRAHs
         Quantity("supply_air_temperature", t, "air from a CRAH", "Supply_Air_Temperature_Sensor"),
@@ -143,5 +148,10 @@ QUANTITIES: dict[str, Quantity] = _table()
 ALARMS = frozenset({"condensation_alarm", "overcooling_alarm", "overheating_alarm", "fault_alarm"})
 """Alarms of a plant that its points list must give a safe direction."""
 
-LIMITED_TEMPERATURE = {"air": "inlet_temperature", "direct_to_chip": "case_temperature"}
+LIMITED_TEMPERATURE = {
+    "air": "inlet_temperature",
+    "rear_door": "inlet_temperature",
+    "direct_to_chip": "case_temperature",
+    "immersion": "bath_temperature",
+}
 """By kind of rack: the temperature that its limit is about."""

@@ -21,6 +21,10 @@ class RackKind(Enum):
 
     AIR = "air"
     DIRECT_TO_CHIP = "direct_to_chip"
+    REAR_DOOR = "rear_door"
+    """Air-cooled servers behind a water-cooled door, which hangs on a CDU."""
+    IMMERSION = "immersion"
+    """A tank of dielectric fluid, whose exchanger hangs on a CDU."""
 
 
 class HandBackClass(Enum):
@@ -80,9 +84,10 @@ class Rack:
     kind: RackKind
     rated_kw: float
     units: tuple[str, ...]
-    """The CDU of a liquid-cooled rack; the CRAHs that blow at an air-cooled one, nearest first."""
+    """The CDU of a liquid-cooled rack, of a rear door or of a tank; the CRAHs that blow at an
+    air-cooled rack, nearest first."""
     limit_c: float
-    """Named limit: allowable inlet air, or highest case temperature."""
+    """Named limit: allowable inlet air, highest case temperature, or of a tank the fluid's."""
     recommended_c: float
     """Where operators like it to stay: recommended inlet, or the case's design temperature."""
     row: int

@@ -30,6 +30,10 @@ SUPPLIES = (
 )
 
 
+KNOWN = (RackKind.AIR, RackKind.DIRECT_TO_CHIP)
+"""Kinds of racks that the models are built for."""
+
+
 class LayoutError(ValueError):
     """The site is not one that the models can be built for."""
 
@@ -119,6 +123,12 @@ def layout_of(site: Site) -> Layout:
     index = {node.id: i for i, node in enumerate(nodes)}
     racks = tuple(site.racks.values())
     for rack in racks:
+        if rack.kind not in KNOWN:
+            raise LayoutError(
+                f"rack {rack.id} is of kind {rack.kind.value!r}, and the models know "
+                f"{' and '.join(kind.value for kind in KNOWN)} only: leave such racks out of the "
+                "site that is to be learned, or run it under its own local control"
+            )
         if not rack.units or any(unit not in index for unit in rack.units):
             raise LayoutError(f"rack {rack.id}: its units {rack.units} are not all in the site")
     liquid = [i for i, r in enumerate(racks) if r.kind is not RackKind.AIR]

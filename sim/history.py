@@ -38,7 +38,12 @@ LOW_FOR_S = (2400.0, 9000.0)
 LOW_SHARE = (0.25, 0.7)
 LOW_RAMP_S = 60.0
 """How often the whole hall falls, for how long, to what share of its load, and how fast."""
-TURN_BACK_K = {RackKind.DIRECT_TO_CHIP: 6.0, RackKind.AIR: 3.0}
+TURN_BACK_K = {
+    RackKind.DIRECT_TO_CHIP: 6.0,
+    RackKind.AIR: 3.0,
+    RackKind.REAR_DOOR: 3.0,
+    RackKind.IMMERSION: 3.0,
+}
 """So near its limit nobody experiments on with a rack: a job's start takes the rest in a minute."""
 COVER = (0.0, 1.0)
 """Shares of the range from most to least cooling that are visited."""

@@ -25,6 +25,8 @@ from sim.plant import (
     direct_to_chip,
     fws_loop,
     hall,
+    immersion,
+    rear_door,
     tower,
     tower_water,
 )
@@ -72,11 +74,14 @@ class PlantParameters:
                 liquid=direct_to_chip.parameters(site, rng),
                 air=air_rack.parameters(site, rng),
                 crahs=crah.parameters(site, rng),
+                doors=rear_door.parameters(site, rng),
+                tanks=immersion.parameters(site, rng),
                 halls=hall.parameters(site),
                 curves=chiller_curves.curves([chiller_curves.DEFAULT] * len(chillers)),
             )
         except ValueError as error:
             raise PlantError(f"site {site.id}: {error}") from None
+        _share_flow(site, units)
         return cls(site.id, seed, unit_ids(site), units)
 
     def save(self, path: Path) -> None:
@@ -104,6 +109,8 @@ class PlantParameters:
             names = ", ".join(f'"{name}"' for name in self.ids[kind])
             lines += ["", f"[{kind}]", f"ids = [{names}]"]
             table: Table = getattr(self.units, kind)
+            if len(table) == 0:
+                continue
             for column, meaning in layout.meaning.items():
                 lines.append(f"{column} = {_numbers(table[column])}  # {meaning}")
         for name, row in own.items():
@@ -135,7 +142,7 @@ class PlantParameters:
             if tuple(part.get("ids", ())) != ids[kind]:
                 raise PlantError(f"{path}: [{kind}] ids are not those of the site; {mend}")
             table = layout.table(len(ids[kind]))
-            for column in layout.meaning:
+            for column in layout.meaning if len(table) else ():
                 table[column] = _column(path, kind, column, part.get(column), len(table))
             tables[kind] = table
         curves = _curves(path, data, len(ids["chillers"]))
@@ -176,6 +183,21 @@ def _column(path: Path, kind: str, name: str, values: Any, count: int | None) ->
     if not all(isinstance(v, (int, float)) and np.isfinite(v) for v in values):
         raise PlantError(f"{where} holds something that is not a finite number")
     return np.array(values, dtype=np.float64)
+
+
+def _share_flow(site: Site, units: Units) -> None:
+    """Turn the coolant of racks, doors and tanks into shares of their CDU's."""
+    ids = unit_ids(site)
+    tables = [(ids[kind], getattr(units, kind)) for kind in ("liquid", "doors", "tanks")]
+    for unit in site.cdus:
+        mine = [
+            (table, [i for i, name in enumerate(names) if site.racks[name].units[0] == unit])
+            for names, table in tables
+        ]
+        total = sum(table["flow_share"][rows].sum() for table, rows in mine)
+        for table, rows in mine:
+            if rows:
+                table["flow_share"][rows] /= total
 
 
 def _check(site: Site) -> None:

@@ -33,7 +33,7 @@ def check_topology(topology: Topology, problems: list[Problem]) -> None:
             reader.problem(
                 "units",
                 f"it names {len(rack.units)} cooling units",
-                "An air-cooled rack names its CRAHs, a liquid-cooled one its CDU.",
+                "An air-cooled rack names its CRAHs, any other (a rear door, a tank) its CDU.",
             )
         if rack.recommended_c > rack.limit_c:
             reader.problem(

@@ -150,8 +150,10 @@ def _rack(reader: TableReader, halls: Mapping[str, Hall]) -> Rack:
     hall = reader.text("hall")
     air_class = halls[hall].inlet_class if hall in halls else "A1"
     air = kind is RackKind.AIR
-    limit = INLET_ALLOWABLE_C.get(air_class) if air else None
-    recommended = INLET_RECOMMENDED_C.get(air_class) if air else None
+    breathes = kind in (RackKind.AIR, RackKind.REAR_DOOR)
+    limit = INLET_ALLOWABLE_C.get(air_class) if breathes else None
+    recommended = INLET_RECOMMENDED_C.get(air_class) if breathes else None
+    to_air = {RackKind.AIR: 1.0, RackKind.REAR_DOOR: 0.0, RackKind.IMMERSION: 0.0}.get(kind)
     return Rack(
         id=reader.text("id"),
         hall=hall,
@@ -165,7 +167,7 @@ def _rack(reader: TableReader, halls: Mapping[str, Hall]) -> Rack:
         design_flow_ls=(
             None if air else reader.number("design_flow_ls", minimum=0.01, maximum=100)
         ),
-        to_air_share=reader.number("to_air_share", 1.0 if air else None, minimum=0, maximum=1),
+        to_air_share=reader.number("to_air_share", to_air, minimum=0, maximum=1),
     )
 
 

@@ -30,7 +30,7 @@ CONTROL_SENSORS = {
 loops control on probes of their own that are not in the points list."""
 DRIVES = (
     ("cdus", "tripped", 1.0), ("crahs", "tripped", 1.0), ("chillers", "tripped", 1.0),
-    ("towers", "available", 0.0), ("loops", "enabled", 0.0),
+    ("tanks", "tripped", 1.0),    ("towers", "available", 0.0), ("loops", "enabled", 0.0),
     (TOWER_WATER, "enabled", 0.0),
 )  # fmt: skip
 """What stands still without utility power."""

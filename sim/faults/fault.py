@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 from facility.points import Role
-from facility.site import Site
+from facility.site import RackKind, Site
 from sim.plant.fws_loop import TOWER_WATER
 
 SITE = "site"
@@ -30,8 +30,8 @@ class Kind:
 
     meaning: str
     places: tuple[str, ...]
-    """Tables of the site (``cdus``, ``crahs``, ``chillers``, ``towers``, ``loops``), or
-    ``tower_water``, ``tag``, ``device``, ``actuator``, ``site``."""
+    """Tables of the site (``cdus``, ``crahs``, ``chillers``, ``towers``, ``loops``),
+    ``tanks`` (immersion racks), ``tower_water``, ``tag``, ``device``, ``actuator``, ``site``."""
     severity: str = ""
     """What the number is; empty where there is none."""
     low: float = 0.0
@@ -60,7 +60,7 @@ KINDS: dict[str, Kind] = {
         ("cdus", "crahs"), "share of its open conductance that always passes", 0.001, 1.0,
         grows=True,
     ),
-    "pump_trip": Kind("pumps that stop", ("cdus", "loops", TOWER_WATER)),
+    "pump_trip": Kind("pumps that stop", ("cdus", "tanks", "loops", TOWER_WATER)),
     "pump_degraded": Kind(
         "a worn wheel, or one of several pumps out",
         ("cdus", "loops", TOWER_WATER), "share of flow lost at full speed", 0.01, 0.95, grows=True,
@@ -144,6 +144,7 @@ def _ids(site: Site) -> dict[str, tuple[str, ...]]:
         "cdus": tuple(site.cdus),
         "crahs": tuple(site.crahs),
         "chillers": tuple(site.chillers),
+        "tanks": tuple(r.id for r in site.racks.values() if r.kind is RackKind.IMMERSION),
         "towers": tuple(site.towers),
         "loops": tuple(name for name in site.loops if name != TOWER_WATER),
         TOWER_WATER: (TOWER_WATER,),

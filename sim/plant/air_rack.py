@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from facility.site import RackKind, Site
+from sim.plant.direct_to_chip import SHUT_SHARE, latched
 from sim.plant.fluids import AIR_KJ_M3K
 from sim.plant.layout import Index, Layout, Record, Table, kernel
 
@@ -45,6 +46,7 @@ STATE = Layout(
     {
         "it_power": "electric power with server fans, kW",
         "throttled_kw": "power taken back by throttling, kW",
+        "shut": "1 while the servers are off to save themselves",
         "inlet_c": "air into the rack, degC",
         "outlet_c": "air out of the rack, degC",
         "speed": "server fan speed, share",
@@ -53,13 +55,17 @@ STATE = Layout(
     }
 )
 
+SHUT_K = 10.0
+"""From throttling to shutting down: servers for 35 °C trip at 45 to 50 °C of inlet."""
+
 OWN, EACH_SIDE, PLENUM = 0.5, 0.15, 0.2
 """Where recirculated air comes from: over the rack itself, from its neighbours, the plenum."""
 
 
 def racks(site: Site) -> list[str]:
-    """Ids of the air-cooled racks, in the order of the site."""
-    return [r.id for r in site.racks.values() if r.kind is RackKind.AIR]
+    """Ids of the racks with air-cooled servers (rear doors too), in the order of the site."""
+    kinds = (RackKind.AIR, RackKind.REAR_DOOR)
+    return [r.id for r in site.racks.values() if r.kind in kinds]
 
 
 def parameters(site: Site, rng: np.random.Generator) -> Table:
@@ -103,10 +109,15 @@ def _ends(site: Site) -> set[str]:
 
 
 def neighbours(site: Site) -> tuple[Index, Index]:
-    """For each rack the rows of those to its left and right (itself where there is none)."""
+    """For each rack the rows of those to its left and right (itself where there is none).
+
+    What leaves a rear door is mixed into the room: it is nobody's neighbour.
+    """
     names = racks(site)
     place = {
-        (r.hall, r.row, r.position): names.index(r.id) for r in map(site.racks.get, names) if r
+        (r.hall, r.row, r.position): i
+        for i, r in enumerate(site.racks[name] for name in names)
+        if r.kind is RackKind.AIR
     }
     left, right = np.arange(len(names)), np.arange(len(names))
     for i, name in enumerate(names):
@@ -145,6 +156,9 @@ def step(p: Record, s: Record, work_kw: float, intake_c: float, dt_s: float) -> 
     intake is a mixed volume, so is the rack (backward Euler), so that no heat is lost.
     """
     factor = max(0.5, 1.0 - 0.05 * max(0.0, s.inlet_c - p.throttle_c))
+    s.shut = latched(s.shut, s.inlet_c, p.throttle_c + SHUT_K, p.recommended_c)
+    if s.shut > 0.5:
+        factor = SHUT_SHARE
     load = min(work_kw / p.rated_kw, 1.0)
     reference = p.idle_speed + (1.0 - p.idle_speed) * load
     rated_fan = p.fan_share * p.rated_kw

@@ -46,6 +46,7 @@ STATE = Layout(
     {
         "it_power": "electric power, kW",
         "throttled_kw": "power taken back by throttling, kW",
+        "shut": "1 while the rack is off to save itself",
         "die_c": "hottest die, degC",
         "case_c": "hottest cold-plate case, degC",
         "coolant_c": "coolant in the plates, degC",
@@ -59,6 +60,10 @@ STATE = Layout(
 
 LEAK_REFERENCE_C = 60.0
 HALVES = 2
+SHUT_K = 14.0
+"""From throttling to shutting down: accelerators slow down 5 to 15 K before they trip."""
+SHUT_SHARE = 0.03
+"""Power of a rack that is off: management and losses of supplies in standby."""
 
 
 def racks(site: Site) -> list[str]:
@@ -69,10 +74,12 @@ def racks(site: Site) -> list[str]:
 def parameters(site: Site, rng: np.random.Generator) -> Table:
     """Racks from their nameplates: resistance ±8 %, share of flow ±4 %, leakage 12 to 20 %.
 
-    A hall without CRAHs has nothing that would carry heat from its air: there all heat of a
-    rack goes to its coolant.
+    A hall without CRAHs and rear doors has nothing that would carry heat from its air: there
+    all heat of a rack goes to its coolant. Shares of flow are made of flows once all that hangs
+    on a CDU is known (`sim.parameters`).
     """
     cooled = {c.hall for c in site.crahs.values()}
+    cooled |= {r.hall for r in site.racks.values() if r.kind is RackKind.REAR_DOOR}
     rows = []
     for name in racks(site):
         rack = site.racks[name]
@@ -104,17 +111,17 @@ def parameters(site: Site, rng: np.random.Generator) -> Table:
                 "throttle_c": rack.limit_c + 1.0,
             }
         )
-    table = PARAMETERS.filled(rows)
-    _share_flow(site, table)
-    return table
+    return PARAMETERS.filled(rows)
 
 
-def _share_flow(site: Site, table: Table) -> None:
-    """Turn each rack's flow into its share of its CDU's."""
-    units = [site.racks[name].units[0] for name in racks(site)]
-    for unit in set(units):
-        mine = [i for i, other in enumerate(units) if other == unit]
-        table["flow_share"][mine] /= table["flow_share"][mine].sum()
+@kernel
+def latched(state: float, value_c: float, above_c: float, below_c: float) -> float:
+    """A trip that comes above one temperature and goes below another."""
+    if value_c > above_c:
+        return 1.0
+    if value_c < below_c:
+        return 0.0
+    return state
 
 
 @kernel
@@ -137,9 +144,12 @@ def step(p: Record, s: Record, work_kw: float, dt_s: float) -> None:
     """One rack through a step; ``work_kw`` is what its work takes at 60 °C.
 
     Inlet and flow are set before. Throttling takes 5 % for each kelvin above the limit, half
-    of the power at most.
+    of the power at most; where that does not help the rack shuts down until it is cool.
     """
     factor = max(0.5, 1.0 - 0.05 * max(0.0, s.case_c - p.throttle_c))
+    s.shut = latched(s.shut, s.case_c, p.throttle_c + SHUT_K, p.recommended_c - 10.0)
+    if s.shut > 0.5:
+        factor = SHUT_SHARE
     full = work_kw * leakage_factor(p, s.die_c)
     s.it_power = full * factor
     s.throttled_kw = full - s.it_power

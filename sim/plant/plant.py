@@ -15,6 +15,8 @@ from sim.plant import (
     direct_to_chip,
     fws_loop,
     hall,
+    immersion,
+    rear_door,
     tank,
     tower,
     tower_water,
@@ -64,6 +66,8 @@ class Units(NamedTuple):
     cdus: Table
     liquid: Table
     air: Table
+    doors: Table
+    tanks: Table
     crahs: Table
     halls: Table
     curves: Array
@@ -80,6 +84,8 @@ class Standing(NamedTuple):
     cdus: Table
     liquid: Table
     air: Table
+    doors: Table
+    tanks: Table
     crahs: Table
     halls: Table
     outdoor: Table
@@ -120,6 +126,12 @@ class Links(NamedTuple):
     air_right: Index
     air_crah: Index
     """(racks, CRAHs of a rack), nearest first; -1 for none."""
+    air_door: Index
+    """Door of a rack, -1 for none."""
+    door_cdu: Index
+    tank_cdu: Index
+    tank_hall: Index
+    tank_load: Index
     air_weight: Array
     """How much of its intake each of them gives at equal fan speed; rows sum to 1."""
 
@@ -132,6 +144,8 @@ STATE_LAYOUTS = {
     "cdus": cdu.STATE,
     "liquid": direct_to_chip.STATE,
     "air": air_rack.STATE,
+    "doors": rear_door.STATE,
+    "tanks": immersion.STATE,
     "crahs": crah.STATE,
     "halls": hall.STATE,
     "outdoor": OUTDOOR,
@@ -145,6 +159,8 @@ PARAMETER_LAYOUTS = {
     "cdus": cdu.PARAMETERS,
     "liquid": direct_to_chip.PARAMETERS,
     "air": air_rack.PARAMETERS,
+    "doors": rear_door.PARAMETERS,
+    "tanks": immersion.PARAMETERS,
     "crahs": crah.PARAMETERS,
     "halls": hall.PARAMETERS,
 }
@@ -160,6 +176,8 @@ def unit_ids(site: Site) -> dict[str, tuple[str, ...]]:
         "cdus": tuple(site.cdus),
         "liquid": tuple(direct_to_chip.racks(site)),
         "air": tuple(air_rack.racks(site)),
+        "doors": tuple(rear_door.racks(site)),
+        "tanks": tuple(immersion.racks(site)),
         "crahs": tuple(site.crahs),
         "halls": tuple(site.halls),
     }
@@ -180,7 +198,7 @@ def links(site: Site) -> Links:
     near = np.full((len(air), NEAREST_CRAHS), -1, dtype=np.int64)
     weight = np.zeros((len(air), NEAREST_CRAHS))
     for i, name in enumerate(air):
-        units = site.racks[name].units[:NEAREST_CRAHS]
+        units = () if name in row["doors"] else site.racks[name].units[:NEAREST_CRAHS]
         for j, unit in enumerate(units):
             near[i, j], weight[i, j] = row["crahs"][unit], NEAREST_WEIGHTS[j]
         weight[i] /= max(weight[i].sum(), 1e-9)
@@ -197,6 +215,11 @@ def links(site: Site) -> Links:
         air_left=left,
         air_right=right,
         air_crah=near,
+        air_door=_index(row["doors"].get(n, -1) for n in air),
+        door_cdu=_index(row["cdus"][site.racks[n].units[0]] for n in ids["doors"]),
+        tank_cdu=_index(row["cdus"][site.racks[n].units[0]] for n in ids["tanks"]),
+        tank_hall=_index(row["halls"][site.racks[n].hall] for n in ids["tanks"]),
+        tank_load=_index(column[n] for n in ids["tanks"]),
         air_weight=weight,
     )
 
@@ -276,6 +299,9 @@ def stored_heat_kwh(units: Units, memory: Memory) -> float:
         kj += (s.liquid[node] * p.liquid[mass]).sum()
     kj += (s.air["inlet_c"] * p.air["inlet_kj_k"]).sum()
     kj += (s.air["outlet_c"] * p.air["server_kj_k"]).sum()
+    kj += (s.doors["return_c"] * p.doors["water_kj_k"]).sum()
+    kj += (s.tanks["chip_c"] * p.tanks["chip_kj_k"]).sum()
+    kj += (s.tanks["bath_c"] * p.tanks["bath_kj_k"]).sum()
     kj += (s.crahs["supply_c"] * p.crahs["coil_kj_k"]).sum()
     kj += (s.halls["return_c"] * p.halls["air_kj_k"]).sum()
     pipes = memory.pipes

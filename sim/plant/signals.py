@@ -21,6 +21,14 @@ COLUMNS: dict[str, dict[str, str]] = {
         "inlet_temperature": "inlet_c",
         "outlet_temperature": "outlet_c",
     },
+    "doors": {"outlet_temperature": "leaving_c", "return_temperature": "return_c"},
+    "tanks": {
+        "it_power": "it_power",
+        "bath_temperature": "bath_c",
+        "case_temperature": "chip_c",
+        "return_temperature": "return_c",
+        "pump_power": "pump_power",
+    },
     "cdus": {
         "tcs_supply_temperature": "supply_c",
         "tcs_return_temperature": "return_c",
@@ -29,6 +37,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "valve_position": "valve_position",
         "cooling_load": "heat_kw",
         "leak": "leak",
+        "tcs_pressure": "pressure_kpa",
+        "makeup_flow": "makeup_ls",
         "fws_flow": "primary_ls",
         "fws_return_temperature": "primary_return_c",
         "tcs_supply_temperature_setpoint": "supply_setpoint_c",

@@ -23,6 +23,8 @@ from sim.plant import (
     economiser,
     fws_loop,
     hall,
+    immersion,
+    rear_door,
     tank,
     tower_water,
 )
@@ -144,9 +146,35 @@ def _cool_liquid(
             pipes.hose_out[i], pipes.hose_out_at[i], s.leaving_c, parcels
         )
         mixed_c[links.liquid_cdu[i]] += p.flow_share * s.return_c
+    _cool_doors(units, now, links, mixed_c, dt_s)
+    _cool_tanks(units, now, links, load_kw, mixed_c, dt_s)
     for i in range(now.cdus.shape[0]):
         facility_c = now.loops[links.cdu_loop[i]].delivered_c
         cdu.step(units.cdus[i], now.cdus[i], facility_c, mixed_c[i], dt_s)
+
+
+@kernel
+def _cool_doors(units: Units, now: Standing, links: Links, mixed_c: Array, dt_s: float) -> None:
+    """Rear doors, from the air that their racks breathe out as they stand."""
+    for i in range(now.air.shape[0]):
+        j = links.air_door[i]
+        if j >= 0:
+            p, s, unit = units.doors[j], now.doors[j], now.cdus[links.door_cdu[j]]
+            s.flow_ls = p.flow_share * unit.flow_ls
+            rear_door.step(p, s, now.air[i].outlet_c, now.air[i].air_m3s, unit.supply_c, dt_s)
+            mixed_c[links.door_cdu[j]] += p.flow_share * s.return_c
+
+
+@kernel
+def _cool_tanks(
+    units: Units, now: Standing, links: Links, load_kw: Array, mixed_c: Array, dt_s: float
+) -> None:
+    """Immersion tanks."""
+    for i in range(now.tanks.shape[0]):
+        p, s, unit = units.tanks[i], now.tanks[i], now.cdus[links.tank_cdu[i]]
+        s.flow_ls = p.flow_share * unit.flow_ls
+        immersion.step(p, s, load_kw[links.tank_load[i]], unit.supply_c, dt_s)
+        mixed_c[links.tank_cdu[i]] += p.flow_share * s.return_c
 
 
 @kernel
@@ -187,12 +215,21 @@ def _cool_air(
         scratch[2, links.crah_hall[i]] += AIR_KJ_M3K * s.air_m3s * s.supply_c
     for i in range(now.air.shape[0]):
         air_rack.run_fans(units.air[i], now.air[i], load_kw[links.air_load[i]], dt_s)
-        scratch[1, links.air_hall[i]] += now.air[i].air_m3s
+        if links.air_door[i] < 0:
+            scratch[1, links.air_hall[i]] += now.air[i].air_m3s
     for i in range(now.liquid.shape[0]):
         scratch[2, links.liquid_hall[i]] += now.liquid[i].air_kw
+    for i in range(now.tanks.shape[0]):
+        scratch[2, links.tank_hall[i]] += now.tanks[i].air_kw
     for i in range(now.air.shape[0]):
         p, s, h = units.air[i], now.air[i], links.air_hall[i]
         plenum_c = now.halls[h].return_c
+        door = links.air_door[i]
+        if door >= 0:  # it breathes the room, and what it breathes out has passed its door
+            air_rack.step(p, s, load_kw[links.air_load[i]], plenum_c, dt_s)
+            scratch[2, h] += AIR_KJ_M3K * s.air_m3s * (s.outlet_c - plenum_c)
+            scratch[2, h] -= now.doors[door].heat_kw
+            continue
         share = air_rack.recirculation(p, scratch[1, h], scratch[0, h])
         around_c = (
             air_rack.OWN * s.outlet_c
@@ -271,6 +308,13 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
         over += max(0.0, s.inlet_c - p.limit_c)
         recommended += max(0.0, s.inlet_c - p.recommended_c)
         a.peak_excess_k = max(a.peak_excess_k, s.inlet_c - p.limit_c)
+    for i in range(now.tanks.shape[0]):
+        p, s = units.tanks[i], now.tanks[i]
+        it += s.it_power
+        throttled += s.throttled_kw
+        over += max(0.0, s.bath_c - p.limit_c)
+        recommended += max(0.0, s.bath_c - p.recommended_c)
+        a.peak_excess_k = max(a.peak_excess_k, s.bath_c - p.limit_c)
     basin = now.tower_water[0]
     chillers = fans = cdus = water = 0.0
     pumps, towers, rejected = basin.pump_power, basin.heater_kw, basin.loss_kw
@@ -288,6 +332,9 @@ def _account(units: Units, now: Standing, dt_s: float) -> None:
     for i in range(now.crahs.shape[0]):
         fans += now.crahs[i].fan_power
         heat += now.crahs[i].latent_kw
+    for i in range(now.tanks.shape[0]):
+        cdus += now.tanks[i].pump_power
+        heat += now.tanks[i].pump_power
     for i in range(now.cdus.shape[0]):
         cdus += now.cdus[i].pump_power
         heat += now.cdus[i].pump_heat_kw

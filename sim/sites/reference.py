@@ -81,7 +81,7 @@ def campus() -> Design:
             CoolingLoop("cool", 20.0, 7.0, 7200.0, 230.0),
             CoolingLoop("warm", 40.0, 15.0, 5280.0, 150.0, trim="cool", fws_class="W40"),
         ),
-        cdus=tuple(_cdu(f"cdu{i}", hall.id, liquid, 1350.0, 40.0) for i in range(1, 5)),
+        cdus=tuple(cooling_unit(f"cdu{i}", hall.id, liquid, 1350.0, 40.0) for i in range(1, 5)),
         crahs=crahs,
         chillers=tuple(_chiller(f"chiller{i}", 3600.0) for i in range(1, 4)),
         towers=tuple(Tower(f"tower{i}", 4200.0, 45.0) for i in range(1, 4)),
@@ -133,7 +133,7 @@ def frontier() -> Design:
             CoolingLoop("cool", 22.0, 8.0, 13500.0, 420.0),
             CoolingLoop("warm", 40.0, 15.0, 27750.0, 800.0, trim="cool", fws_class="W40"),
         ),
-        cdus=tuple(_cdu(name, hall.id, racks, 1200.0, 40.0) for name in names),
+        cdus=tuple(cooling_unit(name, hall.id, racks, 1200.0, 40.0) for name in names),
         crahs=(),
         chillers=tuple(_chiller(f"chiller{i}", 4500.0) for i in range(1, 4)),
         towers=tuple(Tower(f"tower{i}", 6500.0, 75.0) for i in range(1, 7)),
@@ -208,7 +208,10 @@ def _chiller(name: str, rated_kw: float) -> Chiller:
     )
 
 
-def _cdu(name: str, hall: str, racks: tuple[Rack, ...], rated_kw: float, max_c: float) -> CDU:
+def cooling_unit(
+    name: str, hall: str, racks: tuple[Rack, ...], rated_kw: float, max_c: float
+) -> CDU:
+    """A CDU for the racks that name it; flows from theirs."""
     flow = sum(rack.design_flow_ls or 0.0 for rack in racks if rack.units == (name,))
     return CDU(
         id=name,

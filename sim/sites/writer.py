@@ -182,7 +182,8 @@ def _bms(design: Design) -> list[Point]:
     for hall in design.halls:
         bms.sensor(hall.id, "dew_point_temperature")
     for rack in design.racks:
-        second = "outlet_temperature" if rack.kind.value == "air" else "return_temperature"
+        breathes = rack.limited_temperature == "inlet_temperature"
+        second = "outlet_temperature" if breathes else "return_temperature"
         bms.sensor(rack.id, "it_power", rack.limited_temperature, second)
     return bms.points
 

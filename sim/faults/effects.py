@@ -77,6 +77,8 @@ def held(fault: Fault, table: str, amount: float) -> Iterator[Held]:
     if kind == "power_blip":
         for drives, column, value in DRIVES:
             yield Held(drives, None, column, value)
+    elif kind == "pump_trip" and fault.severity is not None:
+        yield Held(table, unit, "pumps_lost", fault.severity)
     elif kind in STOPS:
         column, value = STOPS[kind].get(table, ("tripped", 1.0))
         yield Held(table, unit, column, value)
@@ -107,8 +109,8 @@ def held_by_sensor(
         yield Held(table, unit, "valve_stuck", 1.0)
 
 
-def changed(fault: Fault, table: str, amount: float) -> Iterator[Changed]:
-    """Parameters that a fault changes."""
+def changed(fault: Fault, table: str, amount: float, *, trimmed: bool) -> Iterator[Changed]:
+    """Parameters that a fault changes; ``trimmed`` tells a loop with a trim exchanger."""
     kind, unit = fault.kind, fault.place
     if kind == "fouling" and table == "chillers":
         # The condenser's approach grows as its conductance shrinks.
@@ -117,6 +119,9 @@ def changed(fault: Fault, table: str, amount: float) -> Iterator[Changed]:
     elif kind == "fouling" and table == "loops":
         added = _added_resistance(amount)
         yield Changed(table, unit, "tower_fouling", lambda healthy: healthy + added)
+    elif kind == "leaking_valve" and table == "loops":
+        valve = "trim_leakage" if trimmed else "tower_leakage"
+        yield Changed(table, unit, valve, lambda healthy: max(healthy, amount))
     elif kind == "pump_degraded" and table in ("loops", TOWER_WATER):
         # Parallel pumps that lose a share of flow at each head: the curve falls steeper.
         steeper = 1.0 / (1.0 - amount) ** 2

@@ -158,7 +158,9 @@ class FaultEngine:
         self._before = {}
         for fault in active:
             table = self._struck[self.faults.index(fault)]
-            for item in changed(fault, table, self._amount(fault, now_s)):
+            loop = self._site.loops.get(fault.place)
+            trimmed = loop is not None and bool(loop.trim)
+            for item in changed(fault, table, self._amount(fault, now_s), trimmed=trimmed):
                 row = self._ids[item.table].index(item.unit)
                 values = self._parameters[item.table][item.column]
                 key = (item.table, item.column, row)

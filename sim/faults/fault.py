@@ -56,11 +56,15 @@ KINDS: dict[str, Kind] = {
         0.0, 1.0, optional=True,
     ),
     "leaking_valve": Kind(
-        "a control valve that does not shut",
-        ("cdus", "crahs"), "share of its open conductance that always passes", 0.001, 1.0,
+        "a control valve that does not shut; of a loop: trim exchanger, else economiser",
+        ("cdus", "crahs", "loops"), "share of its open conductance that always passes", 0.001, 1.0,
         grows=True,
     ),
-    "pump_trip": Kind("pumps that stop", ("cdus", "tanks", "loops", TOWER_WATER)),
+    "pump_trip": Kind(
+        "pumps that stop",
+        ("cdus", "tanks", "loops", TOWER_WATER), "how many of a header; left out: all",
+        1.0, 20.0, optional=True,
+    ),
     "pump_degraded": Kind(
         "a worn wheel, or one of several pumps out",
         ("cdus", "loops", TOWER_WATER), "share of flow lost at full speed", 0.01, 0.95, grows=True,
@@ -177,6 +181,12 @@ def check(fault: Fault, site: Site) -> None:
             f"{fault.kind} at {fault.place}: severity {fault.severity:g} is not within "
             f"{kind.low:g} to {kind.high:g} ({kind.severity})"
         )
+    if (
+        fault.kind == "pump_trip"
+        and fault.severity is not None
+        and (fault.place in site.cdus or fault.place in site.racks)
+    ):
+        raise FaultError(f"pump_trip at {fault.place}: it has one pump; leave severity out")
     if fault.grows_s != 0.0 and (not kind.grows or not 0.0 < fault.grows_s < math.inf):
         raise FaultError(
             f"{fault.kind} at {fault.place}: grows_s {fault.grows_s:g}: "

@@ -89,8 +89,12 @@ class GatewayLink(Protocol):
         """Lift the latches that a release left."""
         ...
 
+    async def approve_limits(self, digest: str, who: str, why: str) -> Mapping[str, Any]:
+        """One person's yes to wider limits, by their hash; answer how they stand."""
+        ...
+
     async def status(self) -> Mapping[str, Any]:
-        """Counters, latches, the client and the head of the journal."""
+        """Counters, latches, the limits' version, the client and the head of the journal."""
         ...
 
     async def close(self) -> None:
@@ -170,8 +174,15 @@ class SocketGatewayLink:
         """Lift the latches that a release left."""
         await self._call("arm", who=who, why=why)
 
+    async def approve_limits(self, digest: str, who: str, why: str) -> Mapping[str, Any]:
+        """One person's yes to wider limits, by their hash; answer how they stand."""
+        answer: Mapping[str, Any] = await self._call(
+            "approve_limits", hash=digest, who=who, why=why
+        )
+        return answer
+
     async def status(self) -> Mapping[str, Any]:
-        """Counters, latches, the client and the head of the journal."""
+        """Counters, latches, the limits' version, the client and the head of the journal."""
         answer: Mapping[str, Any] = await self._call("status")
         return answer
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.gateway.limit_book import LimitBook
 from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
 from controller.authority.tokens import TokenBook
@@ -48,6 +49,7 @@ from facility.site import (
     Tariff,
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
+from tests.safety_kit import envelope
 
 START_S = 1_712_448_000.0  # 2024-04-07T00:00:00Z
 CDU_SETPOINT = "cdu1.tcs_supply_temperature_setpoint"
@@ -185,6 +187,7 @@ class FakeLink:
         self.away = False
         self.refuses = ""
         self.on_connect: Callable[[], Awaitable[None]] | None = None
+        self.limit_book = LimitBook(envelope().limits)
 
     @property
     def connected(self) -> bool:
@@ -261,9 +264,17 @@ class FakeLink:
     async def arm(self, who: str, why: str) -> None:
         self._called("arm")
 
+    async def approve_limits(self, digest: str, who: str, why: str) -> Mapping[str, Any]:
+        self._called("approve_limits")
+        try:
+            self.limit_book.approve(who, why, 0.0)
+        except ValueError as error:
+            raise GatewayRefusedError(str(error)) from None
+        return self.limit_book.told()
+
     async def status(self) -> Mapping[str, Any]:
         self._called("status")
-        return {"latches": []}
+        return {"latches": [], "limits": self.limit_book.told()}
 
     async def close(self) -> None:
         self.away = True

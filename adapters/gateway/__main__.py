@@ -14,6 +14,7 @@ from pathlib import Path
 
 from adapters.gateway.door import Door, DoorError, claim_socket, lock_state
 from adapters.gateway.house import House, StateFolderError
+from adapters.gateway.limit_book import LimitBookError
 from adapters.gateway.modes import ModesError
 from adapters.gateway.service import AsyncRim, Service, ready_line
 from facility.clock import Clock, SteppedClock, WallClock, iso
@@ -45,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
             claim_socket(args.socket)
             return asyncio.run(_run(site, args))
     except (
-        SiteError, LimitsError, DoorError, ModesError, StateFolderError, JournalError,
-        ClockFileError, OSError,
+        SiteError, LimitsError, DoorError, ModesError, LimitBookError, StateFolderError,
+        JournalError, ClockFileError, OSError,
     ) as error:  # fmt: skip
         for line in str(error).splitlines() or [type(error).__name__]:
             sys.stderr.write(f"gateway: cannot start: {line}\n")

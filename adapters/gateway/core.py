@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from adapters.driver import LinkStatus
 from adapters.gateway.client_watch import ClientWatch
 from adapters.gateway.holds import Hold, Latches, holds_of
+from adapters.gateway.limit_book import LimitBook
 from adapters.gateway.modes import Modes
 from adapters.gateway.readings import Readings
 from facility.commands import (
@@ -49,6 +50,8 @@ class Core:
         As kept on disk.
     holds
         One a device; `latches` speaks of the same ones.
+    limit_book
+        What people have agreed to; while the site's limits are wider, nothing is written.
     """
 
     def __init__(
@@ -59,9 +62,12 @@ class Core:
         modes: Modes,
         latches: Latches | None = None,
         holds: Mapping[str, Hold] | None = None,
+        *,
+        limit_book: LimitBook | None = None,
     ) -> None:
         self.site, self.envelope, self.state = site, envelope, state
         self.modes = modes
+        self.limit_book = limit_book or LimitBook(envelope.limits)
         self.holds = holds_of(site) if holds is None else dict(holds)
         self.latches = latches or Latches(self.holds, site.gateway)
         self.readings = Readings(site)
@@ -176,6 +182,8 @@ class Core:
         known = self.site.actuators.get(actuator)
         if known is None:
             return None  # the envelope says so in its own words
+        if doubt := self.limit_book.doubt:
+            return _refused("limits", doubt)
         hold = self.holds[known.device]
         if not hold.is_writable:
             return _refused("device", f"{known.device} has no enable, heartbeat or authority point")

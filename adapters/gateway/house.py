@@ -12,6 +12,7 @@ from adapters.driver import Driver, Now
 from adapters.gateway.core import Core
 from adapters.gateway.field import Field, Rim
 from adapters.gateway.holds import Latches, holds_of
+from adapters.gateway.limit_book import LimitBook
 from adapters.gateway.modes import Modes, write_atomically
 from adapters.gateway.office import Office
 from adapters.gateway.rounds import Rounds
@@ -74,10 +75,12 @@ class House:
         ------
         safety.limits.LimitsError
             The site leaves a limit open.
-        adapters.gateway.modes.ModesError, StateFolderError, safety.journal.JournalError
+        adapters.gateway.modes.ModesError, adapters.gateway.limit_book.LimitBookError,
+        StateFolderError, safety.journal.JournalError
             What was kept cannot be used.
         """
-        envelope = Envelope(limits_of(site))
+        book = LimitBook(limits_of(site), None if state is None else state / "limits.json")
+        envelope = Envelope(limits_of(site, book.version))
         holds = holds_of(site)
         memory = EnvelopeState()
         journal: JournalPort = ListJournal()
@@ -88,12 +91,20 @@ class House:
         latches = Latches(holds, site.gateway, None if state is None else state / "latches.json")
         # A restart forgets every hold: what is in force there now is the device's own.
         memory = envelope.released(memory, site.actuators)
-        core = Core(site, envelope, memory, modes, latches, holds)
+        core = Core(site, envelope, memory, modes, latches, holds, limit_book=book)
         gate = WriteGate(drivers, journal, Mint(), now, rim.together)
         field = Field(core, drivers, gate, rim, now)
         rounds = Rounds(core, field, journal, _keeper(state))
         office = Office(core, rounds, gate, journal)
-        journal.extend([("started", {"site": site.id, "site_hash": site.content_hash})], now())
+        journal.extend(
+            [
+                ("started", {"site": site.id, "site_hash": site.content_hash}),
+                ("limits", book.told()),
+            ],
+            now(),
+        )
+        if book.doubt:
+            log.warning("nothing will be written: %s", book.doubt)
         return cls(core, rounds, office, gate, journal, drivers, now)
 
     def note(self, kind: str, data: Mapping[str, Any]) -> None:

@@ -77,6 +77,7 @@ class Office:
                 "overrides": to_wire(tuple(core.state.overrides.values())),
                 "writes": dict(sorted(self._gate.counts.items())),
                 "counts": dict(sorted(core.counts.items())),
+                "limits": core.limit_book.told(),
                 "journal": {"number": number, "hash": digest},
             }
         )
@@ -181,6 +182,23 @@ class Office:
         data = {"devices": lifted, "who": who, "why": why, "clock_restarted": clock}
         self._journal.extend([("latches_lifted", data)], now_s)
         return json.dumps({"armed": lifted, "clock_restarted": clock})
+
+    def approve_limits(self, args: dict[str, Any], now_s: float) -> str:
+        """One person's yes to limits that are wider than those agreed to; two are needed."""
+        who, why = words(args, "who"), words(args, "why")
+        book = self._core.limit_book
+        if args.get("hash") != book.hash:
+            raise Refusal(
+                f"the gateway runs limits with the hash {book.hash[:12]}, not "
+                f"{str(args.get('hash'))[:12]!r}: read them again before you approve"
+            )
+        try:
+            agreed = book.approve(who, why, now_s)
+        except ValueError as error:
+            raise Refusal(str(error)) from None
+        data = {"who": who, "why": why, "agreed": agreed, **book.told()}
+        self._journal.extend([("limits_approved", data)], now_s)
+        return json.dumps(book.told())
 
     def _actuators(self, args: dict[str, Any]) -> list[str] | None:
         actuators = args.get("actuators")

@@ -166,6 +166,7 @@ class Service:
             "override": office.override,
             "end_override": office.end_override,
             "arm": office.arm,
+            "approve_limits": office.approve_limits,
         }
         if op not in simple:
             known = "hello, beat, snapshot, status, command, set_mode, release, " + ", ".join(

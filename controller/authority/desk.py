@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from controller.authority.audit import entry
-from controller.authority.failures import GatewayError, InvalidError, NotFoundError
+from controller.authority.failures import GatewayError, InvalidError, NotFoundError, StateError
 from controller.authority.inbox import Inbox
 from controller.authority.overrides import OverrideBook
 from controller.authority.roles import ISOTHERM, Actor
@@ -201,6 +201,20 @@ class Desk:
         except (GatewayUnavailableError, GatewayRefusedError) as error:
             raise GatewayError(f"the latches stay: {error}") from error
         self._records.write(add=[entry(actor, "armed", "gateway", why, now_s)])
+
+    async def approve_limits(
+        self, digest: str, actor: Actor, why: str, now_s: float
+    ) -> Mapping[str, Any]:
+        """One person's yes to limits wider than those agreed to; the gateway counts two."""
+        try:
+            told = await self._link.approve_limits(digest, actor.name, why)
+        except GatewayRefusedError as error:
+            raise StateError(str(error)) from error
+        except GatewayUnavailableError as error:
+            raise GatewayError(f"the limits stay as they were: {error}") from error
+        version = f"limits version {told['version']}"
+        self._records.write(add=[entry(actor, "approved", version, why, now_s, told)])
+        return told
 
     # ---- what the loop asks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from controller.service import acting, deciding, history, problems, reading, tokens
+from controller.service import acting, deciding, history, limits, problems, reading, tokens
 from controller.service.context import Context
 
 DESCRIPTION = """
@@ -34,7 +34,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (reading, deciding, acting, history, tokens):
+    for module in (reading, deciding, acting, limits, history, tokens):
         app.include_router(module.router, prefix="/v1")
     app.include_router(reading.open_router, prefix="/v1")
     return app

@@ -77,6 +77,13 @@ class ArmingRequest(Request):
     why: str = Why
 
 
+class LimitsApprovalRequest(Request):
+    """A yes to limits that are wider than those agreed to."""
+
+    hash: str = Field(description="Of the limits that were read, from `GET /v1/limits`.")
+    why: str = Why
+
+
 class AcknowledgementRequest(Request):
     """Somebody has seen an alarm."""
 
@@ -84,6 +91,33 @@ class AcknowledgementRequest(Request):
 
 
 # ---- responses
+
+
+class LimitChange(BaseModel):
+    """One difference from the limits that were agreed to."""
+
+    where: str
+    before: str
+    after: str
+    widens: bool
+
+
+class LimitsApproval(BaseModel):
+    """One person's yes."""
+
+    who: str
+    why: str
+    time_s: float
+
+
+class LimitsView(BaseModel):
+    """The limits that the gateway keeps."""
+
+    version: int
+    hash: str
+    doubt: str = Field(description="Why nothing is written until people have approved, or empty.")
+    changes: list[LimitChange]
+    approvals: list[LimitsApproval]
 
 
 class Health(BaseModel):

@@ -160,6 +160,7 @@ class Simulation:
         while left > 0:
             if self._now_s >= self._next_control_s - 1e-6:
                 self._wanted = self._local.update(self._memory.state, PERIOD_S)
+                self._local.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
                 self._next_control_s = self._now_s + PERIOD_S
             # Who holds a device can only change from one second to the next while it is not
             # local control that holds them all.

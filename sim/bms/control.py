@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sim.bms.sequencing import Sequencer
 from sim.plant.layout import Array
 from sim.plant.plant import Standing
 
@@ -15,6 +16,8 @@ class LocalControl(Protocol):
     """Supervisory control of a plant. Picklable and copyable: all it remembers is data."""
 
     name: str
+    sequencer: Sequencer
+    """What runs: chillers, pumps, economisers, storage tanks."""
 
     def update(self, now: Standing, dt_s: float) -> Array:
         """Run for ``dt_s``: command machines and pressures, answer all setpoints.

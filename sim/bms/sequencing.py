@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim.bms.storage import Storage
 from sim.bms.trim_respond import Held
+from sim.plant.layout import Array
 from sim.plant.plant import Links, Standing, Units
 
 
@@ -94,10 +96,23 @@ class Sequencer:
         self._loops = [_Loop() for _ in range(count)]
         self._plants = [_Plant() for _ in range(count)]
         self._pumps = [_Pumps() for _ in range(count + 1)]
+        self._storage = [Storage() for _ in range(count)]
         self._has_chillers = [bool((links.chiller_loop == k).any()) for k in range(count)]
         self._has_units = [
             bool((links.cdu_loop == k).any() or (links.crah_loop == k).any()) for k in range(count)
         ]
+
+    def run_storage(self, now: Standing, tanks: Array) -> None:
+        """Charge and discharge the tanks of the loops that have one (``tanks``: loops, layers)."""
+        for k in np.flatnonzero(self._units.loops["tank_m3"] > 0.0):
+            mine = (self._links.chiller_loop == k) & (now.chillers["running"] > 0.5)
+            capacity = float(self._units.chillers["capacity_kw"][mine].sum())
+            load = float(now.chillers["cooling_load"][mine].sum())
+            storage = self._storage[k]
+            spare = storage.tuning.spare_part_load * capacity - load
+            now.loops["tank_command"][k] = storage.command(
+                self._units.loops[k], now.loops[k], tanks[k], spare
+            )
 
     def update(self, now: Standing, dt_s: float) -> None:
         """Decide what runs, from how the plant stands."""

@@ -51,8 +51,13 @@ HEADER_STATE = {
 }
 
 
+PUMPS = 3
+"""On each header of a site: no plant of megawatts hangs on one pump, and Guideline 36 stages
+them (section 5.20.6)."""
+
+
 def header_parameters(
-    design_ls: float, dp_kpa: float, plant_kpa: float, pumps: int = 1
+    design_ls: float, dp_kpa: float, plant_kpa: float, pumps: int = PUMPS
 ) -> dict[str, float]:
     """Pumps chosen for a design point: shut-off head 1.25 of design head, best efficiency there.
 

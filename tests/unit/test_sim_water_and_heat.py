@@ -85,7 +85,7 @@ def pumps(dp_share: float, conductance_share: float) -> tuple[float, float, floa
     """Flow, pressure, electric and shaft power of a loop of 100 L/s that has settled."""
     p = HEADER.filled([hydronics.header_parameters(100.0, 150.0, 100.0)])
     s = HEADER_STATE.table(1)
-    s["enabled"], s["dp_setpoint_kpa"] = 1.0, 150.0 * dp_share
+    s["enabled"], s["dp_setpoint_kpa"], s["pumps_wanted"] = 1.0, 150.0 * dp_share, 3.0
     for _ in range(60):
         hydronics.run_header(p[0], s[0], conductance_share * 100.0 / 150.0**0.5, 0.0, 1.0)
     row = s[0]

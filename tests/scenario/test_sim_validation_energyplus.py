@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.validation import energyplus
+from benchmarks.validation import components, energyplus
 from benchmarks.validation.office import SEASONS
 from benchmarks.validation.same_plant import (
     PLATE_SHARE,
@@ -75,3 +75,18 @@ def test_winter_days_are_carried_by_the_economiser_alike(winter: Comparison) -> 
         for table in (winter.ours, winter.theirs)
     ]
     assert (rest[0] == rest[1]).mean() > 0.85
+
+
+def test_a_chiller_takes_at_energyplus_states_what_energyplus_says(summer: Comparison) -> None:
+    errors = components.chiller_errors(summer.plant, summer.steps)
+    # The same everywhere: ours holds its nameplate at AHRI's rating point, theirs at the set's.
+    assert len(errors) > 400
+    assert np.ptp(errors) < 0.002
+    assert np.abs(errors).max() < 0.01
+
+
+def test_a_tower_cools_at_energyplus_states_as_energyplus_says(summer: Comparison) -> None:
+    apart = components.tower_errors_k(summer.plant, summer.steps)
+    assert len(apart) > 200
+    assert np.abs(apart).mean() < 0.1
+    assert np.abs(apart).max() < 0.3

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench mutation property proof soak format lock clean
+.PHONY: help setup demo test lint types bench validation mutation property proof soak format lock clean
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -86,6 +86,9 @@ types: setup ## mypy, strict
 
 bench: setup ## measure speed and memory (ARGS= chooses)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+validation: setup ## hold the simulated plant against EnergyPlus and published figures (ARGS=--plots draws)
+	@$(BIN)/python -m benchmarks.validation $(ARGS)
 
 mutation: setup ## break the envelope in thousands of ways; every mutant must be caught
 	@$(BIN)/python -m tests.mutation $(ARGS)

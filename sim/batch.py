@@ -15,6 +15,7 @@ from pathlib import Path
 
 from facility.clock import from_iso
 from facility.loading import SiteError, load_site
+from sim.faults import FaultError, read_faults
 from sim.inputs import InputError, inputs
 from sim.parameters import PlantError, PlantParameters
 from sim.run import run
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--local", choices=sorted(LOCAL_CONTROLS), required=True)
     parser.add_argument("--load", type=Path)
     parser.add_argument("--weather", type=Path)
+    parser.add_argument("--faults", type=Path, help="a file of [[faults]]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
@@ -37,17 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         site = load_site(args.site)
         parameters = PlantParameters.load(args.site / "plant.toml", site)
         load, weather = inputs(site, args.load, args.weather, seed=args.seed, hours=args.hours)
+        start_s = from_iso(args.start)
+        faults = () if args.faults is None else read_faults(args.faults, site, start_s)
         done = run(
             site,
             parameters,
             load=load,
             weather=weather,
             local_control=args.local,
-            start_s=from_iso(args.start),
+            start_s=start_s,
             hours=args.hours,
             seed=args.seed,
+            faults=faults,
         )
-    except (SiteError, PlantError, InputError) as error:
+    except (SiteError, PlantError, InputError, FaultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     args.out.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,8 @@ class LockstepDriver(Generic[StatusT_co]):
     @property
     def status(self) -> StatusT_co:
         """How the connection is doing."""
-        return self._status(self._connected, self._last_reply_s, 0.0 if self._connected else None)
+        up = self._connected and self._plant.answers(self._device.id)
+        return self._status(up, self._last_reply_s, 0.0 if up else None)
 
     async def connect(self) -> None:
         """Always succeeds: the plant is here."""
@@ -93,8 +94,8 @@ class LockstepDriver(Generic[StatusT_co]):
         self._connected = False
 
     async def read(self, tags: Collection[str]) -> Mapping[str, Reading]:
-        """Readings with the resolution of the wire; nothing while closed."""
-        if not self._connected:
+        """Readings with the resolution of the wire; nothing while closed or without answer."""
+        if not self._connected or not self._plant.answers(self._device.id):
             return {}
         self._last_reply_s = self._plant.now_s
         return {tag: self._reading(self._points[tag]) for tag in tags if tag in self._points}
@@ -148,6 +149,8 @@ class LockstepDriver(Generic[StatusT_co]):
         if not self._connected or within_s <= 0.0:
             why = "not connected" if not self._connected else "too late"
             raise self._failure(f"{self._device.id}: {why}; nothing was sent", sent=False)
+        if not self._plant.answers(self._device.id):
+            raise self._failure(f"{self._device.id} does not answer", sent=False)
         point, codec = self._points[tag], self._codecs[tag]
         self._recorder.request(self._device.id)
         value = codec.decode(data) if len(data) == codec.layout.size else None

@@ -246,6 +246,7 @@ class SmallPlant:
         self.now_s = self._start_s
         self.sensors: dict[str, float | None] = dict.fromkeys(site.points, 20.0)
         self.broken: set[str] = set()
+        self.silent: set[str] = set()
         self.authority = DeviceAuthority(site)
         self.local = np.array([a.fallback for a in site.actuators.values()])
         self.authority.in_force(self.local, self.now_s, 1.0)
@@ -264,6 +265,9 @@ class SmallPlant:
 
     def write(self, tag: str, value: float) -> bool:
         return self.authority.write(tag, value, self.now_s)
+
+    def answers(self, device: str) -> bool:
+        return device not in self.silent
 
     def truth(self) -> Mapping[str, float]:
         return {tag: value for tag, value in self.sensors.items() if value is not None}

@@ -10,6 +10,7 @@ from facility.loading import SiteError, load_site
 from sim.devices.host import HostError, check_addresses
 from sim.devices.options import Options, parse
 from sim.devices.run import host_run
+from sim.faults import Fault, FaultError, read_faults
 from sim.inputs import InputError, inputs
 from sim.parameters import PlantError, PlantParameters
 from sim.run import warmed_up
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         simulation = _simulation(options)
         asyncio.run(host_run(simulation.site, simulation, options.run))
-    except (SiteError, PlantError, InputError, HostError) as error:
+    except (SiteError, PlantError, InputError, HostError, FaultError) as error:
         sys.stderr.write(f"{error}\nnothing was started\n")
         return 2
     return 0
@@ -34,6 +35,9 @@ def _simulation(options: Options) -> Simulation:
     parameters = PlantParameters.load(options.site / "plant.toml", site)
     hours = (options.run.ends_at_s - options.run.start_s) / 3600.0
     load, weather = inputs(site, options.load, options.weather, seed=options.seed, hours=hours)
+    faults: tuple[Fault, ...] = ()
+    if options.faults is not None:
+        faults = read_faults(options.faults, site, options.run.start_s)
     return warmed_up(
         site,
         parameters,
@@ -42,6 +46,7 @@ def _simulation(options: Options) -> Simulation:
         local_control=options.local,
         start_s=options.run.start_s,
         seed=options.seed,
+        faults=faults,
     )
 
 

@@ -53,6 +53,7 @@ _RANGES = {
 _GOOD = ua.StatusCode(ua.UInt32(StatusCodes.Good))
 _SENSOR_FAILURE = ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure))
 _SERVER = User(role=UserRole.Admin)
+_NO_COMMUNICATION = ua.StatusCode(ua.UInt32(StatusCodes.BadNoCommunication))
 _NOT_READABLE = ua.StatusCode(ua.UInt32(StatusCodes.BadNotReadable))
 
 
@@ -124,7 +125,17 @@ class PlantNodes:
         return lambda _node_id, _attribute: self.value(node)
 
     def value(self, node: PointNode) -> ua.DataValue:
-        """The node's value now, with the plant's time; a failed sensor's has no value."""
+        """The node's value now, with the plant's time; a failed sensor's has no value.
+
+        A frozen sensor's is good and fresh: it does not know that it is frozen. Of a device
+        that is lost the server says that there is no communication.
+        """
+        if not self._plant.answers(self._device):
+            return ua.DataValue(
+                Value=ua.Variant(None, ua.VariantType.Null),
+                StatusCode=_NO_COMMUNICATION,
+                ServerTimestamp=self._time(self._plant.now_s),
+            )
         measured = self._plant.read(node.point.tag)
         stamp = self._time(measured.time_s)
         if measured.value is None or not measured.ok:
@@ -143,6 +154,8 @@ class PlantNodes:
 
     def write(self, item: ua.WriteValue) -> ua.StatusCode:
         """Judge and record one value that a client writes."""
+        if not self._plant.answers(self._device):
+            return _NO_COMMUNICATION  # it never reached the device: no record
         node = self.by_id.get(item.NodeId)
         variant = item.Value.Value
         raw, number = _received(variant)

@@ -20,6 +20,8 @@ class Options:
     """A CSV of IT load, or None for the built-in generator."""
     weather: Path | None
     """An EPW file, or None for the built-in generator."""
+    faults: Path | None
+    """A file of faults (`sim.faults.reading`)."""
     local: str
     seed: int
     run: RunOptions
@@ -39,6 +41,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--pace", type=_checked(_above_zero, "a number above 0"))
     parser.add_argument("--load", type=_file, metavar="FILE")
     parser.add_argument("--weather", type=_file, metavar="FILE")
+    parser.add_argument("--faults", type=_file, metavar="FILE")
     parser.add_argument("--local", choices=("guideline36", "fixed"), default="guideline36")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", default="", metavar="NAME,NAME")
@@ -60,7 +63,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         pace=found.pace,
         clients=tuple(name.strip() for name in found.clients.split(",") if name.strip()),
     )
-    return Options(found.site, found.load, found.weather, found.local, found.seed, run)
+    return Options(
+        found.site, found.load, found.weather, found.faults, found.local, found.seed, run
+    )
 
 
 def _above_zero(text: str) -> float:

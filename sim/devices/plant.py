@@ -45,6 +45,10 @@ class Plant(Protocol):
         """Write a setpoint, enable or heartbeat; False where the device rejects it."""
         ...
 
+    def answers(self, device: str) -> bool:
+        """Whether a device answers: False while its communication is lost."""
+        ...
+
 
 class RunningPlant(Plant, Protocol):
     """A plant that also knows the truth about itself and keeps accounts."""

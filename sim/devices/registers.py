@@ -27,6 +27,8 @@ class Refusal(IntEnum):
     ILLEGAL_FUNCTION = 1
     ILLEGAL_ADDRESS = 2
     ILLEGAL_VALUE = 3
+    NO_RESPONSE = 11
+    """«Gateway target device failed to respond»: what a gateway says of a device that is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class RegisterMap:
 
     def read(self, table: Table, address: int, count: int) -> bytes | Refusal:
         """The wire bytes of ``count`` registers from ``address``."""
+        if not self._plant.answers(self.device):
+            return Refusal.NO_RESPONSE
         key = (table, address, count)
         if key not in self._plans:
             if len(self._plans) >= PLANS_KEPT:
@@ -126,6 +130,8 @@ class RegisterMap:
 
     def read_bits(self, table: Table, address: int, count: int) -> list[bool] | Refusal:
         """``count`` coils or discrete inputs from ``address``; an absent value reads as 0."""
+        if not self._plant.answers(self.device):
+            return Refusal.NO_RESPONSE
         bits: list[bool] = []
         for at in range(address, address + count):
             found = self._slots[table].get(at)
@@ -142,6 +148,8 @@ class RegisterMap:
         support only one of them.
         """
         wire = struct.pack(f">{len(registers)}H", *registers)
+        if not self._plant.answers(self.device):
+            return Refusal.NO_RESPONSE  # it never reached the device: no record
         taken = self._slots[Table.HOLDING]
         writes: list[tuple[_Slot, bytes]] = []
         at, end = address, address + len(registers)
@@ -160,6 +168,8 @@ class RegisterMap:
 
     def write_bits(self, address: int, bits: Sequence[bool]) -> Refusal | None:
         """Write coils by function 5 or 15: all or none."""
+        if not self._plant.answers(self.device):
+            return Refusal.NO_RESPONSE
         taken = self._slots[Table.COIL]
         writes: list[tuple[_Slot, bytes, float | None]] = []
         for i, bit in enumerate(bits):

@@ -49,6 +49,7 @@ COLUMNS = {
     ("pump_degraded", "cdus"): "pump_loss",
     ("fan_degraded", "crahs"): "fan_loss",
     ("leak", "cdus"): "hole_lmin",
+    ("containment_open", "halls"): "opened",
 }
 """Columns that hold the severity itself."""
 

@@ -30,7 +30,7 @@ class Kind:
 
     meaning: str
     places: tuple[str, ...]
-    """Tables of the site (``cdus``, ``crahs``, ``chillers``, ``towers``, ``loops``),
+    """Tables of the site (``cdus``, ``crahs``, ``chillers``, ``towers``, ``loops``, ``halls``),
     ``tanks`` (immersion racks), ``tower_water``, ``tag``, ``device``, ``actuator``, ``site``."""
     severity: str = ""
     """What the number is; empty where there is none."""
@@ -73,6 +73,10 @@ KINDS: dict[str, Kind] = {
     "fan_degraded": Kind(
         "a slipping belt, or one of several fans out",
         ("crahs",), "share of air lost", 0.01, 0.95, grows=True,
+    ),
+    "containment_open": Kind(
+        "doors or panels of the cold aisles that stand open", ("halls",),
+        "share of the CRAHs' air that escapes", 0.01, 0.9,
     ),
     "chiller_trip": Kind("a chiller that trips and stays off until the end", ("chillers",)),
     "leak": Kind(
@@ -148,6 +152,7 @@ def _ids(site: Site) -> dict[str, tuple[str, ...]]:
         "cdus": tuple(site.cdus),
         "crahs": tuple(site.crahs),
         "chillers": tuple(site.chillers),
+        "halls": tuple(site.halls),
         "tanks": tuple(r.id for r in site.racks.values() if r.kind is RackKind.IMMERSION),
         "towers": tuple(site.towers),
         "loops": tuple(name for name in site.loops if name != TOWER_WATER),

@@ -22,6 +22,7 @@ PARAMETERS = Layout(
         "dew_min_c": "dew point that humidifiers hold, degC (ASHRAE TC 9.9: -9)",
         "dew_max_c": "dew point that the make-up air is dried to, degC (TC 9.9: 15)",
         "dew_lag_s": "exchange of the hall's air with make-up air, s",
+        "leak_share": "CRAHs' air that escapes from the cold aisles before a rack draws it, share",
     }
 )
 STATE = Layout(
@@ -29,6 +30,7 @@ STATE = Layout(
         "return_c": "air of the return plenum, degC",
         "dew_point_c": "dew point, degC",
         "condensate_ls": "water that runs off all its coils, L/s",
+        "opened": "the same share through containment that stands open, on top of its own",
     }
 )
 
@@ -44,6 +46,7 @@ def parameters(site: Site) -> Table:
                 "dew_min_c": 2.0,
                 "dew_max_c": 14.0,
                 "dew_lag_s": 7200.0,
+                "leak_share": 0.0,  # what leaks in as built is in the racks' own recirculation
             }
         )
     return PARAMETERS.filled(rows)

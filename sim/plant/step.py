@@ -230,7 +230,8 @@ def _cool_air(
             scratch[2, h] += AIR_KJ_M3K * s.air_m3s * (s.outlet_c - plenum_c)
             scratch[2, h] -= now.doors[door].heat_kw
             continue
-        share = air_rack.recirculation(p, scratch[1, h], scratch[0, h])
+        kept = 1.0 - min(units.halls[h].leak_share + now.halls[h].opened, 1.0)
+        share = air_rack.recirculation(p, scratch[1, h], scratch[0, h] * kept)
         around_c = (
             air_rack.OWN * s.outlet_c
             + air_rack.EACH_SIDE * now.air[links.air_left[i]].outlet_c

@@ -126,6 +126,8 @@ SIGNATURES = (
               (*WEATHER, *LIQUID_SIDE)),
     Signature("fan_degraded", "crah1", 0.4, {"crah6.fan_speed": 3.0},
               (*WEATHER, *LIQUID_SIDE)),
+    Signature("containment_open", "hall1", 0.4, {"crah1.fan_speed": 3.0, "crah6.fan_speed": 3.0},
+              (*WEATHER, *LIQUID_SIDE)),
     Signature("fan_trip", "tower1", None,
               {"tower1.fan_speed": -30.0, "tower1.fan_power": -2.0, "tower2.fan_speed": 10.0},
               (*WEATHER, *LIQUID_SIDE, *AIR_SIDE, "hall1.*")),

@@ -318,11 +318,10 @@ def sighted_of(site: Site) -> tuple[Sighted, ...]:
     """The limited temperatures of all racks, which their IT power drives."""
     found = []
     for rack in site.racks.values():
-        of = find(site, rack.id, rack.limited_temperature)
+        of, power = find(site, rack.id, rack.limited_temperature), find(site, rack.id, "it_power")
         if of is not None:
-            power, calm_c = find(site, rack.id, "it_power"), rack.recommended_c
-            calm = calm_c if rack.kind is RackKind.AIR else None
-            found.append(Sighted(of, power, FROZEN_SHARE * rack.rated_kw, calm))
+            calm_c = rack.recommended_c if rack.kind is RackKind.AIR else None
+            found.append(Sighted(of, power, FROZEN_SHARE * rack.rated_kw, calm_c))
     return tuple(found)
 
 

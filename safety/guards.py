@@ -46,7 +46,7 @@ class Watch(Sensor):
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interlock:
     """A condition of the plant that narrows what may be written while it is active."""
 
@@ -62,6 +62,15 @@ class Interlock:
     """Where given, one a watch: its reading is taken off the watch's (a lift)."""
     running: tuple[Sensor, ...] = ()
     """Where given, the condition counts only while one of these shows 1, or cannot be read."""
+
+    @cached_property
+    def columns(self) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
+        """Tags, ages and thresholds of the watches, side by side for quick passes."""
+        return (
+            tuple(each.tag for each in self.watches),
+            tuple(each.max_age_s for each in self.watches),
+            tuple(each.threshold for each in self.watches),
+        )
 
 
 @dataclass(frozen=True, slots=True)

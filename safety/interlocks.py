@@ -22,7 +22,7 @@ from safety.guards import (
     Sensor,
     Swing,
 )
-from safety.readings import usable
+from safety.readings import Crossing, crossings, usable
 from safety.sightings import SWING_K, WINDOW_S, Sightings
 from safety.state import ActuatorState
 
@@ -88,13 +88,11 @@ class Conditions:
         return self._judged[key]
 
     def _judge(self, guard: Guard) -> Active | None:
-        match guard:
-            case Redundancy():
-                return redundancy_lost(guard, self)
-            case Swing():
-                return swing(guard, self._sightings)
-            case Interlock():
-                return judge_interlock(guard, self)
+        if isinstance(guard, Interlock):
+            return judge_interlock(guard, self)
+        if isinstance(guard, Redundancy):
+            return redundancy_lost(guard, self)
+        return swing(guard, self._sightings)
 
 
 def survey(own: ActuatorLimits, memory: ActuatorState, moment: Conditions) -> Situation:
@@ -136,26 +134,20 @@ def judge_interlock(interlock: Interlock, moment: Conditions) -> Active | None:
         shown is None or shown > HALF for shown in moment.usable(interlock.running)
     ):
         return None
-    values = moment.usable(interlock.watches)
     if interlock.less:
-        values = _differences(values, moment.usable(interlock.less))
-    above = interlock.above
-    crossed = [
-        (abs(value - watch.threshold), watch, value)
-        for watch, value in zip(interlock.watches, values, strict=True)
-        if value is not None and (value > watch.threshold if above else value < watch.threshold)
-    ]
+        seen, crossed = _differences(interlock, moment)
+    else:
+        readings = moment.telemetry.readings
+        seen, crossed = crossings(interlock, readings, moment.now_s, moment.slack_s)
     if crossed:
-        _, watch, value = max(crossed, key=lambda each: each[0])
-        side = "above" if above else "below"
-        what = f"{watch.tag} less {interlock.less[0].tag}" if interlock.less else watch.tag
+        worst = max(crossed, key=lambda each: each.beyond)
+        side = "above" if interlock.above else "below"
         return Active(
             interlock.name,
             interlock.effect,
-            f"{what} is {value:g}, {side} {watch.threshold:g}",
-            saw={watch.tag: value, "threshold": watch.threshold},
+            f"{worst.tag} is {worst.value:g}, {side} {worst.threshold:g}",
+            saw={worst.tag: worst.value, "threshold": worst.threshold},
         )
-    seen = len(values) - values.count(None)
     if seen < interlock.quorum:
         return Active(
             interlock.name,
@@ -203,11 +195,22 @@ def swing(guard: Swing, sightings: Sightings) -> Active | None:
     )
 
 
-def _differences(values: list[float | None], less: list[float | None]) -> list[float | None]:
-    return [
-        None if value is None or other is None else value - other
-        for value, other in zip(values, less, strict=True)
-    ]
+def _differences(interlock: Interlock, moment: Conditions) -> tuple[int, list[Crossing]]:
+    """As `safety.readings.crossings`, of each watch less its partner."""
+    values, less = moment.usable(interlock.watches), moment.usable(interlock.less)
+    seen, crossed = 0, []
+    for watch, other, value, off in zip(
+        interlock.watches, interlock.less, values, less, strict=True
+    ):
+        if value is None or off is None:
+            continue
+        seen += 1
+        difference = units(grains(value) - grains(off))
+        tag = f"{watch.tag} less {other.tag}"
+        if difference > watch.threshold if interlock.above else difference < watch.threshold:
+            beyond = abs(difference - watch.threshold)
+            crossed.append(Crossing(beyond, tag, difference, watch.threshold))
+    return seen, crossed
 
 
 def dew_point_interval(own: ActuatorLimits, dew_point_c: float | None) -> Interval:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from facility.telemetry import Quality, Reading
 from safety.arithmetic import LARGEST
-from safety.guards import Sensor
+from safety.guards import Interlock, Sensor
 
 
 def usable(
@@ -27,3 +28,40 @@ def usable(
         else None
         for sensor in sensors
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A reading beyond its threshold."""
+
+    beyond: float
+    tag: str
+    value: float
+    threshold: float
+
+
+def crossings(
+    interlock: Interlock, readings: Mapping[str, Reading], now_s: float, slack_s: float
+) -> tuple[int, list[Crossing]]:
+    """How many sensors of a plain interlock are usable, and those that crossed their threshold.
+
+    The same belief as in `usable`, in one pass: a hall has thousands of racks, and each verdict
+    about its plant asks for all of them.
+    """
+    good, latest_s, above = Quality.GOOD, now_s + slack_s, interlock.above
+    tags, ages_s, thresholds = interlock.columns
+    lost, crossed = 0, []
+    for tag, reading, age_s, threshold in zip(
+        tags, map(readings.get, tags), ages_s, thresholds, strict=True
+    ):
+        if (
+            reading is None
+            or reading.quality is not good
+            or (value := reading.value) is None
+            or not now_s - age_s <= reading.time_s <= latest_s
+            or not -LARGEST <= value <= LARGEST
+        ):
+            lost += 1
+        elif value > threshold if above else value < threshold:
+            crossed.append(Crossing(abs(value - threshold), tag, value, threshold))
+    return len(tags) - lost, crossed

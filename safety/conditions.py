@@ -133,7 +133,7 @@ def _hot_rack(site: Site, racks: Iterable[Rack]) -> Interlock:
 
 def _inlet_air(site: Site, racks: Iterable[Rack]) -> Iterator[Swing]:
     """ASHRAE TC 9.9: at most 5 °C in any 15 min, which is within 20 °C in any hour."""
-    tags = frozenset(
+    tags = tuple(
         tag
         for rack in racks
         if rack.kind is RackKind.AIR

@@ -89,7 +89,7 @@ class Swing:
     """Inlet air that warms or cools faster than the IT equipment may see."""
 
     name: str
-    tags: frozenset[str]
+    tags: tuple[str, ...]
     rising: bool
     effect: Effect
 

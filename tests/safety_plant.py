@@ -1,4 +1,4 @@
-"""The small hall of `tests.safety_kit` with the plant above it: pumps, chillers, towers, contacts."""
+"""The hall of `tests.safety_kit` with the plant above it: pumps, chillers, towers, contacts."""
 
 from __future__ import annotations
 

@@ -74,6 +74,9 @@ class Core:
         self.watch = ClientWatch(site.gateway)
         self.links: dict[str, LinkStatus] = {}
         self.counts: Counter[str] = Counter()
+        self.fallbacks: Mapping[str, Verdict] = {}
+        """By actuator: where the plant's own value would have been outside a limit at the last
+        judgement: a standing warning, since letting go is then no way out."""
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
 
     # -- what is known -------------------------------------------------------------------------
@@ -160,9 +163,9 @@ class Core:
         """What the envelope asks about the values that we hold."""
         if not self.armed():
             return ()
-        self.state, corrections = self.envelope.judge_in_force(
-            self.state, self.snapshot(now_s), now_s
-        )
+        snapshot = self.snapshot(now_s)
+        self.state, corrections = self.envelope.judge_in_force(self.state, snapshot, now_s)
+        self.fallbacks = self.envelope.judge_fallbacks(snapshot, now_s)
         return corrections
 
     # -- commands ------------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class Office:
 
     def snapshot(self, now_s: float) -> str:
         """The site now."""
-        return snapshot_json(self._core.snapshot(now_s))
+        core = self._core
+        return snapshot_json(core.envelope.honest(core.state, core.snapshot(now_s), now_s))
 
     def status(self, now_s: float) -> str:
         """How the gateway is doing."""
@@ -78,6 +79,10 @@ class Office:
                 "writes": dict(sorted(self._gate.counts.items())),
                 "counts": dict(sorted(core.counts.items())),
                 "limits": core.limit_book.told(),
+                "fallbacks": {
+                    actuator: f"{each.check}: {each.detail}"
+                    for actuator, each in core.fallbacks.items()
+                },
                 "journal": {"number": number, "hash": digest},
             }
         )

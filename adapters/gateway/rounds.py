@@ -64,7 +64,9 @@ class Rounds:
             self._journal.extend([("rearmed", {"devices": rearmed})], self._field.now())
 
     async def _hold_within_limits(self) -> None:
+        warned = self._core.fallbacks
         corrections = self._core.judge_in_force(self._field.now())
+        self._tell_of_fallbacks(warned)
         giving_back: dict[str, tuple[str, bool]] = {}
         for correction in corrections:
             if correction.action is Action.RELEASE:
@@ -86,6 +88,17 @@ class Rounds:
             self._journal.extend(entries, self._field.now())
             self.keep()
             await self._write_and_read_back(writes)
+
+    def _tell_of_fallbacks(self, warned: Mapping[str, Verdict]) -> None:
+        """Record where the plant's own setpoints have come to lie outside a limit, or no longer."""
+        now = self._core.fallbacks
+        checks = {actuator: each.check for actuator, each in now.items()}
+        if checks == {actuator: each.check for actuator, each in warned.items()}:
+            return
+        for actuator in now:
+            if actuator not in warned:
+                log.warning("the plant's own setpoint: %s: %s", actuator, now[actuator].detail)
+        self._journal.extend([("fallbacks_outside", {"verdicts": now})], self._field.now())
 
     async def _beat(self) -> None:
         core, now_s = self._core, self._field.now()

@@ -33,6 +33,7 @@ def register(commands: Commands) -> None:
 def run_check(args: argparse.Namespace) -> int:
     """Check a site; exit status 1 where something is wrong."""
     from facility.loading import SiteError, load_site
+    from safety.limits import LimitsError, limits_of
 
     try:
         site = load_site(args.site)
@@ -53,14 +54,24 @@ def run_check(args: argparse.Namespace) -> int:
         "points": len(site.points),
         "actuators": len(site.actuators),
     }
+    try:
+        unguarded = limits_of(site).unguarded
+    except LimitsError as error:
+        if args.json:
+            print_json({"ok": False, "problems": [{"what": what} for what in error.problems]})
+        else:
+            message(str(error))
+        return 1
     if args.json:
-        print_json({"ok": True, "site": site.id, "counts": counts})
+        print_json({"ok": True, "site": site.id, "counts": counts, "unguarded": unguarded})
     else:
         listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         print(f"{site.id} ({site.name}): no problems. {listed}.")
         for device in site.devices.values():
             if device.security.startswith("None"):
                 message(f"note: {device.id} speaks OPC UA without security ({device.security})")
+        for gap in unguarded:
+            message(f"not guarded: {gap}")
     return 0
 
 

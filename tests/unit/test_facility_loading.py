@@ -10,6 +10,7 @@ import pytest
 
 from facility.loading import SiteError, load_site, parse_site
 from facility.site import Cooling, RackKind, Site
+from safety.limits import limits_of
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts
 
@@ -190,3 +191,107 @@ def test_a_written_site_is_read_from_its_folder(campus: tuple[str, str], tmp_pat
     site = load_site(tmp_path)
     assert isinstance(site, Site)
     assert tomllib.loads(campus[0])["site"]["id"] == site.id
+
+
+# -- what the envelope needs to know ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "column", "value", "said"),
+    [
+        ("hall1.condensation_alarm", "safe_direction", "", "an alarm must name the direction"),
+        ("hall1.condensation_alarm", "safe_direction", "warmer", "there is no 'warmer' here"),
+        ("cdu1.tcs_flow", "safe_direction", "away", "only an alarm has one, not tcs_flow"),
+        ("cdu1.tcs_flow_setpoint", "doubles", "cdu1.tcs_flow", "only a sensor can double another"),
+        ("cdu1.tcs_flow", "doubles", "cdu1.flow", "there is no tag 'cdu1.flow'"),
+        ("cdu1.tcs_flow", "doubles", "cdu2.tcs_flow", "cdu2.tcs_flow is not a first sensor of"),
+        ("site.fire_alarm", "equipment", "sites", "there is no equipment 'sites'"),
+    ],
+)
+def test_alarms_and_spares_are_checked(
+    campus: tuple[str, str], tag: str, column: str, value: str, said: str
+) -> None:
+    site_toml, points = campus
+    found = problems(site_toml, edit(tag, column, value)(points))
+    assert any(said in problem for problem in found), found
+
+
+def test_a_spare_sensor_stands_beside_the_first(campus: tuple[str, str]) -> None:
+    site_toml, points = campus
+    row = next(line for line in points.splitlines() if line.startswith("hall1.dew_point"))
+    spares = [row.replace("hall1.dew_point_temperature", f"hall1.dew_{i}", 1) for i in (2, 3)]
+    index = points.splitlines()[0].split(",").index("doubles")
+    rows = []
+    for number, spare in enumerate(spares):
+        cells = spare.split(",")
+        cells[index] = "hall1.dew_point_temperature"
+        cells[points.splitlines()[0].split(",").index("address")] = f"ns=2;s=dew{number}"
+        rows.append(",".join(cells))
+    site = parse_site(site_toml, points + "\n".join(rows) + "\n")
+    assert site.tag("hall1", "dew_point_temperature") == "hall1.dew_point_temperature"
+    assert site.doubles == {"hall1.dew_point_temperature": ("hall1.dew_2", "hall1.dew_3")}
+    assert len(site.tags("dew_point_temperature")) == 3
+
+
+def _loop(text: str, loop: str, change: Callable[[str], str]) -> str:
+    """``site.toml`` with the table of one loop changed."""
+    head, mark, rest = text.partition(f'[[loops]]\nid = "{loop}"\n')
+    own, blank, tail = rest.partition("\n\n")
+    return head + mark + change(own) + blank + tail
+
+
+def test_a_supply_maximum_comes_from_the_site_its_class_or_guideline_36(
+    campus: tuple[str, str],
+) -> None:
+    site_toml, points = campus
+
+    def without(own: str) -> str:
+        return "\n".join(row for row in own.splitlines() if not row.startswith("supply_max_c"))
+
+    assert parse_site(site_toml, points).loops["cool"].supply_max_c == 20.0
+    air = parse_site(_loop(site_toml, "cool", without), points)
+    assert air.loops["cool"].supply_max_c == 15.6  # it feeds CRAHs
+    water = parse_site(_loop(site_toml, "warm", without), points)
+    assert water.loops["warm"].supply_max_c == 40.0  # W40
+
+    def classless(own: str) -> str:
+        return without(own).replace('fws_class = "W40"', "")
+
+    assert any("supply_max_c" in p for p in problems(_loop(site_toml, "warm", classless), points))
+
+    def warmest(own: str) -> str:
+        return without(own).replace("W40", "W+")
+
+    assert any("supply_max_c" in p for p in problems(_loop(site_toml, "warm", warmest), points))
+
+    def above(own: str) -> str:
+        return own.replace("W40", "W32")
+
+    said = problems(_loop(site_toml, "warm", above), points)
+    assert any("40 is above the 32 of class W32" in problem for problem in said)
+
+    def unknown(own: str) -> str:
+        return own.replace("W40", "W41")
+
+    said = problems(_loop(site_toml, "warm", unknown), points)
+    assert any("there is no ASHRAE facility water class 'W41'" in problem for problem in said)
+
+
+def test_no_pace_is_absent_by_default(campus: tuple[str, str]) -> None:
+    site = parse_site(*campus)
+    for actuator in site.actuators.values():
+        assert actuator.dwell_s == 300.0
+        assert actuator.writes_per_hour == 6
+        assert actuator.reversals_per_hour == 2
+
+
+def test_the_reference_sites_name_every_contact_and_their_envelope_loads(
+    files: tuple[str, str],
+) -> None:
+    site = parse_site(*files)
+    limits = limits_of(site)
+    for quantity in ("fire_alarm", "emergency_power_off", "generator_running", "hardwired_enable"):
+        assert site.tag("site", quantity)
+    assert site.alarms
+    gaps = [gap for gap in limits.unguarded if "declared insulated" not in gap]
+    assert all("least flow is not kept" in gap for gap in gaps), gaps

@@ -345,7 +345,8 @@ def test_a_site_without_any_alarm_says_so() -> None:
 
 @pytest.mark.parametrize("field", ["min_flow_ls", "min_lift_k", "min_condenser_c"])
 def test_a_chillers_limit_that_is_not_given_is_listed(field: str) -> None:
-    bare = {name: replace(each, **{field: None}) for name, each in CHILLERS.items()}
+    nothing: dict[str, Any] = {field: None}
+    bare = {name: replace(each, **nothing) for name, each in CHILLERS.items()}
     limits = limits_of(plant_site(chillers=bare))
     assert any(gap.startswith(f"ch_1: no {field}") for gap in limits.unguarded)
     lost = {"min_flow_ls": "evaporator_flow", "min_lift_k": "low_lift"}.get(field, "cold_condenser")

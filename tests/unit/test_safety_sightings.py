@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -222,7 +223,7 @@ def test_a_frame_a_minute_for_a_quarter_of_an_hour() -> None:
     frames = world.state.sightings.frames
     assert len(frames) == 16
     assert frames[-1].time_s - frames[0].time_s == 900.0
-    assert {b.time_s - a.time_s for a, b in zip(frames, frames[1:], strict=False)} == {60.0}
+    assert {b.time_s - a.time_s for a, b in pairwise(frames)} == {60.0}
     world.scan(59.9)
     assert world.state.sightings.frames[-1].time_s != world.now_s
 

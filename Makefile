@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property proof soak format lock clean
+.PHONY: help setup demo test lint types bench validation mutation property proof soak format lock clean hazards
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -98,6 +98,9 @@ property: setup ## the property tests with many more examples and a new seed eac
 
 proof: setup ## prove the envelope's arithmetic for all values (Z3)
 	@$(BIN)/python -m pytest tests/property/test_safety_proof.py --durations=5 --timeout=0 $(ARGS)
+
+hazards: setup ## write docs/hazards.md from docs/hazards.toml and the code
+	@$(BIN)/python -m tests.hazards
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

@@ -30,6 +30,9 @@ from tests.mutation.operators import Mutant
 
 MEMORY_BYTES = 3 << 30
 """A mutant that grows without end meets MemoryError before the machine does."""
+LOADING = "loading "
+"""Of the context in which the body of a module of tests runs, before its name."""
+_Item = pytest.Function
 FILE_BYTES = 64 << 20
 """And one that writes without end meets an OSError."""
 
@@ -123,6 +126,9 @@ class Warm:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self.took_s[item.nodeid] = time.perf_counter() - began_s
             self.items[item.nodeid] = item
+        for module in {item.module: None for item in session.items if isinstance(item, _Item)}:
+            watch.switch_context(LOADING + module.__name__)
+            load_again(module)
         watch.stop()
         if self.verdicts.failed:
             self.error = f"fails without any mutant: {self.verdicts.failed}\n{self.verdicts.why}"
@@ -133,19 +139,41 @@ class Warm:
         self.then(self)
         return True
 
-    def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that run the statement of a mutant, the quickest first."""
+    def running(self, mutant: Mutant) -> set[str]:
+        """Which tests, and loads of their modules, run the statement of a mutant."""
         lines = self.covering[mutant.path]
         names: set[str] = set()
         for line in range(mutant.line, mutant.last_line + 1):
             names |= lines.get(line, set())
-        return sorted(names, key=lambda name: (self.took_s[name], name))
+        return names
+
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """The tests that a mutant may change, the quickest first."""
+        names = self.running(mutant)
+        loads = {name.removeprefix(LOADING) for name in names if name.startswith(LOADING)}
+        by_load = {
+            name
+            for name, item in self.items.items()
+            if isinstance(item, _Item) and item.module.__name__ in loads
+        }
+        tests = by_load | {name for name in names if not name.startswith(LOADING)}
+        return sorted(tests, key=lambda name: (self.took_s[name], name))
 
     def try_out(self, mutant: Mutant, names: Sequence[str]) -> dict[str, Any]:
-        """Put a mutant in place and run tests until one fails; for a forked process."""
+        """Put a mutant in place and run tests until one fails; for a forked process.
+
+        Test modules that ran the statement as they were loaded are loaded again: what they made
+        then for all their tests is made by the mutant.
+        """
         bound_memory()
+        loads = sorted(name for name in self.running(mutant) if name.startswith(LOADING))
         replace_code(self.targets[mutant.path], mutant)
         self.verdicts.failed, self.verdicts.ran = "", 0
+        for name in loads:
+            try:
+                load_again(sys.modules[name.removeprefix(LOADING)])
+            except Exception:  # noqa: BLE001  # however a module of tests fails, it fails
+                return {"killed_by": f"{name} again", "ran": 0}
         for item, following in _pairs([self.items[name] for name in names]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.verdicts.failed:
@@ -163,6 +191,12 @@ def run_warm(suite: Suite, targets: Mapping[str, Target], then: Callable[[Warm],
     if not warm.items:
         return f"no test was run (pytest ends with {status}): {verdicts.failed}"
     return ""
+
+
+def load_again(module: types.ModuleType) -> None:
+    """Run the body of a module again: its tests see what it makes now."""
+    path = Path(str(module.__file__))
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), vars(module))
 
 
 def replace_code(target: Target, mutant: Mutant) -> None:

@@ -1,0 +1,1 @@
+"""The hazard table, held against the checks, tests and mutants that there are."""

@@ -31,6 +31,9 @@ class Sequence:
     failsafe_k: float = 1.0
     """Guideline 36: supply 2 °F over setpoint."""
     failsafe_s: float = 600.0
+    setpoint_fall_k_s: float = 0.1 / 60.0
+    """Excess counts over a setpoint that falls no faster: one that a reset has just lowered says
+    nothing about machines that are still on their way to it."""
     urgent_k: float = 3.0
     """IT load steps by megawatts in a minute: do not wait ten minutes at this excess."""
     urgent_s: float = 120.0
@@ -59,6 +62,8 @@ class _Plant:
 
     stage: int = 0
     since_s: float = 1e9
+    setpoint_c: float | None = None
+    """The loop's, falling no faster than machines follow."""
     up: Held = field(default_factory=Held)
     failsafe: Held = field(default_factory=Held)
     urgent: Held = field(default_factory=Held)
@@ -202,7 +207,11 @@ class Sequencer:
             return
         capacity = self._units.chillers["capacity_kw"][mine]
         load = float(now.chillers["cooling_load"][mine].sum())
-        excess = s["supply_c"] - s["setpoint_c"]
+        setpoint_c = float(s["setpoint_c"])
+        if t.setpoint_c is not None:
+            setpoint_c = max(setpoint_c, t.setpoint_c - q.setpoint_fall_k_s * dt_s)
+        t.setpoint_c = setpoint_c
+        excess = float(s["supply_c"]) - setpoint_c
         at = sum(sorted(capacity, reverse=True)[: t.stage])
         below = sum(sorted(capacity, reverse=True)[: t.stage - 1]) if t.stage > 0 else 0.0
         up = t.up.update(bool(at > 0.0 and load > q.stage_up_part_load * at), dt_s)

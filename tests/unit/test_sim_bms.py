@@ -188,3 +188,31 @@ def test_trim_waits_until_the_towers_cannot_hold() -> None:
         sequencer.update(state, 30.0)
     assert state.loops["trim_enabled"][warm] == 1.0
     assert state.loops["enabled"][0] == 1.0
+
+
+def test_a_setpoint_that_a_reset_lowers_starts_no_chiller_but_one_that_stands_unmet_does(
+    campus: Site, parameters: PlantParameters
+) -> None:
+    def commanded(fall_k: float) -> int:
+        plant, sequencer = memory(parameters), Sequencer(parameters.units, links(campus))
+        state = plant.state
+        state.outdoor["wet_bulb_c"] = 26.0
+        state.loops["return_c"] = state.loops["after_tower_c"] = 24.0
+        state.loops["supply_c"] = state.loops["setpoint_c"] = 17.0
+        for minute in range(40):
+            state.loops["setpoint_c"] = max(17.0 - fall_k * max(minute - 20, 0), 12.0)
+            # The running machine follows at 0.15 K a minute.
+            state.loops["supply_c"] = max(17.0 - 0.15 * max(minute - 20, 0), 12.0) + 0.1
+            for _ in range(2):
+                sequencer.update(state, 30.0)
+                state.chillers["running"] = state.chillers["commanded"]
+        return int(state.chillers["commanded"].sum())
+
+    assert commanded(0.75) == 1
+    plant, sequencer = memory(parameters), Sequencer(parameters.units, links(campus))
+    plant.state.outdoor["wet_bulb_c"] = 26.0
+    plant.state.loops["return_c"] = plant.state.loops["after_tower_c"] = 24.0
+    plant.state.loops["setpoint_c"], plant.state.loops["supply_c"] = 15.0, 18.5
+    for _ in range(12):
+        sequencer.update(plant.state, 30.0)
+    assert plant.state.chillers["commanded"].sum() == 2.0

@@ -101,7 +101,7 @@ def frontier_day(day: Day) -> None:
         temperatures.legend(loc="upper right", ncols=4)
         flow.plot(hours, frame["fws_ls"], color=BLUE, label="simulated")
         flow.axhline(378.5, color=RED, linewidth=1.2, linestyle=(0, (4, 2)))
-        flow.text(2.2, 400.0, "about 6,000 gal/min as published", color=RED, fontsize=8.5)
+        flow.text(12.9, 520.0, "about 6,000 gal/min as published", color=RED, fontsize=8.5)
         flow.set(
             title="Facility water, L/s", xlabel="hours of 2024-04-07", xlim=(0, 24), ylim=(0, 900)
         )

@@ -401,3 +401,8 @@ def test_a_file_that_holds_no_faults_is_refused(
         read_faults(path, campus, START_S)
     with pytest.raises(FaultError, match="give a file of faults"):
         read_faults(tmp_path / "none.toml", campus, START_S)
+
+
+def test_the_page_on_faults_names_every_kind() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "faults.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []

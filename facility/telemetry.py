@@ -70,6 +70,26 @@ class DeviceStatus:
     note: str = ""
 
 
+class Priority(Enum):
+    """How soon somebody must act: about 5, 15 and 80 % of alarms (ISA-18.2)."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is so now and asks for somebody; an alarm is made of it (ISA-18.2)."""
+
+    id: str
+    """The same for the same cause, so that it is one alarm while it lasts."""
+    priority: Priority
+    text: str
+    action: str
+    """What to do about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The site at one moment: what the gateway gives to the controller and the envelope."""
@@ -81,6 +101,8 @@ class Snapshot:
     """By device id."""
     modes: Mapping[str, Mode] = field(default_factory=dict)
     """By actuator id: who may write it."""
+    conditions: tuple[Condition, ...] = ()
+    """What the gateway says asks for somebody now."""
 
     def reading(self, tag: str) -> Reading:
         """The reading of ``tag``; an absent one where the snapshot has none."""

@@ -16,6 +16,7 @@ from adapters.gateway.door import Door, DoorError, claim_socket, lock_state
 from adapters.gateway.house import House, StateFolderError
 from adapters.gateway.limit_book import LimitBookError
 from adapters.gateway.modes import ModesError
+from adapters.gateway.notify import Mail, Notifier, NotifyError
 from adapters.gateway.service import AsyncRim, Service, ready_line
 from facility.clock import Clock, SteppedClock, WallClock, iso
 from facility.loading import SiteError, load_site
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
             return asyncio.run(_run(site, args))
     except (
         SiteError, LimitsError, DoorError, ModesError, LimitBookError, StateFolderError,
-        JournalError, ClockFileError, OSError,
+        JournalError, NotifyError, ClockFileError, OSError,
     ) as error:  # fmt: skip
         for line in str(error).splitlines() or [type(error).__name__]:
             sys.stderr.write(f"gateway: cannot start: {line}\n")
@@ -64,6 +65,8 @@ async def _run(site: Site, args: argparse.Namespace) -> int:
     pki = Pki(args.pki or args.state / "pki")
     drivers = drivers_of(site, clock.now_s, pki, stands_still=clock.stands_still)
     house = House.build(site, drivers, rim, clock.now_s, args.state)
+    notifier = _notifier(site, args)
+    house.rounds.tell = notifier.tell
     service = Service(house, clock, rim)
     door = Door(service.answer, service.left, lambda c: c == house.core.watch.holder)
     loop = asyncio.get_running_loop()
@@ -80,9 +83,18 @@ async def _run(site: Site, args: argparse.Namespace) -> int:
         return await service.run()
     finally:
         await door.close()
+        await notifier.close()
         if isinstance(clock, SteppedClock):
             await clock.leave()
         await house.close()
+
+
+def _notifier(site: Site, args: argparse.Namespace) -> Notifier:
+    mail = None
+    if args.notify_mail:
+        sender = args.notify_from or args.notify_mail
+        mail = Mail(args.notify_mail, args.notify_server, sender)
+    return Notifier(site.name, args.notify_webhook, mail)
 
 
 async def _clock(path: Path | None) -> Clock:
@@ -123,6 +135,18 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to listen on")
     parser.add_argument("--clock-file", type=Path, help="ready.json of a simulator: its clock")
     parser.add_argument("--pki", type=Path, help="folder of OPC UA certificates (STATE/pki)")
+    tell = parser.add_argument_group(
+        "telling somebody", "when the plant went back because its controller died"
+    )
+    tell.add_argument("--notify-webhook", default="", metavar="URL", help="gets JSON by POST")
+    tell.add_argument("--notify-mail", default="", metavar="ADDRESS", help="gets a mail")
+    tell.add_argument(
+        "--notify-server",
+        default="localhost:25",
+        metavar="HOST:PORT",
+        help="mail server (localhost:25); ISOTHERM_SMTP_USER and _PASSWORD where it asks",
+    )
+    tell.add_argument("--notify-from", default="", metavar="ADDRESS", help="sender of the mail")
     return parser.parse_args(argv)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
+from adapters.gateway.conditions import conditions_of
 from adapters.gateway.core import Core
 from adapters.gateway.door import Refusal
 from adapters.gateway.rounds import Rounds
@@ -52,7 +54,8 @@ class Office:
     def snapshot(self, now_s: float) -> str:
         """The site now."""
         core = self._core
-        return snapshot_json(core.envelope.honest(core.state, core.snapshot(now_s), now_s))
+        found = core.envelope.honest(core.state, core.snapshot(now_s), now_s)
+        return snapshot_json(replace(found, conditions=tuple(conditions_of(core, found))))
 
     def status(self, now_s: float) -> str:
         """How the gateway is doing."""
@@ -244,6 +247,9 @@ def snapshot_json(snapshot: Snapshot) -> str:
         }
         for tag, reading in sorted(snapshot.readings.items())
     }
-    head = f'{{"devices":{dumps(snapshot.devices)},"modes":{dumps(snapshot.modes)},"readings":'
+    head = (
+        f'{{"conditions":{dumps(snapshot.conditions)},"devices":{dumps(snapshot.devices)},'
+        f'"modes":{dumps(snapshot.modes)},"readings":'
+    )
     body = json.dumps(readings, separators=(",", ":"), allow_nan=False)
     return f'{head}{body},"time_s":{json.dumps(snapshot.time_s)}}}'

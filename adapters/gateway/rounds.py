@@ -37,6 +37,8 @@ class Rounds:
     ) -> None:
         self._core, self._field, self._journal, self._put = core, field, journal, keep
         self._hand_over = HandOver(core, field, journal, self._beat)
+        self.tell: Callable[[Sequence[str], str, float], None] = _tell_nobody
+        """Where it is said that the plant went back because nobody answered for it."""
 
     async def second(self) -> None:
         """Everything of one second: visit, judge, give back what is in doubt, beat.
@@ -51,7 +53,7 @@ class Rounds:
         now_s = self._field.now()
         devices, why = core.in_doubt(now_s)
         if devices:
-            await self.release(devices, why)
+            await self.give_up(devices, why)
         if scanned:
             if masters := core.other_masters():
                 why = "another system writes its heartbeat: two masters"
@@ -135,6 +137,11 @@ class Rounds:
         )
         self.keep()
         return confirmed
+
+    async def give_up(self, devices: Sequence[str], why: str) -> None:
+        """Give devices back because nobody answers for them, and tell somebody outside."""
+        await self.release(devices, why)
+        self.tell(devices, why, self._field.now())
 
     async def command(self, commands: Sequence[Command]) -> tuple[Receipt, ...]:
         """Judge commands and write what is allowed; one receipt each, in order."""
@@ -266,3 +273,7 @@ class Rounds:
         if lost:
             await self.release(lost, "a setpoint was not confirmed, twice")
         return results
+
+
+def _tell_nobody(devices: Sequence[str], why: str, time_s: float) -> None:
+    """There is nobody to tell."""

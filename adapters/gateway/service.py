@@ -189,7 +189,7 @@ class Service:
                 core = self._house.core
                 devices, why = core.in_doubt(self._clock.now_s())
                 if devices:
-                    await self._house.rounds.release(devices, why)
+                    await self._house.rounds.give_up(devices, why)
         except (JournalError, OSError) as error:
             self._failure = error
             self.stop(f"records cannot be kept: {error}")

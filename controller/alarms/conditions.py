@@ -6,13 +6,12 @@ action.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from facility.clock import iso
 from facility.site import Site
-from facility.telemetry import Snapshot
+from facility.telemetry import Condition, Priority, Snapshot
 
 PLAN_MISSED_S = 900.0
 """Three ticks."""
@@ -20,25 +19,9 @@ PLAN_MISSED_S = 900.0
 
 FLOOD = 3
 """More alarms of one kind than this are told as one."""
-
-
-class Priority(Enum):
-    """How soon somebody must act: about 5, 15 and 80 % of alarms (ISA-18.2)."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Something that is so now."""
-
-    id: str
-    """The same for the same cause, so that it is one alarm while it lasts."""
-    priority: Priority
-    text: str
-    action: str
+DEAD_BAND_K = 0.5
+"""An alarm of a temperature goes once it is so far under its limit (EEMUA 191: 1 % of span for
+temperatures, and no less than the noise of the sensor)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +35,19 @@ class Health:
 
 
 def conditions(
-    site: Site, snapshot: Snapshot | None, health: Health, now_s: float
+    site: Site,
+    snapshot: Snapshot | None,
+    health: Health,
+    now_s: float,
+    raised: Collection[str] = (),
 ) -> Iterator[Condition]:
-    """Everything that asks for somebody now."""
+    """Everything that asks for somebody now.
+
+    Parameters
+    ----------
+    raised
+        Ids of conditions that are on the list: they go by their dead band.
+    """
     if health.gateway_error:
         yield Condition(
             "gateway",
@@ -71,17 +64,20 @@ def conditions(
             "look at the notes of the last ticks; the plant is given back when the plan is too old",
         )
     if snapshot is not None:
-        yield from _racks(site, snapshot)
+        yield from _racks(site, snapshot, raised)
         yield from _devices(snapshot)
+        yield from snapshot.conditions
 
 
-def _racks(site: Site, snapshot: Snapshot) -> Iterator[Condition]:
+def _racks(site: Site, snapshot: Snapshot, raised: Collection[str]) -> Iterator[Condition]:
     for rack in site.racks.values():
         tag = site.tag(rack.id, rack.limited_temperature)
         value_c = snapshot.good(tag) if tag else None
-        if value_c is not None and value_c > rack.limit_c:
+        name = f"limit:{rack.id}"
+        goes_c = rack.limit_c - (DEAD_BAND_K if name in raised else 0.0)
+        if value_c is not None and value_c > goes_c:
             yield Condition(
-                f"limit:{rack.id}",
+                name,
                 Priority.HIGH,
                 f"rack {rack.id}: {rack.limited_temperature.replace('_', ' ')} is {value_c:.1f} °C,"
                 f" above its limit of {rack.limit_c:.1f} °C",

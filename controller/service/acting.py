@@ -27,6 +27,7 @@ from controller.service.schemas import (
     Placed,
     Released,
     ReleaseRequest,
+    ShelvingRequest,
 )
 from controller.storage.ports import Kind, Record
 
@@ -155,3 +156,26 @@ async def acknowledge(
 ) -> Entry:
     """Say that somebody has seen an alarm; it stays on the list until its cause has gone."""
     return entry_view(here.alarms.acknowledge(alarm_id, actor, request.note, here.clock.now_s()))
+
+
+@router.post(
+    "/alarms/{alarm_id}/shelvings",
+    tags=["alarms"],
+    status_code=201,
+    responses=responses(403, 404, 409, 422),
+)
+async def shelve(here: Here, actor: Operator, alarm_id: str, request: ShelvingRequest) -> Entry:
+    """Put an alarm aside for a while; it comes back by itself if its cause is still there."""
+    now_s = here.clock.now_s()
+    return entry_view(here.alarms.shelve(alarm_id, request.lasts_s, actor, request.why, now_s))
+
+
+@router.post(
+    "/alarms/{alarm_id}/unshelvings",
+    tags=["alarms"],
+    status_code=201,
+    responses=responses(403, 404, 409, 422),
+)
+async def unshelve(here: Here, actor: Operator, alarm_id: str, request: EndRequest) -> Entry:
+    """Bring a shelved alarm back to the list before its time."""
+    return entry_view(here.alarms.unshelve(alarm_id, actor, request.why, here.clock.now_s()))

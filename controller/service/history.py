@@ -66,7 +66,10 @@ async def alarms(
     pages: Pages,
     state: Annotated[
         list[str] | None,
-        Query(description="`active`, `acknowledged` or `cleared`; by default all."),
+        Query(
+            description="`active`, `acknowledged`, `returned` (gone, and nobody has seen it), "
+            "`shelved` or `cleared`; by default all."
+        ),
     ] = None,
 ) -> Entries:
     """Alarms, newest first."""

@@ -90,6 +90,13 @@ class AcknowledgementRequest(Request):
     note: str = Field("", max_length=2000)
 
 
+class ShelvingRequest(Request):
+    """An alarm put aside for a while."""
+
+    lasts_s: float = Field(gt=0.0, description="Seconds; twelve hours at most.")
+    why: str = Why
+
+
 # ---- responses
 
 

@@ -114,6 +114,8 @@ OPERATIONS = [
     ("GET", "/ticks/{tick_id}", Scope.VIEWER),
     ("GET", "/alarms", Scope.VIEWER),
     ("POST", "/alarms/{alarm_id}/acknowledgements", Scope.OPERATOR),
+    ("POST", "/alarms/{alarm_id}/shelvings", Scope.OPERATOR),
+    ("POST", "/alarms/{alarm_id}/unshelvings", Scope.OPERATOR),
     ("GET", "/audit", Scope.VIEWER),
     ("GET", "/tokens", Scope.ADMIN),
     ("POST", "/tokens", Scope.ADMIN),

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
+from adapters.gateway.limit_book import LimitBook
 from controller.authority.roles import Scope
 from controller.authority.tokens import TokenBook
 from controller.cli import main
@@ -28,13 +29,16 @@ from controller.storage.records import LocalRecords
 from facility.commands import Mode
 from safety.journal import Journal
 from tests.controller_fakes import (
+    CASE,
     CDU_SETPOINT,
     START_S,
     FakeLink,
     context,
     proposal,
     small_site,
+    snapshot,
 )
+from tests.safety_kit import envelope
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,6 +132,46 @@ def test_override(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "override", "list") == []
     assert main(["override", "set", CDU_SETPOINT, "99", "--for", "2h", "--why", "check"]) == 1
     assert "range 20 to 45" in capsys.readouterr().err
+
+
+def test_alarms_are_listed_seen_shelved_and_brought_back(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = running.here
+    assert main(["alarms", "list"]) == 0
+    hot = snapshot(START_S, running.link.modes, {CASE: 76.0})
+    here.alarms.update(hot, here.live, START_S)
+    assert main(["alarms", "list"]) == 1
+    told = capsys.readouterr().out
+    assert "high (first)" in told
+    assert "give cooling to cdu1" in told
+    (alarm,) = here.alarms.open()
+    shelved = said(capsys, "alarms", "shelve", alarm.id, "--for", "2h", "--why", "sensor changed")
+    assert (shelved["state"], shelved["body"]["shelved"]["until_s"]) == ("shelved", START_S + 7200)
+    back = said(capsys, "alarms", "unshelve", alarm.id, "--why", "done")
+    assert back["state"] == "active"
+    assert said(capsys, "alarms", "ack", alarm.id, "--note", "I see it")["state"] == "acknowledged"
+    assert main(["alarms", "shelve", alarm.id, "--for", "2d", "--why", "for good"]) == 1
+    assert "at most 12 h" in capsys.readouterr().err
+
+
+def test_limits_are_shown_and_approved_by_two(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["limits", "show"]) == 0
+    limits = envelope().limits
+    book = running.state / "limits.json"
+    LimitBook(limits, book)
+    wider = replace(limits, command_max_age_s=2.0 * limits.command_max_age_s)
+    running.link.limit_book = LimitBook(wider, book)
+    assert main(["limits", "show"]) == 1
+    assert "wider" in capsys.readouterr().out
+    assert main(["limits", "approve", "--why", "slower"]) == 0
+    assert "another person" in capsys.readouterr().err
+    other = running.here.tokens.issue("grace", Scope.ENGINEER)[1]
+    monkeypatch.setenv("ISOTHERM_TOKEN", other)
+    assert said(capsys, "limits", "approve", "--why", "slower")["version"] == 2
+    assert main(["limits", "show"]) == 0
 
 
 def test_tokens(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,7 +187,7 @@ async def test_a_gateway_that_goes_away_is_an_alarm_and_found_again(tmp_path: Pa
     await loop.run()
     assert len(link.of("beat")) == 800
     gateway = [r for r in here.records.find(Kind.ALARM) if r.body["condition"] == "gateway"]
-    assert [r.state for r in gateway] == ["cleared"]
+    assert [r.state for r in gateway] == ["returned"]
     assert len(tick.times_s) == 3
 
 

@@ -163,7 +163,7 @@ class PlantEnvironment(gymnasium.Env[Values, Values]):
                 for actuator in members
             }
         )
-        began_s, ends_s = simulation.now_s, self._ends_s
+        began_s, ends_s = simulation.now_s, self._ready.ends_s
         simulation.advance(min(began_s + self._step_s, ends_s))
         after = simulation.accounts()
         self._before = after
@@ -188,10 +188,6 @@ class PlantEnvironment(gymnasium.Env[Values, Values]):
     def prepared(self) -> Prepared:
         """What this episode is made of."""
         return self._ready
-
-    @property
-    def _ends_s(self) -> float:
-        return self._ready.start_s + 3600.0 * self._ready.hours
 
     def _cost(
         self, before: Accounts, after: Accounts, began_s: float, now_s: float, *, at_end: bool

@@ -7,14 +7,19 @@ files of the ``pyenergyplus-lbnl`` wheel give the climates that the former lack.
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sim.plant.climates import Climate
 from sim.plant.layout import Array
-from sim.plant.weather import HOURS, HourlyWeather
+from sim.plant.weather import HOURS, HourlyWeather, read_epw
 
 YEAR_START_S = 1_672_531_200.0
 """2023-01-01, a year of 365 days."""
@@ -177,3 +182,65 @@ def _quantiles(values: Array) -> tuple[float, float]:
 def _lognormal(lengths_s: Array) -> tuple[float, float]:
     logs = np.log(lengths_s)
     return round(float(np.exp(np.median(logs))), 0), round(float(logs.std()), 2)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit everything that there is a file for, and print it; exit status 2 without files."""
+    parser = argparse.ArgumentParser(prog="python -m sim.fitting", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of data files")
+    parser.add_argument("--weather", type=Path, help="one more folder of EPW files")
+    args = parser.parse_args(arguments)
+    lines = [*_load_lines(args.data), *_climate_lines(args.data / "weather", args.weather)]
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    if not lines:
+        sys.stderr.write(f"there is nothing to fit in {args.data}\n")
+    return 0 if lines else 2
+
+
+def frontier_share(path: Path) -> tuple[Array, Array]:
+    """Times (s) and total heat of Frontier's CDUs over the reference site's rating."""
+    table = pd.read_csv(path)
+    heat = table[[name for name in table.columns if name.endswith("_heat_W")]].to_numpy()
+    return table["time_s"].to_numpy(dtype=np.float64), heat.sum(axis=1) / FRONTIER_RATED_W
+
+
+def request_rate(path: Path, every_s: float) -> tuple[Array, Array]:
+    """Times (s) and tokens generated in each interval of a trace of requests."""
+    table = pd.read_csv(path)
+    stamps = pd.to_datetime(table["TIMESTAMP"])
+    arrived_s = (stamps - stamps.min()).dt.total_seconds().to_numpy()
+    whole = int(arrived_s.max() // every_s)
+    place = (arrived_s // every_s).astype(np.int64)
+    tokens = np.bincount(place, weights=table["GeneratedTokens"].to_numpy(dtype=np.float64))
+    return every_s * np.arange(float(whole)), tokens[:whole].astype(np.float64)
+
+
+FRONTIER_RATED_W = 25 * 3 * 370e3
+"""Nameplate of the reference site ``frontier``."""
+
+
+def _load_lines(data: Path) -> list[str]:
+    folder, lines = data / "it_load", []
+    frontier = folder / "frontier_2024-04-07_cdu_heat_15s.csv"
+    if frontier.is_file():
+        lines.append(f"{frontier.name}: {fit_jobs(*frontier_share(frontier))}")
+    cluster = folder / "alibaba_cpu_hourly.csv"
+    if cluster.is_file():
+        level = pd.read_csv(cluster)["cpu_load"].to_numpy(dtype=np.float64)
+        fit = fit_service(3600.0 * np.arange(float(len(level))), level)
+        lines.append(f"{cluster.name}: {fit}")
+    lines += [
+        f"{path.name}, a minute each: {fit_service(*request_rate(path, 60.0))}"
+        for path in sorted(folder.glob("azure_llm_*.csv"))
+    ]
+    return lines
+
+
+def _climate_lines(*folders: Path | None) -> list[str]:
+    paths = [path for folder in folders if folder for path in sorted(folder.glob("*.epw"))]
+    return [f"{path.stem}: {fit_climate(read_epw(path))}" for path in paths]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

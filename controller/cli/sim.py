@@ -40,6 +40,18 @@ def register(commands: Commands) -> None:
     run.add_argument(
         "--format", choices=("parquet", "csv"), default="parquet", help="of the tables"
     )
+    run.add_argument(
+        "--controller",
+        action="store_true",
+        help="under the whole controller, in this process, beside both local controls",
+    )
+    run.add_argument("--model", type=Path, help="with --controller: of a trained model")
+    run.add_argument(
+        "--mode",
+        choices=("shadow", "advisory", "automatic"),
+        default="automatic",
+        help="with --controller: of all actuators",
+    )
     run.add_argument("--out", type=Path, required=True, help="folder to write")
     run.add_argument("--json", action="store_true", help="print the accounts as JSON")
     run.set_defaults(run=run_run)
@@ -145,6 +157,8 @@ def run_run(args: argparse.Namespace) -> int:
     scenario = _found(args.name)
     if args.hours is not None and not args.hours > 0.0:
         raise CommandError(f"--hours must be above 0, not {args.hours:g}")
+    if args.controller:
+        return _run_controlled(scenario, args)
     line = ProgressLine()
     try:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -167,6 +181,34 @@ def run_run(args: argparse.Namespace) -> int:
         return 0
     print_table(("", "", ""), results(done))
     message(f"wrote {', '.join(str(path) for path in written)}")
+    return 0
+
+
+def _run_controlled(scenario: Scenario, args: argparse.Namespace) -> int:
+    """The whole controller over the scenario's plant, in this process."""
+    from controller.cli.demo import ProgressLine
+    from controller.evaluation import headline, write_report
+    from controller.evaluation.in_process import InProcessError, model_for, run_in_process
+    from facility.commands import Mode
+    from sim.faults import FaultError
+    from sim.plant.reading import InputError
+    from sim.scenarios import ScenarioError, prepare
+
+    line = ProgressLine()
+    try:
+        ready = prepare(scenario, seed=args.seed, hours=args.hours, data=args.data)
+        model = args.model or model_for(ready, line)
+        run_in_process(ready, model, args.out, mode=Mode(args.mode), progress=line)
+        report = write_report(args.out)
+    except (ScenarioError, InputError, FaultError, InProcessError) as error:
+        raise CommandError(str(error)) from None
+    except OSError as error:
+        raise CommandError(f"cannot write to {args.out}: {error.strerror}") from None
+    if args.json:
+        print_json(report)
+    else:
+        print(headline(report))
+    message(f"wrote {args.out / 'report.html'}")
     return 0
 
 

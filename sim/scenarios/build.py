@@ -61,6 +61,11 @@ class Prepared:
     grid: Grid
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def ends_s(self) -> float:
+        """Plant time of the end."""
+        return self.start_s + 3600.0 * self.hours
+
     def warmed_up(self, local_control: str, warm_up_h: float = WARM_UP_H) -> Simulation:
         """The facility at the scenario's beginning, with a fresh account."""
         return warmed_up(

@@ -112,7 +112,7 @@ def run_scenario(
     simulation = ready.warmed_up(local_control)
     excitation = Excitation(ready.site, ready.seed, simulation) if ready.scenario.excited else None
     readable = [p.tag for p in ready.site.points.values() if p.access is not Access.WRITE]
-    ends_s = ready.start_s + 3600.0 * ready.hours
+    ends_s = ready.ends_s
     times_s = np.append(np.arange(ready.start_s, ends_s - 1e-6, SAMPLE_S), ends_s)
     truth, measured, used = [], [], []
     for i, time_s in enumerate(times_s):

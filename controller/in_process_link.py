@@ -100,6 +100,13 @@ class InProcessLink:
         with _refusals():
             self._office.arm({"who": who, "why": why}, self._now())
 
+    async def approve_limits(self, digest: str, who: str, why: str) -> Mapping[str, Any]:
+        """One person's yes to wider limits, by their hash; answer how they stand."""
+        with _refusals():
+            args = {"hash": digest, "who": who, "why": why}
+            answer = self._office.approve_limits(args, self._now())
+        return dict(json.loads(answer))
+
     async def status(self) -> Mapping[str, Any]:
         """Counters, latches, the client and the head of the journal."""
         return dict(json.loads(self._office.status(self._now())))

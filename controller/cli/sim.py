@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
 
 if TYPE_CHECKING:
-    from sim.scenarios import Scenario, ScenarioRun
+    from controller.cli.demo import ProgressLine
+    from sim.scenarios import Prepared, Scenario, ScenarioRun
     from sim.scenarios.scenario import PlannedFault
 
+MODEL_SEED = 1
 LOCAL = ("guideline36", "fixed")
 
 
@@ -188,7 +191,7 @@ def _run_controlled(scenario: Scenario, args: argparse.Namespace) -> int:
     """The whole controller over the scenario's plant, in this process."""
     from controller.cli.demo import ProgressLine
     from controller.evaluation import headline, write_report
-    from controller.evaluation.in_process import InProcessError, model_for, run_in_process
+    from controller.evaluation.in_process import InProcessError, run_in_process
     from facility.commands import Mode
     from sim.faults import FaultError
     from sim.plant.reading import InputError
@@ -197,7 +200,7 @@ def _run_controlled(scenario: Scenario, args: argparse.Namespace) -> int:
     line = ProgressLine()
     try:
         ready = prepare(scenario, seed=args.seed, hours=args.hours, data=args.data)
-        model = args.model or model_for(ready, line)
+        model = args.model or _kept_model(ready, line)
         run_in_process(ready, model, args.out, mode=Mode(args.mode), progress=line)
         report = write_report(args.out)
     except (ScenarioError, InputError, FaultError, InProcessError) as error:
@@ -210,6 +213,16 @@ def _run_controlled(scenario: Scenario, args: argparse.Namespace) -> int:
         print(headline(report))
     message(f"wrote {args.out / 'report.html'}")
     return 0
+
+
+def _kept_model(prepared: Prepared, line: ProgressLine) -> Path:
+    """The kept model of a scenario's site; trained on the first call, which takes minutes."""
+    from controller.demo.model import ensure_model
+    from controller.evaluation.in_process import lay_site
+
+    with tempfile.TemporaryDirectory(prefix="isotherm-") as folder:
+        lay_site(prepared, Path(folder))
+        return ensure_model(Path(folder) / "site", seed=MODEL_SEED, progress=line)[0]
 
 
 def results(done: ScenarioRun) -> list[tuple[str, str, str]]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -47,7 +46,6 @@ BASELINES = ("guideline36", "fixed")
 BASE_PORT = 15_020
 LOCAL_CONTROL = "guideline36"
 """What the devices fall back to, and what a variant starts from."""
-MODEL_SEED = 1
 STAGE = "running under Isotherm"
 Progress = Callable[[str, float], None]
 
@@ -102,7 +100,7 @@ def run_in_process(
     tell = progress or (lambda _stage, _share: None)
     if (out / "run.json").exists():
         raise InProcessError(f"{out} holds a run already; choose another folder")
-    site = _lay_site(prepared, out)
+    site = lay_site(prepared, out)
     parts = _learned(site, model, prepared.grid)
     (out / "run.json").write_text(
         json.dumps(_provenance(prepared, model, mode), indent=2, sort_keys=True) + "\n",
@@ -113,15 +111,6 @@ def run_in_process(
         accounts[name] = _baseline(prepared, name, out, tell)
     summary = json.loads(RunFiles(out).summary.read_text(encoding="utf-8"))
     return InProcessRun(out, accounts, summary)
-
-
-def model_for(prepared: Prepared, progress: Progress) -> Path:
-    """The kept model of a scenario's site; it is trained on the first call, which takes minutes."""
-    from controller.demo.model import ensure_model
-
-    with tempfile.TemporaryDirectory(prefix="isotherm-") as folder:
-        _lay_site(prepared, Path(folder))
-        return ensure_model(Path(folder) / "site", seed=MODEL_SEED, progress=progress)[0]
 
 
 @dataclass(frozen=True)
@@ -173,7 +162,7 @@ def _learned(site: Site, model: Path, prices: Prices) -> _Learned:
     return _Learned(bundle, InProcessPlanner(maker), settings, prices)
 
 
-def _lay_site(prepared: Prepared, out: Path) -> Site:
+def lay_site(prepared: Prepared, out: Path) -> Site:
     """The site's files as run, for whoever reads the folder."""
     from sim.scenarios.build import PLANT_SEED
     from sim.sites import write

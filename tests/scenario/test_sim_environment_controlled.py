@@ -15,8 +15,8 @@ from controller.evaluation.in_process import (
     BASELINES,
     InProcessError,
     _baseline,
-    _lay_site,
     controlled,
+    lay_site,
     run_in_process,
 )
 from controller.gateway_link import GatewayLink
@@ -81,7 +81,7 @@ class Greedy:
 
 def run(out: Path, mode: Mode, seed: int = 1) -> tuple[dict[str, object], Greedy]:
     ready = prepare(find("campus-summer"), hours=MINUTES / 60.0, seed=seed)
-    site = _lay_site(ready, out)
+    site = lay_site(ready, out)
     made: list[Greedy] = []
 
     def make(*parts: object) -> Greedy:

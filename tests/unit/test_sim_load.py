@@ -76,7 +76,7 @@ def test_frontier_s_day_could_be_one_of_the_made_up_days(shared_data: Path, name
 def test_all_cdus_move_together_under_whole_machine_jobs_as_they_did_at_frontier() -> None:
     times_s = START_S + np.arange(0.0, DAY_S, 60.0)
     kw = GeneratedLoad(site("frontier"), 1, mix=MIXES["supercomputer"]).rack_kw(times_s)
-    together = np.corrcoef(kw.T)
+    together = np.atleast_2d(np.corrcoef(kw.T))
     assert np.quantile(together, 0.1) > 0.98  # 0.99 between the measured CDUs
 
 
@@ -206,7 +206,7 @@ def test_racks_of_a_pod_are_synchronous_and_pods_of_different_jobs_are_not(name:
     load = GeneratedLoad(site("frontier"), 2, mix=MIXES[name])
     kw = load.rack_kw(times_s)
     of = [rack.units[0] for rack in site("frontier").racks.values()]
-    together = np.corrcoef(kw.T)
+    together = np.atleast_2d(np.corrcoef(kw.T))
     same = [together[i, j] for i in range(75) for j in range(i) if of[i] == of[j]]
     other = [together[i, j] for i in range(75) for j in range(i) if of[i] != of[j]]
     assert min(same) > 0.999

@@ -82,7 +82,7 @@ def test_all_cdus_move_together_under_whole_machine_jobs_as_they_did_at_frontier
 
 def test_the_fit_finds_the_shapes_that_a_made_up_load_was_drawn_from() -> None:
     share = total_share("frontier", MIXES["supercomputer"], 3, 12.0, QUARTER_S)
-    fit = fit_jobs(np.arange(len(share)) * QUARTER_S, share)
+    fit = fit_jobs(QUARTER_S * np.arange(float(len(share))), share)
     assert fit.idle[0] == pytest.approx(FRONTIER_JOBS.idle[0], abs=0.05)
     assert fit.busy[1] == pytest.approx(FRONTIER_JOBS.busy[1], abs=0.06)
     assert fit.job_s[0] == pytest.approx(FRONTIER_JOBS.job_s[0], rel=0.4)
@@ -104,7 +104,7 @@ def test_the_week_of_general_work_is_the_cluster_s(shared_data: Path) -> None:
     level = np.loadtxt(
         shared_data / "it_load" / "alibaba_cpu_hourly.csv", delimiter=",", skiprows=1, usecols=1
     )
-    measured = fit_service(3600.0 * np.arange(len(level)), level)
+    measured = fit_service(3600.0 * np.arange(float(len(level))), level)
     general = LoadMix().general
     assert general.week / general.base == pytest.approx(measured.week, abs=0.02)
     # The cluster hardly follows the day; ours does, as people do.

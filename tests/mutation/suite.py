@@ -148,7 +148,7 @@ class Warm:
         return names
 
     def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that a mutant may change, the quickest first."""
+        """The tests that a mutant may change: boundary tests first, and of these the quickest."""
         names = self.running(mutant)
         loads = {name.removeprefix(LOADING) for name in names if name.startswith(LOADING)}
         by_load = {
@@ -157,7 +157,7 @@ class Warm:
             if isinstance(item, _Item) and item.module.__name__ in loads
         }
         tests = by_load | {name for name in names if not name.startswith(LOADING)}
-        return sorted(tests, key=lambda name: (self.took_s[name], name))
+        return sorted(tests, key=lambda name: ("_boundary_" not in name, self.took_s[name], name))
 
     def try_out(self, mutant: Mutant, names: Sequence[str]) -> dict[str, Any]:
         """Put a mutant in place and run tests until one fails; for a forked process.

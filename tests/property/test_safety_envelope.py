@@ -145,6 +145,16 @@ def test_ten_thousand_adversarial_commands(seed: int) -> None:
     assert world.corrected > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ten", range(100))
+def test_a_million_adversarial_commands(ten: int) -> None:
+    """For `make property`: a thousand worlds of a thousand commands, each from its own seed."""
+    for seed in range(1000 + 10 * ten, 1010 + 10 * ten):
+        world = adversary(seed, 1000)
+        assert world.accepted > 100
+        assert world.refused > 100
+
+
 limits = st.integers(-(10**9), 10**9)
 
 

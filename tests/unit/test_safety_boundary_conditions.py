@@ -311,8 +311,8 @@ def test_redundancy_in_full() -> None:
 def test_inlet_air_is_watched_for_its_swing() -> None:
     found = [g for g in LIMITS.actuators[AIR].interlocks if isinstance(g, Swing)]
     assert found == [
-        Swing("inlet_rise", frozenset({"r3.inlet_temperature"}), True, T),
-        Swing("inlet_fall", frozenset({"r3.inlet_temperature"}), False, A),
+        Swing("inlet_rise", ("r3.inlet_temperature",), True, T),
+        Swing("inlet_fall", ("r3.inlet_temperature",), False, A),
     ]
     assert not [g for g in LIMITS.actuators[FLOW].interlocks if isinstance(g, Swing)]
 

@@ -134,7 +134,7 @@ SIGNATURES = (
     Signature("chiller_trip", "chiller1", None,
               {"chiller1.power": -100.0, "chiller1.cooling_load": -500.0, "chiller1.running": -1.0,
                "chiller1.available": -1.0},
-              (*WEATHER, *LIQUID_SIDE, "chiller3.power")),
+              (*WEATHER, *LIQUID_SIDE)),
     Signature("leak", "cdu1", 3.0, {"cdu1.leak": 1.0}, EVERYTHING),
     Signature("power_blip", "site", None,
               {"chiller1.cooling_load": -100.0, "chiller1.running": 0.0},

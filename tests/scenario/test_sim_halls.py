@@ -288,11 +288,14 @@ def test_cold_coils_dry_the_hall_until_its_make_up_air_keeps_up(campus: Simulati
     twin.set_at_panel(
         dict.fromkeys(chillers, 7.0) | dict.fromkeys(air, 15.0) | dict.fromkeys(fans, 100.0)
     )
-    for simulation in (humid, twin):
-        simulation.advance(START_S + 4.0 * 3600.0)
+    condensate_l = 0.0
+    for minute in range(1, 241):
+        twin.advance(START_S + 60.0 * minute)
+        condensate_l += 60.0 * float(twin._memory.state.crahs["condensate_ls"].sum())
+    humid.advance(twin.now_s)
     warm, cold = humid.truth(), twin.truth()
     assert cold["hall1.dew_point_temperature"] < warm["hall1.dew_point_temperature"] - 0.3
-    assert twin._memory.state.crahs["condensate_ls"].sum() > 0.0
+    assert 0.5 < condensate_l < 200.0
     assert abs(twin.accounts().balance_error) < 1e-3
 
 

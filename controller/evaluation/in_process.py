@@ -260,7 +260,7 @@ async def _controlled(
     link = InProcessLink(world.gateway.house, clock.now_s)
     records = LocalRecords(state / "records.db")
     dead_bands = {point.tag: point.dead_band for point in site.points.values()}
-    telemetry = LocalTelemetry(state / "telemetry", dead_bands)
+    telemetry = LocalTelemetry(state / "telemetry", dead_bands, durable=False)
     try:
         desk = Desk(site, records, link)
         loop = ControlLoop(

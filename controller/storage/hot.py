@@ -73,9 +73,9 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
 class HotSegment:
     """The database of the hot segment. Safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._lock = threading.Lock()
-        self._db = connect(path)
+        self._db = connect(path, durable=durable)
         try:
             self._db.executescript(SCHEMA)
         except sqlite3.Error as error:

@@ -66,6 +66,9 @@ class LocalTelemetry:
         By tag, in canonical units: smaller changes are not worth a row.
     hold_s
         See `controller.storage.samples`.
+    durable
+        False only for a simulated run, which is repeated rather than recovered: a snapshot then
+        survives the death of the process, and a loss of power may take the last of them.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class LocalTelemetry:
         directory: Path,
         dead_bands: Mapping[str, float] | None = None,
         hold_s: float = HOLD_S,
+        *,
+        durable: bool = True,
     ) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ class LocalTelemetry:
             raise StorageError(f"{directory}: cannot be made: {error.strerror}") from error
         self._hold_s = hold_s
         self._thinning = Thinning(dead_bands or {}, hold_s)
-        self._hot = HotSegment(directory / "hot.sqlite")
+        self._hot = HotSegment(directory / "hot.sqlite", durable=durable)
         self._archive = Archive(directory, self._hot)
 
     @property

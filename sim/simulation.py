@@ -17,6 +17,7 @@ from facility.points import Role
 from facility.site import Site
 from sim.accounts import Accounts
 from sim.authority import DeviceAuthority
+from sim.beginning import merged_weather, settle
 from sim.bms.control import PERIOD_S, LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
@@ -29,13 +30,12 @@ from sim.plant.plant import ACCOUNTS, Memory, Units, links, stored_heat_kwh
 from sim.plant.sensors import Sensors
 from sim.plant.signals import places
 from sim.plant.step import advance
-from sim.plant.weather import MeasuredWetBulb, WeatherSource
+from sim.plant.weather import WeatherSource
 from sim.plant.workload import LoadSource
 
 DT_S = 1.0
 INPUTS_S = 300.0
 """Load and weather are computed for so long at once."""
-START_C = 20.0
 
 LOCAL_CONTROLS = {"fixed": Fixed, "guideline36": Guideline36}
 
@@ -93,12 +93,12 @@ class Simulation:
         self._links = links(site)
         self._commissioned = Commissioned.of(site)
         self._setpoint_places = self._commissioned.places(self._memory)
-        self._load, self._weather = load, _weather(load, weather)
+        self._load, self._weather = load, merged_weather(load, weather)
         self._now_s = float(start_s)
         self._step_s = DT_S
         self._step_number = 0
         self._authority = DeviceAuthority(site)
-        _settle(self._memory)
+        settle(self._memory)
         self._local = self._control(local_control)
         self._wanted = self._commissioned.value.copy()
         self._at_panel: dict[int, float] = {}
@@ -395,21 +395,3 @@ class Simulation:
         for column in ACCOUNTS.meaning:
             table[column] = 0.0
         self._stored_at_start_kwh = stored_heat_kwh(self._units, self._memory)
-
-
-def _weather(load: LoadSource, weather: WeatherSource) -> WeatherSource:
-    measured = load.wet_bulb()
-    return weather if measured is None else MeasuredWetBulb(weather, *measured)
-
-
-def _settle(memory: Memory) -> None:
-    """Everything at room temperature and in order, nothing running."""
-    for table in memory.state:
-        for column in table.dtype.names or ():
-            if column.endswith("_c") or column.startswith("chw_"):
-                table[column] = START_C
-            elif column == "available":
-                table[column] = 1.0
-    for name in memory.pipes._fields:
-        if not name.endswith("_at"):
-            getattr(memory.pipes, name)[:] = START_C

@@ -64,12 +64,15 @@ class Interlock:
     """Where given, the condition counts only while one of these shows 1, or cannot be read."""
 
     @cached_property
-    def columns(self) -> tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]:
-        """Tags, ages and thresholds of the watches, side by side for quick passes."""
-        return (
-            tuple(each.tag for each in self.watches),
-            tuple(each.max_age_s for each in self.watches),
-            tuple(each.threshold for each in self.watches),
+    def columns(self) -> tuple[tuple[float, tuple[str, ...], tuple[float, ...]], ...]:
+        """The watches side by side for quick passes: by age, their tags and thresholds."""
+        ages_s = dict.fromkeys(each.max_age_s for each in self.watches)
+        alike = [
+            (age_s, [each for each in self.watches if each.max_age_s == age_s]) for age_s in ages_s
+        ]
+        return tuple(
+            (age_s, tuple(each.tag for each in group), tuple(each.threshold for each in group))
+            for age_s, group in alike
         )
 
 

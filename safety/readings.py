@@ -17,14 +17,14 @@ def usable(
 
     Written out in one expression, since a plant-wide interlock asks for thousands.
     """
-    get, good, latest_s = readings.get, Quality.GOOD, now_s + slack_s
+    get, good, latest_s, most = readings.get, Quality.GOOD, now_s + slack_s, LARGEST
     return [
         value
         if (reading := get(sensor.tag)) is not None
         and reading.quality is good
         and (value := reading.value) is not None
         and now_s - sensor.max_age_s <= reading.time_s <= latest_s
-        and -LARGEST <= value <= LARGEST
+        and -most <= value <= most
         else None
         for sensor in sensors
     ]
@@ -49,19 +49,19 @@ def crossings(
     about its plant asks for all of them.
     """
     good, latest_s, above = Quality.GOOD, now_s + slack_s, interlock.above
-    tags, ages_s, thresholds = interlock.columns
+    least, most = -LARGEST, LARGEST
     lost, crossed = 0, []
-    for tag, reading, age_s, threshold in zip(
-        tags, map(readings.get, tags), ages_s, thresholds, strict=True
-    ):
-        if (
-            reading is None
-            or reading.quality is not good
-            or (value := reading.value) is None
-            or not now_s - age_s <= reading.time_s <= latest_s
-            or not -LARGEST <= value <= LARGEST
-        ):
-            lost += 1
-        elif value > threshold if above else value < threshold:
-            crossed.append(Crossing(abs(value - threshold), tag, value, threshold))
-    return len(tags) - lost, crossed
+    for age_s, tags, thresholds in interlock.columns:
+        oldest_s = now_s - age_s
+        for tag, reading, threshold in zip(tags, map(readings.get, tags), thresholds, strict=True):
+            if (
+                reading is None
+                or reading.quality is not good
+                or (value := reading.value) is None
+                or not oldest_s <= reading.time_s <= latest_s
+                or not least <= value <= most
+            ):
+                lost += 1
+            elif value > threshold if above else value < threshold:
+                crossed.append(Crossing(abs(value - threshold), tag, value, threshold))
+    return len(interlock.watches) - lost, crossed

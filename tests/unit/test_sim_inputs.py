@@ -89,6 +89,26 @@ def test_a_hall_s_load_is_spread_over_its_racks_by_rating(campus: Site, tmp_path
     assert kw / rated == pytest.approx(np.full(len(rated), 3500.0 / rated.sum()))
 
 
+def test_the_same_trace_by_rack_as_parquet_and_as_csv_is_the_same_load(
+    campus: Site, tmp_path: Path
+) -> None:
+    columns = {
+        f"{rack.id}_power_kW": [0.3 * rack.rated_kw, 0.5 * rack.rated_kw, float(i) / 10.0]
+        for i, rack in enumerate(campus.racks.values())
+    }
+    table = pd.DataFrame({"time_s": [0.0, 60.0, 120.0]} | columns)
+    table.to_csv(tmp_path / "load.csv", index=False)
+    table.to_parquet(tmp_path / "load.parquet")
+    moments = START_S + np.array([0.0, 30.0, 100.0])
+    found = [
+        read_load(tmp_path / name, campus).starting_at(START_S).rack_kw(moments)
+        for name in ("load.csv", "load.parquet")
+    ]
+    assert found[0] == pytest.approx(found[1])
+    rated = np.array([rack.rated_kw for rack in campus.racks.values()])
+    assert found[0][1] == pytest.approx(0.4 * rated)
+
+
 @pytest.mark.parametrize(
     ("edits", "words"),
     [
@@ -98,6 +118,9 @@ def test_a_hall_s_load_is_spread_over_its_racks_by_rating(campus: Site, tmp_path
         ({"hall1_MW": [3.0, 4.0, -5.0, 4.0]}, r"line 4.*hall1_MW"),
         ({"time_s": None}, "time_s"),
         ({"cdu99_kW": [1.0, 1.0, 1.0, 1.0]}, "cdu99"),
+        ({"hall1_MW": None, "hall1_hp": [1.0, 1.0, 1.0, 1.0]}, r"hall1_hp.*W, kW or MW"),
+        ({"hall1_MW": None, "hall1": [1.0, 1.0, 1.0, 1.0]}, r"does not end with its unit"),
+        ({"time_s": [0.0, 60.0, 60.0, 120.0]}, r"line 4"),
         ({"hall1_MW": None, "cdu1_kW": [1.0, 1.0, 1.0, 1.0]}, r"racks"),
     ],
 )

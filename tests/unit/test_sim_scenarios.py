@@ -149,7 +149,7 @@ BASE = (LIBRARY / "campus-summer.toml").read_text(encoding="utf-8")
         ("hours = 24.0", "hours = 0.0", "hours must be above 0"),
         ("hours = 24.0", "hour = 24.0", "no field 'hour'; did you mean hours"),
         ("hours = 24.0\n", "", "hours missing"),
-        ("seed = 1", 'seed = "one"', "seed has to be a int"),
+        ("seed = 41", 'seed = "one"', "seed has to be a int"),
         ('kind = "generated"', 'kind = "guessed"', "load.kind 'guessed' is unknown"),
         ("[weather]", '[weather]\nclimate = "lunar"', "weather.climate 'lunar' is unknown"),
         ("[weather]", "[grid]\nprice.hours = [1.0]\n[weather]", "1 values, not 24"),

@@ -2,7 +2,7 @@
 
 Left alone is what decides nothing: docstrings, annotations and type aliases, imports, protocols,
 log lines, and texts for people (a string in which words follow one another). ``slots`` is a
-matter of memory. All else is broken in every way of the table in docs/decisions/0010.
+matter of memory. All else is broken in every way of the table in docs/decisions/0005.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ import safety.in_force
 import safety.interlocks
 import safety.journal
 import safety.permit
+import safety.readings
+import safety.sightings
 import safety.state
 from facility.commands import Origin
 from safety import checks, dwell
@@ -114,6 +116,8 @@ def records(module: Any) -> list[type]:
             safety.interlocks,
             safety.journal,
             safety.permit,
+            safety.readings,
+            safety.sightings,
             safety.state,
             safety.envelope,
         )

@@ -296,6 +296,14 @@ def test_the_loop_of_a_chiller_and_the_racks_of_the_hall_concern_it() -> None:
     assert names.index("locked_out") < names.index("out_of_service") < names.index("hot_rack")
 
 
+@pytest.mark.parametrize(
+    ("age_s", "believed"), [(-1.0, True), (-1.001, False), (16.0, True), (16.001, False)]
+)
+def test_a_reading_of_the_future_or_of_long_ago_is_no_reading(age_s: float, believed: bool) -> None:
+    told = active(FLOW, {LEAK: Reading(0.0, Quality.GOOD, NOW_S - age_s)})
+    assert told == ([] if believed else [("leak", H, False)])
+
+
 def test_redundancy_in_full() -> None:
     """400 and 300 kW for 300 kW of racks: with the larger one lost 300 kW are left, no more."""
     (guard,) = [g for g in LIMITS.actuators[CHILLED].interlocks if isinstance(g, Redundancy)]

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property proof soak format lock clean hazards
+.PHONY: help setup demo test lint types bench validation mutation property proof faults soak format lock clean hazards
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -101,6 +101,9 @@ proof: setup ## prove the envelope's arithmetic for all values (Z3)
 
 hazards: setup ## write docs/hazards.md from docs/hazards.toml and the code
 	@$(BIN)/python -m tests.hazards
+
+faults: setup ## inject every fault into a gateway process and write docs/gateway-faults.md
+	@$(BIN)/python -m tests.gateway_faults
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

@@ -77,6 +77,7 @@ class Core:
         self.fallbacks: Mapping[str, Verdict] = {}
         """By actuator: where the plant's own value would have been outside a limit at the last
         judgement: a standing warning, since letting go is then no way out."""
+        self._second_s: float | None = None
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
 
     # -- what is known -------------------------------------------------------------------------
@@ -115,6 +116,15 @@ class Core:
         return max(modes, key=_MODES.index, default=Mode.OFF)
 
     # -- what is due ---------------------------------------------------------------------------
+
+    def clock_went_back(self, now_s: float) -> bool:
+        """Whether the time is before that of the last second; then everything is due again."""
+        before, self._second_s = self._second_s, now_s
+        if before is None or now_s >= before:
+            return False
+        for hold in self.holds.values():
+            hold.next_scan_s = hold.next_beat_s = hold.next_connect_s = now_s
+        return True
 
     def connects_due(self, now_s: float) -> tuple[str, ...]:
         """Devices to connect to now."""

@@ -61,6 +61,10 @@ class Field:
     async def visit_all(self) -> bool:
         """Connect to and scan what is due; answer whether anything came of it."""
         core, now_s = self._core, self.now()
+        for device, hold in core.holds.items():
+            # A link that was lost since the last second is looked after now, not in a second.
+            if hold.connected and not self._drivers[device].status.connected:
+                hold.connected, hold.next_connect_s = False, now_s
         due = dict.fromkeys((*core.connects_due(now_s), *core.scans_due(now_s)))
         jobs = {d: self._visit(d) for d in core.holds if d in due and not self._rim.is_busy(d)}
         visits = await self._rim.visits(jobs)

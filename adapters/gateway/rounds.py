@@ -49,6 +49,8 @@ class Rounds:
             Records cannot be kept: give everything back.
         """
         core = self._core
+        if core.clock_went_back(self._field.now()):
+            await self.release(core.armed(), "the clock went back", needs_person=True)
         scanned = await self._field.visit_all()
         now_s = self._field.now()
         devices, why = core.in_doubt(now_s)

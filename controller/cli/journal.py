@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import json
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from pathlib import Path
 from controller.cli.base import CommandError, Commands, message, print_json
 from facility.clock import iso
 from safety.journal import JournalError, Record, read, verify
+
+COLUMNS = ("device", "tag", "value", "raw", "who", "why")
+"""What a record says of a write or a person, as columns of their own in a table."""
 
 
 def register(commands: Commands) -> None:
@@ -21,7 +26,7 @@ def register(commands: Commands) -> None:
     for name, what, run in (
         ("verify", "check that every record is whole and none is missing", run_verify),
         ("show", "print the last records", run_show),
-        ("export", "print every record as a JSON line, each checked", run_export),
+        ("export", "print every record as JSON lines or CSV, each checked", run_export),
     ):
         action = actions.add_parser(name, help=what)
         action.add_argument("path", type=Path, help="journal.jsonl, or the gateway's directory")
@@ -30,7 +35,9 @@ def register(commands: Commands) -> None:
             action.add_argument("--kind", action="append", help="only this kind (again for more)")
         if name == "show":
             action.add_argument("--last", type=int, default=20, metavar="N", help="default 20")
-        if name != "export":
+        if name == "export":
+            action.add_argument("--csv", action="store_true", help="a table for a spreadsheet")
+        else:
             action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -64,6 +71,15 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Print every record."""
+    if args.csv:
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(("number", "time", "kind", *COLUMNS, "data", "hash"))
+        for record in _records(args):
+            cells = [record.data.get(name, "") for name in COLUMNS]
+            data = json.dumps(record.data, sort_keys=True, ensure_ascii=False)
+            table.writerow((record.number, iso(record.time_s), record.kind, *cells, data,
+                            record.hash))  # fmt: skip
+        return 0
     for record in _records(args):
         print(json.dumps(dataclasses.asdict(record), sort_keys=True))
     return 0

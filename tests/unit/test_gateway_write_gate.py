@@ -14,7 +14,7 @@ import pytest
 from adapters.driver import FakeDriver
 from adapters.gateway.house import ListJournal
 from adapters.gateway.lockstep import LockStepRim
-from adapters.gateway.write_gate import PERMIT_S, Write, WriteGate
+from adapters.gateway.write_gate import PERMIT_S, Write, WriteGate, _Passing
 from facility.clock import FixedClock
 from facility.commands import Mode, Origin, WriteKind
 from safety.journal import Journal, JournalError, read
@@ -229,3 +229,38 @@ def test_no_other_code_calls_a_drivers_write() -> None:
                 ):
                     callers.add(str(path.relative_to(ROOT)))
     assert callers == {"adapters/gateway/write_gate.py"}
+
+
+async def test_a_beat_that_arms_is_told_before_the_enable_and_with_it_on_disk() -> None:
+    bench = await Bench().connect()
+    beat = Write(WriteKind.HEARTBEAT, "cdu-1", BEAT, 1.0, Mode.AUTOMATIC, Origin.SAFETY, "arm")
+    enable = Write(WriteKind.ENABLE, "cdu-1", ENABLE, 1.0, Mode.AUTOMATIC, Origin.SAFETY, "arm")
+    sent = await bench.gate.send([beat, enable])
+    assert [s.ok for s in sent] == [True, True]
+    assert [kind for _, kind, _ in bench.journal.records] == ["heartbeats", "write"]
+    assert bench.received() == [(BEAT, "0001"), (ENABLE, "0001")]
+
+
+async def test_a_write_without_a_permit_is_not_delivered_however_it_got_there() -> None:
+    bench = await Bench().connect()
+    stray = _Passing(setpoint(30.0), encoded=b"\x0b\xb8", address="holding:0")
+    await bench.gate._deliver([stray])
+    assert stray.error == "no permit"
+    assert bench.devices["cdu-1"].requests == 0
+
+
+async def test_a_replayed_permit_writes_nothing() -> None:
+    class Replaying(Mint):
+        kept: Permit | None = None
+
+        def issue(self, *args: Any, **kwargs: Any) -> Permit:
+            self.kept = self.kept or super().issue(*args, **kwargs)
+            return self.kept
+
+    bench = await Bench(mint=Replaying()).connect()
+    first, again = [(await bench.gate.send([setpoint(30.0)]))[0] for _ in range(2)]
+    assert first.ok
+    assert "redeemed before" in again.error
+    other = (await bench.gate.send([setpoint(31.0)]))[0]
+    assert "for another write" in other.error
+    assert bench.devices["cdu-1"].requests == 1

@@ -1,0 +1,487 @@
+"""Faults of a Modbus device and of the wire to it: always cdu-1, while the others go on."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from tests.gateway_bench import ALL, FLOW, OTHER, SUPPLY, Bench, Frame, swallow
+from tests.gateway_faults import fault
+
+WIRE = "The wire to a Modbus device"
+REPLIES = "Wrong replies of a Modbus device"
+DEVICE = "A Modbus device"
+LOST = "given back by its own watchdog, latched; the others go on"
+ONE = "cdu-1"
+SETTLED_S = 40
+"""By then a read-back that is not ours is somebody else's, with the bench's patient time-outs."""
+READS, WRITES = (1, 2, 3, 4), (5, 6, 16)
+
+
+def function(frame: bytes) -> int:
+    """The function code of a frame, without the bit of an exception."""
+    return frame[7] & 0x7F
+
+
+def only(functions: tuple[int, ...], make: Frame) -> Frame:
+    """``make`` for some functions, the rest as it is."""
+    return lambda frame: make(frame) if function(frame) in functions else [frame]
+
+
+def once(make: Frame) -> Frame:
+    """``make`` for the first frame alone."""
+    left = [1]
+
+    def first(frame: bytes) -> list[bytes]:
+        if left:
+            left.clear()
+            return make(frame)
+        return [frame]
+
+    return first
+
+
+def exception(code: int) -> Frame:
+    """A refusal in place of the reply."""
+    return lambda f: [f[:4] + struct.pack(">H", 3) + f[6:7] + bytes((f[7] | 0x80, code))]
+
+
+def sized(pdu: Callable[[bytes], bytes]) -> Frame:
+    """A reply with another PDU and a length that fits it."""
+
+    def make(frame: bytes) -> list[bytes]:
+        other = pdu(frame[7:])
+        return [frame[:4] + struct.pack(">H", len(other) + 1) + frame[6:7] + other]
+
+    return make
+
+
+async def others_hold(bench: Bench) -> None:
+    """The fault stays its device's own."""
+    assert bench.remote == ALL - {ONE}
+    assert (await bench.ask({OTHER: 30.5})).startswith("written")
+    status = await bench.status()
+    assert list(status["latches"]) == [ONE]
+    assert (await bench.ask({SUPPLY: 30.5})).startswith("refused latched")
+
+
+# -- the wire -----------------------------------------------------------------------------------
+
+
+@fault(WIRE, "silence: requests arrive, no reply comes back", LOST, back=ONE, hurried=ONE)
+async def _silence(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].reply = swallow
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(WIRE, "silence: no request arrives", LOST, back=ONE, hurried=ONE)
+async def _no_requests(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].request = swallow
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(WIRE, "writes are swallowed, reads are answered",
+       "two heartbeats fail: given back by its own watchdog, latched; the others go on",
+       back=ONE, hurried=ONE)  # fmt: skip
+async def _writes_swallowed(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].request = only(WRITES, swallow)
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(
+    WIRE, "reads are swallowed, heartbeats are answered",
+    "not connected any more for want of readings: given back, latched; the others go on",
+    back=ONE, hurried=ONE, within={"liquid": 10.0},
+)  # fmt: skip
+async def _reads_swallowed(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].request = only(READS, swallow)
+    await bench.seconds(20)
+    await others_hold(bench)
+
+
+@fault(WIRE, "every reply comes 50 ms late", "held")
+async def _slow(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].delay_s = 0.05
+    await bench.seconds(6)
+    assert (await bench.ask({SUPPLY: 30.5})).startswith("written")
+    assert bench.remote == ALL
+
+
+@fault(WIRE, "every reply comes after its time-out", LOST, back=ONE, hurried=ONE)
+async def _too_slow(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].delay_s = 0.6
+    await bench.seconds(8)
+    await others_hold(bench)
+
+
+@fault(
+    WIRE, "the connection is cut once", "connected again in the next second, looked at, and held"
+)
+async def _cut_once(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].cut()
+    await bench.seconds(12)
+    assert bench.remote == ALL
+    assert (await bench.ask({SUPPLY: 30.5})).startswith("written")
+
+
+@fault(
+    WIRE, "the connection is cut in the middle of a command",
+    "the write fails, and is not sent on the new connection; the device is given back, latched",
+    back=ONE,
+)  # fmt: skip
+async def _cut_in_command(bench: Bench) -> None:
+    bench.strike()
+    proxy = bench.proxies[ONE]
+
+    def cut(frame: bytes) -> list[bytes]:
+        proxy.cut()
+        return []
+
+    proxy.request = once(only((6, 16), cut))
+    before = len([r for r in bench.record() if r["tag"] == SUPPLY])
+    assert "failed" in await bench.ask({SUPPLY: 30.0})
+    await bench.seconds(12)
+    assert len([r for r in bench.record() if r["tag"] == SUPPLY]) == before
+    await others_hold(bench)
+
+
+@fault(WIRE, "the connection is cut and refused from then on", LOST, back=ONE)
+async def _refused(bench: Bench) -> None:
+    bench.strike()
+    await bench.proxies[ONE].close()
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(WIRE, "connections are taken and never answered", LOST, back=ONE, hurried=ONE)
+async def _half_open(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].accepts = False
+    bench.proxies[ONE].cut()
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(
+    WIRE, "away for a minute, then back",
+    "given back by its watchdog; when it is back nothing is written until it is armed anew",
+    back=ONE,
+)  # fmt: skip
+async def _away(bench: Bench) -> None:
+    bench.strike()
+    await bench.proxies[ONE].close()
+    await bench.seconds(60)
+    before = len([r for r in bench.record() if r["device"] == ONE])
+    await bench.proxies[ONE].open()
+    await bench.seconds(20)
+    assert (await bench.status())["devices"][ONE]["connected"]
+    assert len([r for r in bench.record() if r["device"] == ONE]) == before
+    await others_hold(bench)
+
+
+# -- replies ------------------------------------------------------------------------------------
+
+
+def _garbled(what: str, make: Frame, outcome: str = LOST) -> None:
+    @fault(REPLIES, f"{what}, always", outcome, back=ONE, hurried=ONE)
+    async def always(bench: Bench) -> None:
+        bench.strike()
+        bench.proxies[ONE].reply = make
+        await bench.seconds(12)
+        await others_hold(bench)
+
+    @fault(REPLIES, f"{what}, once", "connected again, looked at, and held", hurried=ONE,
+           slow=True)  # fmt: skip
+    async def single(bench: Bench) -> None:
+        bench.strike()
+        bench.proxies[ONE].reply = once(make)
+        await bench.seconds(12)
+        assert bench.remote == ALL
+
+
+_garbled("bytes that are not Modbus", lambda _: [b"HTTP/1.1 200 OK\r\n\r\n"])
+_garbled("the reply of another transaction", lambda f: [b"\x77\x77" + f[2:]])
+_garbled("another unit's reply", lambda f: [f[:6] + b"\x2a" + f[7:]])
+_garbled("another function's reply", lambda f: [f[:7] + bytes((f[7] ^ 1,)) + f[8:]])
+_garbled("half of a reply, and no more", lambda f: [f[: len(f) // 2]])
+_garbled("every reply twice", lambda f: [f, f])
+_garbled("fewer registers than were asked for", sized(lambda p: p[:1] + bytes((2,)) + p[2:4]))
+
+
+class Reorder:
+    """Each reply only when the next request comes: everything is one late."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    def __call__(self, frame: bytes) -> list[bytes]:
+        self.kept.append(frame)
+        return [self.kept.pop(0)] if len(self.kept) > 1 else []
+
+
+@fault(REPLIES, "every reply one request late (reordered)", LOST, back=ONE, hurried=ONE)
+async def _reordered(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].reply = Reorder()
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(
+    REPLIES, "a write is confirmed with another value than was sent",
+    "a failure: tried once more, then given back, latched", back=ONE,
+)  # fmt: skip
+async def _other_echo(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].reply = only((16,), sized(lambda p: p[:3] + b"\x00\x09"))
+    assert "failed" in await bench.ask({SUPPLY: 30.5})
+    bench.proxies[ONE].heal()
+    await bench.seconds(5)
+    await others_hold(bench)
+
+
+def _refuses(code: int, words: str) -> None:
+    @fault(
+        REPLIES, f"exception {code} ({words}) to every write",
+        "tried once more, then given back, latched; the others go on", back=ONE,
+    )  # fmt: skip
+    async def run(bench: Bench) -> None:
+        bench.strike()
+        bench.proxies[ONE].reply = only(WRITES, exception(code))
+        assert "failed" in await bench.ask({SUPPLY: 30.5})
+        await bench.seconds(5)
+        await others_hold(bench)
+
+
+_refuses(1, "illegal function")
+_refuses(4, "device failure")
+_refuses(6, "busy")
+
+
+@fault(
+    REPLIES, "exception 2 (illegal address) to one block of readings",
+    "read in smaller pieces; what is refused then is bad: given back, latched", back=ONE,
+    within={"liquid": 6.0},
+)  # fmt: skip
+async def _no_address(bench: Bench) -> None:
+    bench.strike()
+    bench.proxies[ONE].reply = only((4,), exception(2))
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+@fault(
+    REPLIES, "the words of a float come swapped (read-back of a flow)",
+    "not the value that we set: yielded, and needs a person", back=ONE, within={"liquid": 6.0},
+)  # fmt: skip
+async def _swapped(bench: Bench) -> None:
+    assert (await bench.ask({FLOW: 41.0})).startswith("written")
+    await bench.seconds(SETTLED_S)
+    bench.strike()
+
+    def swap(frame: bytes) -> list[bytes]:
+        if frame[7] != 4 or len(frame) < 9 + 12:
+            return [frame]
+        at = 9 + 8  # register 4 of the block that begins with register 0
+        return [frame[:at] + frame[at + 2 : at + 4] + frame[at : at + 2] + frame[at + 4 :]]
+
+    bench.proxies[ONE].reply = swap
+    await bench.seconds(12)
+    await others_hold(bench)
+
+
+# -- the device ---------------------------------------------------------------------------------
+
+
+@fault(
+    DEVICE, "is switched off and on: every register as new",
+    "found in local control: yielded, and needs a person", back=ONE, within={"liquid": 6.0},
+)  # fmt: skip
+async def _restarted(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.restart(ONE)
+    bench.proxies[ONE].cut()
+    await bench.seconds(8)
+    await others_hold(bench)
+    assert (await bench.status())["latches"][ONE]["needs_person"] is True
+
+
+@fault(
+    DEVICE, "is switched to local at its panel",
+    "seen at the next scan: yielded, and needs a person",
+    back=ONE,
+)  # fmt: skip
+async def _panel(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.authority.write("cdu-1.remote_enable", 0.0, bench.now)
+    await bench.seconds(8)
+    await others_hold(bench)
+    assert (await bench.status())["latches"][ONE]["needs_person"] is True
+
+
+@fault(
+    DEVICE, "another system writes its setpoint",
+    "seen at the next scan: yielded, and needs a person",
+    back=ONE, within={"liquid": 6.0},
+)  # fmt: skip
+async def _second_setpoint(bench: Bench) -> None:
+    await bench.seconds(SETTLED_S)
+    bench.strike()
+    bench.plant.authority.write(SUPPLY, 29.0, bench.now)
+    await bench.seconds(8)
+    await others_hold(bench)
+    assert (await bench.status())["latches"][ONE]["needs_person"] is True
+
+
+@fault(
+    DEVICE, "another system beats its heart too (two masters)",
+    "seen by the beat that is not ours: yielded, and needs a person",
+    back=ONE, within={"liquid": 11.0},
+)  # fmt: skip
+async def _second_master(bench: Bench) -> None:
+    bench.strike()
+    for beat in range(12):
+        await bench.seconds(1)
+        if ONE in bench.remote:
+            bench.plant.authority.write("cdu-1.heartbeat", 12_000.0 + beat, bench.now)
+    await bench.seconds(5)
+    await others_hold(bench)
+    assert "two masters" in (await bench.status())["latches"][ONE]["why"]
+
+
+@fault(
+    DEVICE, "is held by another system before we come",
+    "not armed, and says why; nothing is written",
+    begins="settled",
+)  # fmt: skip
+async def _held_already(bench: Bench) -> None:
+    for beat in range(8):
+        bench.plant.authority.write("cdu-1.remote_enable", 1.0, bench.now)
+        bench.plant.authority.write("cdu-1.heartbeat", 500.0 + beat, bench.now)
+        await bench.seconds(1)
+    bench.strike()
+    bench.held.clear()
+    bench.plant.authority.write("cdu-1.heartbeat", 600.0, bench.now)
+    assert "failed" in await bench.ask({SUPPLY: 31.5})
+    assert bench.record() == []
+    await bench.seconds(1)
+
+
+@fault(
+    DEVICE, "confirms a setpoint and does not store it",
+    "the read-back differs: tried once more, then given back, latched", back=ONE,
+)  # fmt: skip
+async def _not_stored(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.ignored.add(SUPPLY)
+    assert "failed" in await bench.ask({SUPPLY: 30.5})
+    await bench.seconds(3)
+    await others_hold(bench)
+
+
+@fault(
+    DEVICE, "its heartbeat register is read-only",
+    "arming fails at the first beat: not enabled, nothing of ours in force", begins="settled",
+)  # fmt: skip
+async def _read_only_heart(bench: Bench) -> None:
+    bench.plant.refused.add("cdu-1.heartbeat")
+    assert "failed" in await bench.ask({SUPPLY: 31.5})
+    await bench.seconds(6)
+    assert bench.remote == frozenset()
+    assert "enable" not in {row["kind"] for row in bench.record()}
+
+
+@fault(
+    DEVICE, "its heartbeat register turns read-only while we hold it",
+    "two heartbeats fail: given back, latched; the others go on", back=ONE,
+)  # fmt: skip
+async def _heart_refused(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.refused.add("cdu-1.heartbeat")
+    await bench.seconds(6)
+    await others_hold(bench)
+
+
+@fault(DEVICE, "refuses to be enabled", "not armed, and says why", begins="settled")
+async def _no_enable(bench: Bench) -> None:
+    bench.plant.refused.add("cdu-1.remote_enable")
+    assert "failed" in await bench.ask({SUPPLY: 31.5})
+    await bench.seconds(6)
+    assert bench.remote == frozenset()
+
+
+@fault(
+    DEVICE, "takes the enable and does not say that it is in remote control",
+    "given back at once, latched", begins="settled",
+)  # fmt: skip
+async def _never_remote(bench: Bench) -> None:
+    bench.plant.shown["cdu-1.remote_active"] = 0.0
+    assert "failed" in await bench.ask({SUPPLY: 31.5})
+    await bench.seconds(6)
+    assert bench.remote == frozenset()
+    assert [row["kind"] for row in bench.record()][-1] == "release"
+
+
+@fault(
+    DEVICE, "moves when it is enabled", "given back at once, latched; the move was not ours",
+    begins="settled",
+)  # fmt: skip
+async def _moves(bench: Bench) -> None:
+    shown, write = bench.plant.shown, bench.plant.authority.write
+
+    def enabled(tag: str, value: float, now_s: float) -> bool:
+        if tag == "cdu-1.remote_enable" and value:
+            shown["cdu-1.tcs_supply_temperature_setpoint_in_force"] = 27.0
+        return write(tag, value, now_s)
+
+    bench.plant.authority.write = enabled  # type: ignore[method-assign]  # the fault
+    assert "written" not in await bench.ask({SUPPLY: 31.5})
+    await bench.seconds(3)
+    assert bench.remote == frozenset()
+    assert "moved" in (await bench.status())["latches"][ONE]["why"]
+
+
+@fault(
+    DEVICE, "its read-back says that there is no value", "given back at the next scan, latched",
+    back=ONE, within={"liquid": 6.0},
+)  # fmt: skip
+async def _no_read_back(bench: Bench) -> None:
+    await bench.seconds(SETTLED_S)
+    bench.strike()
+    bench.plant.shown["cdu-1.tcs_supply_temperature_setpoint_in_force"] = None
+    await bench.seconds(8)
+    await others_hold(bench)
+
+
+@fault(
+    DEVICE, "a leak is detected", "seen at the next scan: given back, latched", back=ONE,
+    within={"liquid": 6.0},
+)  # fmt: skip
+async def _leak(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.sensors["cdu-1.leak"] = 1.0
+    await bench.seconds(8)
+    assert bench.remote == ALL - {ONE}
+
+
+@fault(
+    DEVICE, "the leak sensor says what cannot be (a sentinel is not configured)",
+    "taken for a leak: no command passes, given back, latched", back=ONE,
+)  # fmt: skip
+async def _leak_unknown(bench: Bench) -> None:
+    bench.strike()
+    bench.plant.broken.add("cdu-1.leak")
+    await bench.seconds(10)
+    assert "refused" in await bench.ask({SUPPLY: 30.5})
+    bench.plant.broken.clear()
+    assert bench.remote == ALL - {ONE}

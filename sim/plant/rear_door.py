@@ -7,8 +7,8 @@ CDU's flow, its heat what a crossflow exchanger carries at the flows of the mome
 go with air and water as those of a CRAH's coil. Water stays above the room's dew point (HPE
 asks for 2 °C, QuickSpecs of its liquid-cooled doors), so that the coil is dry.
 
-Doors take out 50 to 60 % of a rack's heat in IBM's tests of 2005 (Schmidt et al., InterPACK
-2005-73244 and its successor) and all of it with colder or more water: «room-neutral».
+Doors take out a large portion of a rack's heat (Schmidt et al., InterPACK 2005-73244), and all
+of it with colder or more water: «room-neutral».
 """
 
 from __future__ import annotations

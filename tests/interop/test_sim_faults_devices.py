@@ -10,6 +10,7 @@ import pytest
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaStatusCodeError
 from pymodbus.client import AsyncModbusTcpClient
 
 from adapters.driver import LinkStatus, WriteFailed
@@ -65,7 +66,7 @@ async def test_a_lost_device_is_an_exception_of_modbus_and_a_status_of_opc_ua(
             assert value.StatusCode is not None
             assert value.StatusCode.value == StatusCodes.BadNoCommunication
             assert value.Value is None or value.Value.Value is None
-            with pytest.raises(ua.UaStatusCodeError) as caught:
+            with pytest.raises(UaStatusCodeError) as caught:
                 await opc.get_node(node).write_value(20.0, ua.VariantType.Double)
             assert caught.value.code == StatusCodes.BadNoCommunication
             assert not recorder.accepted

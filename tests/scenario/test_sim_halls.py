@@ -246,7 +246,7 @@ def integrated_coil_kw(
         latent = film / AIR_KJ_KGK * wet_coil.LATENT_COIL_KJ_KG * max(over, 0.0)
         return film * (air_c - surface_c), latent
 
-    low, high = water_c, air_c
+    surface_c, low, high = water_c, water_c, air_c
     for _ in range(60):
         surface_c = 0.5 * (low + high)
         if sum(heat(surface_c)) > rest * (surface_c - water_c):

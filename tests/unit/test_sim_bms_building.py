@@ -47,6 +47,7 @@ def test_it_orders_what_the_simulated_plant_s_own_control_orders(campus: Site) -
         "tower_water": ("fan_command", "pump_speed", "dp_kpa"),
         "chillers": ("cut_out", "tripped"),
     }
+    orders = None
     for minute in range(150):
         readings = {
             (unit, name): float(getattr(state, table)[column][row])
@@ -60,6 +61,7 @@ def test_it_orders_what_the_simulated_plant_s_own_control_orders(campus: Site) -
         assert orders.setpoints == pytest.approx(named), minute
         assert list(orders.chillers.values()) == list(state.chillers["commanded"] > 0.5)
         assert next(iter(orders.pumps.values())) == state.loops["pumps_wanted"][0]
+    assert orders is not None
     assert any(orders.chillers.values())
 
 

@@ -78,7 +78,8 @@ def gordon_ng(c: Array, p: Table) -> Array:
                 e, k = te + 273.15, tc + 273.15
                 left.append(e / k * (1.0 + inverse) - 1.0)
                 right.append([e / q, (k - e) / (k * q), q * (1.0 + inverse) / k])
-    return np.linalg.lstsq(np.array(right), np.array(left), rcond=None)[0]
+    solution: Array = np.linalg.lstsq(np.array(right), np.array(left), rcond=None)[0]
+    return solution
 
 
 def test_the_tail_beyond_the_box_agrees_with_gordon_and_ng_s_universal_model() -> None:

@@ -67,7 +67,7 @@ def test_a_header_that_loses_pumps_gives_what_the_others_can() -> None:
 def test_head_flow_and_pressure_agree_with_a_search_along_the_curve() -> None:
     p = hydronics.header_parameters(100.0, 150.0, 100.0, 4)
     found = header(3, 0.7 * OPEN, bypass=0.2 * OPEN)
-    low, high = 0.0, 300.0
+    q, low, high = 0.0, 0.0, 300.0
     for _ in range(60):
         q = 0.5 * (low + high)
         head = found["pump_speed"] ** 2 * p["head0_kpa"] - p["pump_kpa_ls2"] * (q * 4 / 3) ** 2

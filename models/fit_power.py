@@ -19,14 +19,18 @@ from models.leakage import find_leakage
 from models.power import EXPONENT_RANGE, SIGNS, PlantPower, PowerModel, UnitPower, new_plant
 from models.power_features import EXOGENOUS, PowerLayout
 
-BLOCK_ROWS = 10
+BLOCK_ROWS = 5
 """Minutes that are averaged: machines cycle, and water needs minutes to come round."""
-ITERATIONS = 450
+ITERATIONS = 1500
 RATE = 0.08
 CHECK_EVERY = 25
 PATIENCE = 8
-DECAY = 1e-3
+DECAY = 1e-5
 STRAIN_WEIGHT = 8.0
+STRETCH_BLOCKS = 36
+"""Three hours."""
+UNREST_WEIGHT = 10.0
+SETTLE_BLOCKS = 12
 LEAST_KW = 0.01
 """A meter whose mean is below this has nothing to fit."""
 
@@ -40,6 +44,8 @@ class _Blocks:
     usable: Tensor
     weight: Tensor
     """Blocks in which units were out of capacity count less: no plan keeps a plant there."""
+    judging: Tensor
+    """Blocks that are not fitted."""
 
 
 def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
@@ -67,9 +73,14 @@ def fit_power(
     seed: int,
     effort: float = 1.0,
 ) -> PowerModel:
-    """Fit all components on the first ``split`` of the history; what is later stops the fit."""
+    """Fit all components on ``split`` of the history; the rest stops the fit and is its error.
+
+    Unlike a forecast, power depends on no yesterday, so that stretches of the rest lie between
+    those that are fitted: at the end of the history alone they might all be of one season.
+    """
     layout = PowerLayout.of(site, history.layout)
-    early, late = history.split(split)
+    blocks = _blocks(layout, history, split)
+    _, late = history.split(split)
     meters = {
         name: tuple(tag for tag in tags if tag in history.meters)
         for name, tags in plant_meters(site).items()
@@ -79,13 +90,15 @@ def fit_power(
     errors: dict[str, float] = {}
     for number, (name, tags) in enumerate(meters.items()):
         net = new_plant(name, len(EXOGENOUS), seed + number)
-        pairs = [(_blocks(layout, part), _block_mean(sum_of(part, tags))) for part in (early, late)]
         errors[name] = _fit_plant(
-            net, pairs[0], pairs[1], max(round(ITERATIONS * effort), CHECK_EVERY)
+            net,
+            blocks,
+            _block_mean(sum_of(history, tags)),
+            max(round(ITERATIONS * effort), CHECK_EVERY),
         )
         plant[name] = net
         progress((number + 1) / (len(meters) + 1))
-    units = _units(site, history.layout, early)
+    units = _units(site, history.layout, history)
     for component in dict.fromkeys(unit.component for unit in units):
         errors[component] = _unit_error(site, [u for u in units if u.component == component], late)
     return PowerModel(layout, plant, units, find_leakage(history), errors)
@@ -102,22 +115,35 @@ def _block_mean(values: Array) -> Tensor:
     return torch.as_tensor(part.reshape(count, BLOCK_ROWS, *part.shape[1:]).mean(axis=1))
 
 
-def _blocks(layout: PowerLayout, history: History) -> _Blocks:
+def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
     exogenous = layout.exogenous(history.wet_bulb_c, history.it_power_kw)
     usable = _block_mean(history.usable.astype(float)) > 0.999
     weight = 1.0 / (1.0 + STRAIN_WEIGHT * _block_mean(layout.strained(history)))
-    return _Blocks(_block_mean(layout.seen(history)), _block_mean(exogenous), usable, weight)
+    seen = _block_mean(layout.seen(history))
+    weight = weight / (1.0 + UNREST_WEIGHT * _unrest(_block_mean(layout.features_set(history))))
+    stretch = torch.arange(len(seen)) // STRETCH_BLOCKS
+    judging = (stretch * (1.0 - split)) % 1.0 >= split
+    return _Blocks(seen, _block_mean(exogenous), usable, weight, judging)
+
+
+def _unrest(features: Tensor) -> Tensor:
+    """(N,) how far the setpoints of a block lie from those of the hour before it."""
+    found = torch.zeros(len(features), dtype=features.dtype)
+    for back in range(1, SETTLE_BLOCKS + 1):
+        change = (features[back:] - features[:-back]).abs().sum(dim=1)
+        found[back:] = torch.maximum(found[back:], change)
+        found[:back] = 1.0
+    return found
 
 
 def _fit_plant(
     net: PlantPower,
-    early: tuple[_Blocks, Tensor],
-    late: tuple[_Blocks, Tensor],
+    blocks: _Blocks,
+    target: Tensor,
     iterations: int,
 ) -> float:
-    """Adam; answers the RMSE on the later data, kW."""
-    blocks, target = early
-    told = blocks.usable & ~torch.isnan(target)
+    """Adam; answers the RMSE on the blocks that were not fitted, kW."""
+    told = blocks.usable & ~torch.isnan(target) & ~blocks.judging
     scale = float(target[told].abs().mean()) if bool(told.any()) else 0.0
     cast(Tensor, net.scale_kw).fill_(max(scale, LEAST_KW))
     if scale < LEAST_KW:
@@ -139,7 +165,7 @@ def _fit_plant(
         optimiser.step()
         schedule.step()
         if (iteration + 1) % CHECK_EVERY == 0:
-            now = _rmse(net, *late)
+            now = _rmse(net, blocks, target)
             idle = 0 if now < best else idle + 1
             if now < best:
                 best, kept = now, _copy(net)
@@ -154,7 +180,7 @@ def _copy(net: nn.Module) -> dict[str, Tensor]:
 
 
 def _rmse(net: PlantPower, blocks: _Blocks, target: Tensor) -> float:
-    told = blocks.usable & ~torch.isnan(target)
+    told = blocks.usable & ~torch.isnan(target) & blocks.judging
     if not bool(told.any()):
         return 0.0
     with torch.no_grad():

@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 from models.contract import Array, Inputs, Leakage, PowerCuts
 from models.power_features import FEATURES, PowerLayout
 
-HIDDEN = 12
+HIDDEN = 24
 FREE = 2
 """In `SIGNS`: either sign."""
 # Sign of each component's answer to FEATURES, in their order. Chillers: less lift, less trim and

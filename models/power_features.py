@@ -146,6 +146,10 @@ class PowerLayout:
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
         return self._features(reached, history.wet_bulb_c)
 
+    def features_set(self, history: History) -> Array:
+        """(N, F) features of what was set, whatever was reached and whatever the weather."""
+        return np.asarray(history.setpoints @ self.matrix.T + self.shift)
+
     def _features(self, setpoints: Array, wet_bulb_c: Array) -> Array:
         affine = setpoints @ self.matrix.T + self.shift
         return np.asarray(affine + wet_bulb_c[:, None] * self.per_wet_bulb)

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-# Two and a half days of a hall that is moved jointly through its range.
-HISTORY_HOURS = 60.0
+# Four days of a hall that is moved jointly through its range.
+HISTORY_HOURS = 96.0
 HISTORY_SEED = 20_240_101
 
 

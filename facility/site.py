@@ -14,6 +14,7 @@ from functools import cached_property
 
 from facility.points import Point
 from facility.quantities import LIMITED_TEMPERATURE
+from facility.worst_case import WorstCase
 
 
 class RackKind(Enum):
@@ -298,6 +299,7 @@ class Site:
     actuators: Mapping[str, Actuator]
     tariff: Tariff
     gateway: GatewayLimits
+    worst_case: WorstCase = field(default_factory=WorstCase)
     source: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each file that the site was read from, ports left out."""
 

@@ -88,6 +88,7 @@ def parse_site(site_toml: str, points: str) -> Site:
         actuators=actuators,
         tariff=found.tariff,
         gateway=found.gateway,
+        worst_case=found.worst_case,
         source={
             # Where a device listens is no property of the site: a run on other ports is the same.
             topology.FILE: hashlib.sha256(PORT_LINE.sub("", site_toml).encode()).hexdigest(),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
+from facility.loading.worst_case import read_worst_case
 from facility.site import (
     CDU,
     CRAH,
@@ -24,6 +25,7 @@ from facility.site import (
     Tariff,
     Tower,
 )
+from facility.worst_case import WorstCase
 
 FILE = "site.toml"
 
@@ -60,6 +62,7 @@ class Topology:
     devices: Mapping[str, Device]
     tariff: Tariff
     gateway: GatewayLimits
+    worst_case: WorstCase
     actuator_rules: Mapping[str, Mapping[str, Any]]
 
 
@@ -67,7 +70,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     """Read the parsed TOML; what is wrong goes to ``problems``."""
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
-        *("site", "tariff", "gateway", "halls", "loops", "chillers", "towers"),
+        *("site", "tariff", "gateway", "worst_case", "halls", "loops", "chillers", "towers"),
         *("cdus", "crahs", "racks", "devices", "actuators"),
     ):
         root.text(name, "")
@@ -91,6 +94,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         devices=_many(data, "devices", _device, problems),
         tariff=_tariff(_single(data, "tariff", problems)),
         gateway=_gateway(_single(data, "gateway", problems, needed=False)),
+        worst_case=read_worst_case(_single(data, "worst_case", problems, needed=False)),
         actuator_rules=_rules(data, problems),
     )
     site.done()

@@ -343,7 +343,21 @@ def _after_worst(
     static = sensitivities.gain[pairs, peak[sensitivities.rack], 0]
     by_pair = np.zeros((len(layout.rack_names), layout.groups))
     by_pair[sensitivities.rack, sensitivities.group] = static * layout.scale[sensitivities.group]
-    return room, by_pair
+    return _with_backup(situation, setpoints, room, by_pair)
+
+
+def _with_backup(
+    situation: Situation, setpoints: Array, room: Array, by_pair: Array
+) -> tuple[Array, Array]:
+    """The same, of the envelope's worst case where that leaves less room."""
+    rule = situation.corridor.rule
+    if rule is None:
+        return room, by_pair
+    wet_bulb_c = max(situation.request.wet_bulb_c)
+    left = -rule.excess_k(setpoints, wet_bulb_c)
+    slopes = rule.slopes(setpoints, wet_bulb_c) * situation.layout.scale
+    binds = left < room
+    return np.where(binds, left, room), np.where(binds[:, None], slopes, by_pair)
 
 
 def _joined(situation: Situation, parts: list[PowerCuts]) -> PowerCuts:

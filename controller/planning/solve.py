@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controller.planning.backup import BackupRule
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import binding_of
@@ -57,6 +58,7 @@ class PlanMaker:
 
     def __init__(self, site: Site, predictor: Predictor, settings: PlanningSettings) -> None:
         self.site, self.predictor, self.settings = site, predictor, settings
+        self._rule = BackupRule(site)
         self._layout: Layout | None = None
         self._problem: Problem | None = None
         self._seen: list[tuple[Sensitivities, PowerCuts]] = []
@@ -82,13 +84,13 @@ class PlanMaker:
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
         layout = self._laid_out(request, state)
-        urgent = Corridor(request, self.settings)
+        urgent = Corridor(request, self.settings, self._rule)
         situation = Situation(self.site, request, state, layout, urgent)
         hold = rollout(situation, self.predictor, urgent.holding())
         ramp = rollout(situation, self.predictor, ramp_to_cooling(urgent))
         too_warm = bool(_against(hold, ramp, self.settings).any())
         if not too_warm:
-            calm = Corridor(request, self.settings, urgent=False)
+            calm = Corridor(request, self.settings, self._rule, urgent=False)
             situation = replace(situation, corridor=calm)
         search = _Search()
         self._solve(situation, hold, ramp, search)

@@ -91,7 +91,9 @@ class PlanMaker:
         too_warm = bool(_against(hold, ramp, self.settings).any())
         if not too_warm:
             calm = Corridor(request, self.settings, self._rule, urgent=False)
-            situation = replace(situation, corridor=calm)
+            # Where holding itself must move, for the worst case, economy's pace would forbid it.
+            if np.array_equal(calm.holding(), hold.blocks):
+                situation = replace(situation, corridor=calm)
         search = _Search()
         self._solve(situation, hold, ramp, search)
         if not search.verified:

@@ -113,10 +113,11 @@ def test_cost_and_carbon_are_the_metered_energy_at_the_hours_prices() -> None:
 
 
 def test_excitation_moves_every_setpoint_that_local_control_would_leave() -> None:
-    done = run_scenario(find("commissioning-week"), local_control="fixed", hours=1.0)
+    # longer than an experiment leaves a plant alone to come to rest
+    done = run_scenario(find("commissioning-week"), local_control="fixed", hours=6.0)
     still = run_scenario(find("campus-summer"), local_control="fixed", hours=0.1)
     in_force = [a.read_back for a in done.prepared.site.actuators.values()]
-    assert done.truth[in_force].nunique().min() >= 3
+    assert done.truth[in_force].iloc[1:].nunique().min() >= 3
     assert still.truth[in_force].iloc[1:].nunique().max() == 1  # the first is the warm-up's
 
 

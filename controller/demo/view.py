@@ -46,6 +46,7 @@ class LiveView:
         self._next_line_s = float("-inf")
         self._told: set[tuple[str, str]] = set()
         self._docs_url = ""
+        self._progress = ""
 
     @property
     def interactive(self) -> bool:
@@ -71,10 +72,11 @@ class LiveView:
             self._live = None
 
     def progress(self, text: str) -> None:
-        """Say what is being prepared, before there is a frame."""
+        """Say what is being prepared, before there is a frame; as a line, once."""
         if self._live is not None:
             self._live.update(Text(f" {text}"), refresh=True)
-        else:
+        elif text != self._progress:
+            self._progress = text
             self._console.print(text, markup=False)
 
     def show(self, frame: LiveFrame) -> None:

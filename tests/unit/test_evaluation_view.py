@@ -132,6 +132,7 @@ def test_without_a_terminal_each_event_is_one_line_once(site: Site) -> None:
     with LiveView(Console(file=out, width=80)) as view:
         assert not view.interactive
         view.progress("training the model")
+        view.progress("training the model")
         view.show(frame(site))
         view.show(frame(site))
     lines = out.getvalue().splitlines()

@@ -10,8 +10,9 @@ byte order big        A B C D      C D A B
 byte order little     B A D C      D C B A
 ====================  ===========  ==========
 
-The bytes of an OPC UA value are its little-endian scalar (OPC UA part 6, 5.2.2);
-the byte and word order of a node do not matter. All functions are pure.
+The bytes of a value of OPC UA, BACnet or Redfish are its little-endian scalar (as OPC
+UA sends it: part 6, 5.2.2); byte and word order do not matter there, the protocol's own
+library encodes it. A state may be one bit of a register. All functions are pure.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def decode(point: Point, data: bytes) -> float:
 
 
 def scalar(point: Point, data: bytes) -> float | int | bool:
-    """The raw number or state of an OPC UA point in ``data``, as `encode` made it."""
+    """The raw number or state in ``data`` of a point that lies in no register."""
     number = _unpack(point, data)
     if point.data_type is DataType.BOOL:
         return bool(number)
@@ -110,7 +111,9 @@ def reading(point: Point, raw: float, time_s: float, data: bytes = b"") -> Readi
     ``data`` is the value's bytes, most significant first; needed only for sentinels of
     values wider than a register.
     """
-    if point.sentinels and _is_sentinel(point, raw, data):
+    if point.bit is not None:
+        raw = int(raw) >> point.bit & 1
+    elif point.sentinels and _is_sentinel(point, raw, data):
         return Reading(None, Quality.ABSENT, time_s, "the device says that there is no value")
     if not math.isfinite(raw):
         return Reading(None, Quality.BAD, time_s, f"the device answered {raw!r}")
@@ -131,7 +134,8 @@ class RegisterBlock:
     first
         Register number of the block's first register.
     points
-        The points within the block, by ascending register, not overlapping.
+        The points within the block, by ascending register; they overlap only where they
+        are of one register, as the bits of a status word.
     count
         Registers in the block.
     """
@@ -140,14 +144,19 @@ class RegisterBlock:
         self.points = tuple(points)
         self.size = 2 * count
         self._offsets = tuple(2 * (p.register - first) for p in self.points)
-        layout, at = ">", 0
+        layout, at, fields = ">", 0, -1
         order = list(range(self.size))
+        index: list[int] = []
         for point, offset in zip(self.points, self._offsets, strict=True):
             width = 2 * point.data_type.registers
-            layout += "x" * (offset - at) + _CODES[point.data_type]
-            at = offset + width
-            order[offset:at] = [offset + i for i in _wire_order(point, width)]
+            if offset >= at:
+                layout += "x" * (offset - at) + _CODES[point.data_type]
+                at, fields = offset + width, fields + 1
+                order[offset:at] = [offset + i for i in _wire_order(point, width)]
+            index.append(fields)
         self._struct = struct.Struct(layout + "x" * (self.size - at))
+        shared = len(index) > fields + 1
+        self._fan_out = itemgetter(*index) if shared else None
         plain = order == list(range(self.size))
         self._reorder = None if plain else itemgetter(*order)
         self._rows = tuple(
@@ -170,6 +179,8 @@ class RegisterBlock:
         found: dict[str, Reading] = {}
         good = Quality.GOOD
         values = self._struct.unpack(data)
+        if self._fan_out is not None:
+            values = self._fan_out(values)
         for row, raw, offset in zip(self._rows, values, self._offsets, strict=True):
             point, scale, shift, factor, lift, low, high, special = row
             value = (raw * scale + shift) * factor + lift
@@ -235,7 +246,7 @@ def _plain(point: Point, number: float) -> bytes:
 
 
 def _pack(point: Point, number: float) -> bytes:
-    if point.table is Table.NODE:
+    if not point.table.is_modbus:
         code = "?" if point.data_type is DataType.BOOL else _CODES[point.data_type]
         return struct.pack(f"<{code}", number)
     if point.table in _BITS:
@@ -246,7 +257,7 @@ def _pack(point: Point, number: float) -> bytes:
 
 
 def _unpack(point: Point, data: bytes) -> float:
-    if point.table is Table.NODE:
+    if not point.table.is_modbus:
         code = "?" if point.data_type is DataType.BOOL else _CODES[point.data_type]
         return float(struct.unpack(f"<{code}", data)[0])
     if point.table in _BITS:
@@ -261,7 +272,7 @@ def _is_sentinel(point: Point, raw: float, data: bytes) -> bool:
     """Whether a raw value is one of the point's: as a number, as bits, or in each register."""
     if raw in point.sentinels:
         return True
-    if not data or point.table is Table.NODE:
+    if not data or not point.table.is_modbus:
         return False
     words = {data[i : i + 2] for i in range(0, len(data), 2)}
     for sentinel in point.sentinels:

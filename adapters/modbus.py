@@ -88,14 +88,23 @@ def _runs(points: Collection[Point], max_gap: int, most: int) -> list[list[Point
         run = runs[-1] if runs else None
         if (
             run is not None
-            # A register that two points share (a status word) starts a block of its own.
-            and 0 <= point.register - _end(run[-1]) <= max_gap
+            and (0 <= point.register - _end(run[-1]) <= max_gap or _same_register(point, run[-1]))
             and _end(point) - run[0].register <= most
         ):
             run.append(point)
         else:
             runs.append([point])
     return runs
+
+
+def _same_register(one: Point, other: Point) -> bool:
+    """Whether two points are of one register: the bits of a status word, or the word itself."""
+    return (
+        one.register == other.register
+        and one.table not in _BITS
+        and one.data_type.registers == other.data_type.registers == 1
+        and one.byte_order is other.byte_order
+    )
 
 
 def _end(point: Point) -> int:

@@ -20,13 +20,26 @@ class Role(Enum):
 
 
 class Table(Enum):
-    """Where on the device: the four Modbus tables, or an OPC UA node."""
+    """Where on the device: the four Modbus tables, or what the other protocols call a place."""
 
     HOLDING = "holding"
     INPUT = "input"
     COIL = "coil"
     DISCRETE = "discrete"
     NODE = "node"
+    """Of OPC UA; the address is a node id."""
+    OBJECT = "object"
+    """Of BACnet; the address is ``analog-value:3``, or ``analog-value:3/property``."""
+    RESOURCE = "resource"
+    """Of Redfish; the address is a path with a JSON pointer: ``/redfish/v1/...#/Reading``."""
+
+    @property
+    def is_modbus(self) -> bool:
+        """Whether addresses are register numbers."""
+        return self in _MODBUS
+
+
+_MODBUS = frozenset({Table.HOLDING, Table.INPUT, Table.COIL, Table.DISCRETE})
 
 
 class DataType(Enum):
@@ -90,7 +103,7 @@ class Point:
     role: Role
     table: Table
     address: str
-    """A register number from 0 (Modbus) or a node id (OPC UA)."""
+    """A register number from 0 (Modbus), or as `Table` says."""
     data_type: DataType
     unit: str
     access: Access
@@ -115,6 +128,10 @@ class Point:
     """Of an alarm (1 is active): what it leaves open. None: the point is no alarm."""
     doubles: str = ""
     """Of a spare sensor: the tag of the one that it doubles, in the same place. Three vote."""
+    bit: int | None = None
+    """Of a state packed into a register with others: its bit, 0 the least significant."""
+    bacnet_priority: int = 12
+    """Of a BACnet command: the slot of the priority array, 10 to 14; 8 is the operator's."""
 
     @property
     def register(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from facility.points import Point
+from facility.points import Point, Table
 from facility.quantities import LIMITED_TEMPERATURE
 
 
@@ -51,6 +51,39 @@ class Protocol(Enum):
 
     MODBUS = "modbus"
     OPCUA = "opcua"
+    BACNET = "bacnet"
+    REDFISH = "redfish"
+
+    @property
+    def tables(self) -> frozenset[Table]:
+        """Where its points lie."""
+        named = {
+            Protocol.OPCUA: Table.NODE,
+            Protocol.BACNET: Table.OBJECT,
+            Protocol.REDFISH: Table.RESOURCE,
+        }
+        if self in named:
+            return frozenset({named[self]})
+        return frozenset(table for table in Table if table.is_modbus)
+
+
+class Login(Enum):
+    """How we say who we are to a device that asks."""
+
+    ANONYMOUS = "anonymous"
+    PASSWORD = "password"  # noqa: S105 - the name of a way to log in
+    """A user name; the password lies in the gateway's folder of certificates."""
+    CERTIFICATE = "certificate"
+    """The user's certificate, from the same folder."""
+
+
+class Report(Enum):
+    """How values come."""
+
+    SCAN = "scan"
+    """Each is read at every scan."""
+    EXCEPTION = "exception"
+    """The device tells of changes (BACnet COV); a scan asks only whether it still does."""
 
 
 class Cooling(Enum):
@@ -200,7 +233,13 @@ class Device:
     """Registers nobody asked for that a block read may span."""
     max_block: int = 125
     security: str = ""
-    """OPC UA security policy; «None» must be written out and shows in every log."""
+    """OPC UA: the security policy; «None» must be written out and shows in every log. Modbus:
+    «TLS», or empty for plain TCP. Redfish: empty for HTTPS, or «None: REASON»."""
+    login: Login = Login.ANONYMOUS
+    user: str = ""
+    request_gap_s: float = 0.0
+    """Rest between a reply and the next request, for devices that need it."""
+    report: Report = Report.SCAN
 
 
 @dataclass(frozen=True, slots=True)

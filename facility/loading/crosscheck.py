@@ -11,7 +11,7 @@ from facility.loading.table import TableReader
 from facility.loading.topology import FILE as TOPOLOGY
 from facility.loading.topology import Topology
 from facility.points import Point, Role, Table
-from facility.site import Actuator, Device, Protocol, RackKind
+from facility.site import Actuator, Device, Login, Protocol, RackKind
 
 # What a device needs before Isotherm may set anything on it.
 CONTROL_ROLES = {
@@ -96,6 +96,34 @@ def _check_devices(devices: Iterable[Device], problems: list[Problem]) -> None:
                 "an OPC UA device names no security policy",
                 "Name one (Basic256Sha256), or write «None: REASON» to go without.",
             )
+        if device.protocol is Protocol.MODBUS and device.security not in ("", "TLS"):
+            reader.problem(
+                "security", f"Modbus has no {device.security!r}", "Write TLS, or leave it empty."
+            )
+        _check_login(device, reader)
+
+
+def _check_login(device: Device, reader: TableReader) -> None:
+    if device.login is Login.ANONYMOUS:
+        return
+    logs_in = {
+        Login.PASSWORD: (Protocol.OPCUA, Protocol.REDFISH),
+        Login.CERTIFICATE: (Protocol.OPCUA,),
+    }
+    if device.protocol not in logs_in[device.login]:
+        reader.problem(
+            "login",
+            f"{device.protocol.value} knows no login by {device.login.value}",
+            "Leave it out.",
+        )
+    if not device.user:
+        reader.problem("user", "the login names no user", "Add the user's name.")
+    if device.security.partition(":")[0].strip() == "None":
+        reader.problem(
+            "login",
+            f"a {device.login.value} would cross the network in the clear or unchecked",
+            "Name a security policy, or log in anonymously.",
+        )
 
 
 def check_points(
@@ -128,11 +156,12 @@ def check_points(
         if point.read_back:
             reader.known("read_back", point.read_back, by_tag, "tag")
         device = topology.devices.get(point.device)
-        if device and (device.protocol is Protocol.OPCUA) != (point.table is Table.NODE):
+        if device and point.table not in device.protocol.tables:
             reader.problem(
                 "table",
                 f"{point.table.value!r} is not of {device.protocol.value}",
-                "Modbus has holding, input, coil and discrete; OPC UA has node.",
+                "Modbus has holding, input, coil and discrete; OPC UA has node, BACnet object, "
+                "Redfish resource.",
             )
     _check_overlaps(rows, problems)
 
@@ -158,7 +187,7 @@ def _check_overlaps(rows: list[NumberedPoint], problems: list[Problem]) -> None:
             key = (point.device, point.table, address)
             other = taken.setdefault(key, item)
             if other is not item:
-                kind = "node" if point.table is Table.NODE else f"{point.table.value} register"
+                kind = point.table.value + (" register" if point.table.is_modbus else "")
                 TableReader(POINTS, item.row, {}, problems).problem(
                     "address",
                     f"{kind} {address} of {point.device} is taken by {other.row}",
@@ -168,8 +197,10 @@ def _check_overlaps(rows: list[NumberedPoint], problems: list[Problem]) -> None:
 
 
 def _addresses(point: Point) -> list[str]:
-    if point.table is Table.NODE or not point.address.isdigit():
+    if not (point.table.is_modbus and point.address.isdigit()):
         return [point.address]
+    if point.bit is not None:
+        return [f"{point.register}.{point.bit}"]
     first = point.register
     return [str(first + i) for i in range(point.data_type.registers)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 from facility.loading.problems import Problem
@@ -18,8 +19,11 @@ COLUMNS = (
     *("unit", "access", "scale", "offset", "byte_order", "word_order", "function_code"),
     *("minimum", "maximum", "sentinels", "dead_band", "min_write_interval_s"),
     *("read_back", "tolerance", "safe_direction", "doubles"),
+    *("bit", "bacnet_priority"),
 )
 NEEDED = COLUMNS[:10]
+OBJECT_ADDRESS = re.compile(r"[a-z][a-z-]*:\d{1,7}(/[a-z][a-z-]*)?")
+RESOURCE_ADDRESS = re.compile(r"/redfish/v1/[^#\s]*#/[^\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +110,18 @@ def _point(reader: TableReader) -> Point:
         tolerance=reader.number("tolerance", 0.0, minimum=0.0),
         safe_direction=_safe_direction(reader),
         doubles=reader.text("doubles", ""),
+        bit=_bit(reader),
+        bacnet_priority=reader.whole("bacnet_priority", 12),
     )
     if reader.problem_count == before:
         # A field that could not be read stands in with a default: checks of fields against
         # each other would complain of what nobody wrote.
         _check(reader, point)
     return point
+
+
+def _bit(reader: TableReader) -> int | None:
+    return reader.whole("bit") if reader.text("bit", "") else None
 
 
 def _sentinels(reader: TableReader) -> tuple[int, ...]:
@@ -135,19 +145,14 @@ def _safe_direction(reader: TableReader) -> SafeDirection | None:
 
 def _check(reader: TableReader, point: Point) -> None:
     _check_alarm(reader, point)
-    modbus = point.table is not Table.NODE
-    if modbus and not (point.address.isdigit() and int(point.address) <= 65535):
-        reader.problem(
-            "address",
-            f"{point.address!r} is not a register number",
-            "Write a whole number from 0 to 65535, as sent on the wire (40001 is 0).",
-        )
-    bits = point.table in (Table.COIL, Table.DISCRETE)
+    modbus = point.table.is_modbus
+    _check_address(reader, point)
+    bits = point.table in (Table.COIL, Table.DISCRETE) or point.bit is not None
     if modbus and bits != (point.data_type is DataType.BOOL):
         reader.problem(
             "data_type",
             f"{point.data_type.value} does not fit the table {point.table.value!r}",
-            "Coils and discrete inputs are bool; registers are numbers.",
+            "Coils, discrete inputs and single bits of a register are bool; registers are numbers.",
         )
     if point.scale == 0.0:
         reader.problem("scale", "0 would make every value the same", "Leave it empty for 1.")
@@ -172,6 +177,47 @@ def _check(reader: TableReader, point: Point) -> None:
             reader.problem(
                 "table", f"{point.table.value} cannot be written", "Use holding or coil."
             )
+
+
+def _check_address(reader: TableReader, point: Point) -> None:
+    forms = {
+        Table.OBJECT: (OBJECT_ADDRESS, "object type and instance, as in «analog-value:3»"),
+        Table.RESOURCE: (
+            RESOURCE_ADDRESS,
+            "the resource's path and a JSON pointer, as in "
+            "«/redfish/v1/ThermalEquipment/CDUs/1#/SecondaryCoolantConnectors/0/Reading»",
+        ),
+    }
+    register = point.address.isdigit() and int(point.address) <= 65535
+    if point.table.is_modbus and not register:
+        reader.problem(
+            "address",
+            f"{point.address!r} is not a register number",
+            "Write a whole number from 0 to 65535, as sent on the wire (40001 is 0).",
+        )
+    elif point.table in forms and not forms[point.table][0].fullmatch(point.address):
+        reader.problem(
+            "address",
+            f"{point.address!r} is no address of a {point.table.value}",
+            f"Write {forms[point.table][1]}.",
+        )
+    if point.bit is not None and (
+        point.table not in (Table.HOLDING, Table.INPUT)
+        or point.bit > 15
+        or point.access is not Access.READ
+    ):
+        reader.problem(
+            "bit",
+            "only a register that is read has bits 0 to 15",
+            "Leave it empty, or use table holding or input with access r: writing one bit of a "
+            "register would write its neighbours too.",
+        )
+    if not 10 <= point.bacnet_priority <= 14:
+        reader.problem(
+            "bacnet_priority",
+            f"{point.bacnet_priority} is not ours",
+            "Use 10 to 14: 8 is the operator's, 9 and below outrank people, 16 is the default.",
+        )
 
 
 def _check_alarm(reader: TableReader, point: Point) -> None:

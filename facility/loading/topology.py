@@ -17,10 +17,12 @@ from facility.site import (
     GatewayLimits,
     Hall,
     HandBackClass,
+    Login,
     Protocol,
     Rack,
     RackKind,
     Release,
+    Report,
     Tariff,
     Tower,
 )
@@ -271,6 +273,10 @@ def _device(reader: TableReader) -> Device:
         max_gap=reader.whole("max_gap", 0),
         max_block=reader.whole("max_block", 125, minimum=1),
         security=reader.text("security", ""),
+        login=reader.choice("login", Login, Login.ANONYMOUS),
+        user=reader.text("user", ""),
+        request_gap_s=reader.number("request_gap_s", 0.0, minimum=0, maximum=5),
+        report=reader.choice("report", Report, Report.SCAN),
     )
 
 

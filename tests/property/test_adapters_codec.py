@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,23 @@ def test_whatever_a_device_answers_a_reading_is_finite_or_none(
         assert reading.value == codec.decode(point, data)
     else:
         assert reading.value is None
+
+
+@given(st.integers(0, 0xFFFF), st.sets(st.integers(0, 15), min_size=1), ORDERS, st.booleans())
+def test_the_bits_of_a_status_word_are_states_read_with_the_word_in_one_request(
+    word: int, bits: set[int], byte_order: Order, whole: bool
+) -> None:
+    base = point_of(DataType.UINT16, byte_order, Order.BIG, 1.0, "state", 3)
+    points = [
+        replace(base, tag=f"x.bit{b}", data_type=DataType.BOOL, bit=b, access=Access.READ)
+        for b in bits
+    ]
+    points += [replace(base, tag="x.word", unit="count")] if whole else []
+    points.append(point_of(DataType.INT16, Order.BIG, Order.BIG, 1.0, "kW", 4))
+    (block,) = blocks(points)
+    found = block.decode(word.to_bytes(2, byte_order.value) + b"\x00\x07", 0.0)
+    assert {t: r.value for t, r in found.items() if "bit" in t} == {
+        f"x.bit{b}": float(word & 1 << b > 0) for b in bits
+    }
+    assert found["x.p4"].value == 7.0
+    assert not whole or found["x.word"].value == word

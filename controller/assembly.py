@@ -15,6 +15,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
 from controller.authority.failures import AuthorityError
 from controller.authority.roles import Actor, Scope
+from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
+from controller.authority.users import UserBook
 from controller.estimation.history import History
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
@@ -149,7 +152,7 @@ async def _serve(
         live = Live(site.id, clock.now_s(), clock.now_s())
         alarms = AlarmBook(site, records)
         ticks = TickArchive(settings.state / "ticks", records)
-        tokens = TokenBook(records, time.time)
+        tokens, users = TokenBook(records, time.time), UserBook(records, time.time)
         parts = Parts(
             site=site,
             model_version=bundle.version,
@@ -189,10 +192,13 @@ async def _serve(
                 desk=desk,
                 alarms=alarms,
                 tokens=tokens,
+                users=users,
+                sessions=SessionBook(records, time.time),
             )
         )
         if tokens.first_start(settings.state / "admin.token"):
             log.info("an administrator's token lies in %s", settings.state / "admin.token")
+        _first_user(users, settings, listener)
         try:
             await _greet(link, desk, settings.mode, clock.now_s())
             write_json(settings.state / "serve.json", _address(settings, listener))
@@ -210,6 +216,19 @@ async def _serve(
             if store is not None:
                 store.close()
     return 0
+
+
+def _first_user(users: UserBook, settings: Settings, listener: socket.socket) -> None:
+    """Where nobody can log in yet: an administrator with a one-time password, told once."""
+    file = settings.state / "first-login"
+    if (password := users.first_start(file)) is None:
+        return
+    print(  # noqa: T201 - a password belongs in no log
+        f"First start: log in at {_address(settings, listener)['url']}/ as admin with the one-time "
+        f"password {password} within a day (kept in {file}); it asks for one of your own.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def plan_maker(site: Path, model: Path, settings: PlanningSettings) -> PlanMaker:

@@ -6,10 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from adapters.gateway.limit_book import LimitBook
 from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
+from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
+from controller.authority.users import UserBook
 from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
 from controller.live import Live
 from controller.service.context import Context
@@ -58,6 +62,8 @@ CHILLERS = (
     "chiller2.chw_supply_temperature_setpoint",
 )
 CASE = "rack1.case_temperature"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Passwords of tests are not worth 64 MiB and 50 ms each."""
 
 
 def _point(tag: str, device: str, role: Role = Role.SENSOR) -> Point:
@@ -297,4 +303,6 @@ def context(directory: Path, link: FakeLink, wall: Callable[[], float]) -> Conte
         desk=Desk(site, records, link),
         alarms=AlarmBook(site, records),
         tokens=TokenBook(records, wall),
+        users=UserBook(records, wall, QUICK),
+        sessions=SessionBook(records, wall),
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from controller.authority.failures import InvalidError, NotFoundError
 from controller.authority.roles import Actor, Scope
+from controller.authority.users import keep_secret
 from controller.storage.ports import Kind, Record, RecordStore
 
 PREFIX = "isotherm"
@@ -113,10 +113,7 @@ class TokenBook:
         if self._records.find(Kind.TOKEN, limit=1):
             return None
         _, text = self.issue("admin", Scope.ADMIN, ADMIN_LIFE_DAYS)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)  # a file that was there keeps no wider mode
-            file.write(text + "\n")
+        keep_secret(path, text + "\n")
         return text
 
 

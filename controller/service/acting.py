@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query
 
 from controller.authority.overrides import override_of
-from controller.authority.roles import Actor, Scope
-from controller.service.auth import Operator, Viewer, at_least
+from controller.authority.roles import Scope
+from controller.service.auth import Engineer, Operator, Viewer
 from controller.service.context import Here
 from controller.service.history import entry_view
 from controller.service.paging import Pages
@@ -137,7 +137,7 @@ async def release(here: Here, actor: Operator, request: ReleaseRequest) -> Relea
 )
 async def arm(
     here: Here,
-    actor: Annotated[Actor, Depends(at_least(Scope.ENGINEER))],
+    actor: Engineer,
     request: ArmingRequest,
 ) -> Modes:
     """Lift the latches that a release left; the modes stay as they are."""

@@ -5,16 +5,29 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from controller.service import acting, deciding, history, limits, problems, reading, tokens
+from controller.service import (
+    acting,
+    deciding,
+    history,
+    limits,
+    problems,
+    reading,
+    sessions,
+    tokens,
+    users,
+)
 from controller.service.context import Context
 
 DESCRIPTION = """
 Predictive control of cooling for liquid-cooled AI data halls.
 
-Every route but `health` needs a token (`Authorization: Bearer TOKEN`). Scopes, each including
-the ones before: **viewer** reads, **operator** decides, overrides and releases, **engineer** lets
-Isotherm go further, **admin** hands out tokens. Times are plant time; values are in the canonical
-unit of their point (°C, K, kW, L/s, kPa, %). Errors are problem details after RFC 9457.
+Every route but `health` and the log-in needs a token (`Authorization: Bearer TOKEN`) or a session
+(`POST /v1/sessions`; its cookie, and with what changes something `X-CSRF-Token`). Roles, each
+including the ones before: **viewer** reads, **operator** decides, overrides and releases,
+**engineer** lets Isotherm go further, **admin** hands out tokens and looks after users.
+
+Times are plant time; values are in the canonical unit of their point (°C, K, kW, L/s, kPa, %).
+Errors are problem details after RFC 9457.
 """
 
 LONGEST_BODY = 1 << 20
@@ -34,7 +47,8 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for module in (reading, deciding, acting, limits, history, tokens):
+    for module in (reading, deciding, acting, limits, history, tokens, users, sessions):
         app.include_router(module.router, prefix="/v1")
-    app.include_router(reading.open_router, prefix="/v1")
+    for router in (reading.open_router, sessions.open_router):
+        app.include_router(router, prefix="/v1")
     return app

@@ -10,7 +10,9 @@ from fastapi import Depends, Request
 from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
 from controller.authority.failures import GatewayError
+from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
+from controller.authority.users import UserBook
 from controller.gateway_link import GatewayLink
 from controller.live import Live
 from controller.storage.ports import RecordStore, TelemetryStore
@@ -34,6 +36,8 @@ class Context:
     desk: Desk
     alarms: AlarmBook
     tokens: TokenBook
+    users: UserBook
+    sessions: SessionBook
 
     def snapshot(self) -> Snapshot:
         """The latest snapshot.

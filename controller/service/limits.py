@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from controller.authority.failures import GatewayError
-from controller.authority.roles import Actor, Scope
 from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
-from controller.service.auth import Viewer, at_least
+from controller.service.auth import Engineer, Viewer
 from controller.service.context import Here
 from controller.service.problems import responses
 from controller.service.schemas import LimitsApprovalRequest, LimitsView
@@ -33,7 +30,7 @@ async def limits(here: Here, _: Viewer) -> LimitsView:
 @router.post("/limits/approvals", status_code=201, responses=responses(403, 409, 422, 503))
 async def approve_limits(
     here: Here,
-    actor: Annotated[Actor, Depends(at_least(Scope.ENGINEER))],
+    actor: Engineer,
     request: LimitsApprovalRequest,
 ) -> LimitsView:
     """Approve limits that are wider than those agreed to; two different people must."""

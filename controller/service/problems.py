@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -102,8 +102,10 @@ async def _validation(_: Request, error: Exception) -> JSONResponse:
     return problem(422, f"the request cannot be used: {text}", errors=fields)
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if error.status_code < 400:  # a page that sends on to the log-in
+        return Response(None, error.status_code, dict(error.headers or {}))
     return problem(error.status_code, str(error.detail), dict(error.headers or {}))
 
 

@@ -85,6 +85,16 @@ class Kind(Enum):
     ALARM = "alarm"
     AUDIT = "audit"
     TOKEN = "token"  # noqa: S105 - the name of a kind
+    USER = "user"
+    SESSION = "session"
+    STANDING = "standing"
+    """A standing approval."""
+    REQUEST = "request"
+    """What one person asked for and another has to agree to."""
+    REPLY = "reply"
+    """The answer to a request that carried an idempotency key."""
+    NOTICE = "notice"
+    """What was told to people outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,7 @@ class Record:
     kind: Kind
     id: str
     time_s: float
-    """Plant time it is about; tokens carry the wall's."""
+    """Plant time it is about; tokens, users and sessions carry the wall's."""
     body: Mapping[str, Any]
     """JSON values only."""
     state: str = ""

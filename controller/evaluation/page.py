@@ -5,15 +5,13 @@ The answers first, then what they rest on: accounts, plots, writes, events, prov
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
 from controller.evaluation import plots
-from controller.evaluation.charts import Chart, draw
 from controller.evaluation.files import FIXED, GUIDELINE_36, ISOTHERM, VARIANTS
+from controller.evaluation.pieces import Row, answers, charts, document, section, table, text
 from controller.evaluation.series import COMPONENTS, Truth, component_tags
 from facility.site import Site
 
@@ -25,56 +23,35 @@ MODE_WORDS = {
     "automatic": "automatic: Isotherm held the plant within the envelope",
 }
 
-Row = Sequence[str]
-
 
 def render(report: Mapping[str, Any], site: Site, truths: Mapping[str, Truth]) -> str:
     """The page of a report, with plots of the truths."""
-    here = files("controller.evaluation")
-    style = (here / "page.css").read_text(encoding="utf-8")
-    script = (here / "page.js").read_text(encoding="utf-8")
     title = f"Isotherm: {report['site_name']}, {_day(report['start_s'])}"
     body = "\n".join(
         [
             _head(report),
-            _answers(report),
-            _section("Accounts", _accounts(report, site)),
-            _section("Temperatures against limits", _charts(plots.temperatures(site, truths))),
-            _section("Electric power and PUE", _charts(plots.power(site, truths))),
-            _section("Setpoints", _charts(plots.setpoints(site, truths))),
-            _section("What the plant had to cope with", _charts(plots.drivers(site, truths))),
-            _section("Writes", _writes(report)),
-            _section("Fallbacks and events", _events(report)),
-            _section("Where this comes from", _provenance(report)),
+            answers(report["verdicts"]),
+            section("Accounts", _accounts(report, site)),
+            section("Temperatures against limits", charts(plots.temperatures(site, truths))),
+            section("Electric power and PUE", charts(plots.power(site, truths))),
+            section("Setpoints", charts(plots.setpoints(site, truths))),
+            section("What the plant had to cope with", charts(plots.drivers(site, truths))),
+            section("Writes", _writes(report)),
+            section("Fallbacks and events", _events(report)),
+            section("Where this comes from", _provenance(report)),
         ]
     )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{_text(title)}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
-        f"<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return document(title, body)
 
 
 def _head(report: Mapping[str, Any]) -> str:
     mode = str(report["mode"])
     start = datetime.fromtimestamp(report["start_s"], UTC)
     return (
-        f"<header><h1>{_text(report['site_name'])}</h1>"
+        f"<header><h1>{text(report['site_name'])}</h1>"
         f"<p>{report['hours']:g} h from {start:%A, %d %B %Y, %H:%M} UTC · simulated plant · "
-        f'<span class="mode {_text(mode)}">{_text(MODE_WORDS.get(mode, mode))}</span></p></header>'
+        f'<span class="mode {text(mode)}">{text(MODE_WORDS.get(mode, mode))}</span></p></header>'
     )
-
-
-def _answers(report: Mapping[str, Any]) -> str:
-    cards = "".join(
-        f'<li class="{"good" if v["good"] else "bad"}"><h2>{_text(v["question"])}</h2>'
-        f"<p>{_text(v['text'])}</p><b>{'✓ as it should be' if v['good'] else '✗ look into it'}</b>"
-        "</li>"
-        for v in report["verdicts"]
-    )
-    return f'<ul class="answers">{cards}</ul>'
 
 
 def _accounts(report: Mapping[str, Any], site: Site) -> str:
@@ -120,7 +97,7 @@ def _accounts(report: Mapping[str, Any], site: Site) -> str:
         "same state. Guideline 36, tuned, is the reference; fixed setpoints flatter. Temperatures "
         "and violations are the simulator's noise-free truth."
     )
-    return _table(head, rows, "accounts") + f'<p class="note">{_text(note)}</p>'
+    return table(head, rows, "accounts") + f'<p class="note">{text(note)}</p>'
 
 
 def _of(parts: Mapping[str, Mapping[str, float]], name: str) -> dict[str, float]:
@@ -147,16 +124,12 @@ def _row(
     return [name, unit, *cells, *(change.replace("-", "−") for change in changes)]
 
 
-def _charts(charts: Iterable[Chart]) -> str:
-    return f'<div class="charts">{"".join(draw(chart) for chart in charts)}</div>'
-
-
 def _writes(report: Mapping[str, Any]) -> str:
     writes = report["writes"]
     sent, received = writes["by_kind"], writes["device_recorded_by_kind"]
     kinds = [k for k in ("setpoint", "enable", "heartbeat", "release") if k in {**sent, **received}]
     kinds += sorted(set(received) - set(kinds))
-    counts = _table(
+    counts = table(
         ("kind", "sent by the gateway", "received by the devices"),
         [[kind, f"{sent.get(kind, 0):,}", f"{received.get(kind, 0):,}"] for kind in kinds],
         "counts",
@@ -170,7 +143,7 @@ def _writes(report: Mapping[str, Any]) -> str:
         counts if kinds else "",
     ]
     if comparison["first"]:
-        items = "".join(f"<li>{_text(line)}</li>" for line in comparison["first"])
+        items = "".join(f"<li>{text(line)}</li>" for line in comparison["first"])
         parts.append(
             f"<p>The first of {comparison['differences']:,} differences between journal and "
             f"devices:</p><ul>{items}</ul>"
@@ -191,7 +164,7 @@ def _writes(report: Mapping[str, Any]) -> str:
         ]
         head = ("", "check", "actuator", "times", "asked", "allowed", "the first time")
         parts.append("<h3>What the envelope limited or refused, and why</h3>")
-        parts.append(_table(head, rows, "examples"))
+        parts.append(table(head, rows, "examples"))
         if len(examples) > MOST_EXAMPLES:
             parts.append(f'<p class="note">and {len(examples) - MOST_EXAMPLES} more kinds.</p>')
     return "".join(parts)
@@ -209,9 +182,9 @@ def _events(report: Mapping[str, Any]) -> str:
             [_moment(t["time_s"]), str(t["number"]), t["link"] or "–", t["why"]]
             for t in report["fallback_ticks"]
         ]
-        parts.append(_table(("time", "step", "plan of", "why"), rows, "fallbacks"))
+        parts.append(table(("time", "step", "plan of", "why"), rows, "fallbacks"))
     if report["events"]:
-        items = "".join(f"<li>{_text(event)}</li>" for event in report["events"])
+        items = "".join(f"<li>{text(event)}</li>" for event in report["events"])
         parts.append(f"<ul>{items}</ul>")
     if report["gateway_events"]:
         rows = [
@@ -219,7 +192,7 @@ def _events(report: Mapping[str, Any]) -> str:
             for e in report["gateway_events"]
         ]
         parts.append("<h3>What else the gateway wrote into its journal</h3>")
-        parts.append(_table(("first", "record", "times", "the first"), rows, "events"))
+        parts.append(table(("first", "record", "times", "the first"), rows, "events"))
     return "".join(parts)
 
 
@@ -235,23 +208,7 @@ def _provenance(report: Mapping[str, Any]) -> str:
     if seconds:
         text = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
         rows.append(["wall time", text])
-    return _table(("", ""), rows, "provenance")
-
-
-def _table(head: Sequence[str], rows: Iterable[Row], kind: str) -> str:
-    cells = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in head)
-    lines = []
-    for row in rows:
-        indent = ' class="part"' if row[0].startswith("  ") else ""
-        first = f'<th scope="row"{indent}>{_text(row[0].strip())}</th>'
-        lines.append(f"<tr>{first}{''.join(f'<td>{_text(cell)}</td>' for cell in row[1:])}</tr>")
-    top = f"<thead><tr>{cells}</tr></thead>" if any(head) else ""
-    body = f"<tbody>{''.join(lines)}</tbody>"
-    return f'<div class="wide"><table class="{kind}">{top}{body}</table></div>'
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{_text(title)}</h2>{content}</section>"
+    return table(("", ""), rows, "provenance")
 
 
 def _figure(value: float | None) -> str:
@@ -268,7 +225,3 @@ def _day(time_s: float) -> str:
 
 def _moment(time_s: float) -> str:
     return f"{datetime.fromtimestamp(time_s, UTC):%d %b %H:%M:%S}"
-
-
-def _text(text: object) -> str:
-    return html.escape(str(text), quote=True)

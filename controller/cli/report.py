@@ -1,0 +1,127 @@
+"""``isotherm report``: reports for people, with the same as JSON for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controller.cli.base import CommandError, Commands, message
+
+if TYPE_CHECKING:
+    from controller.evaluation.savings import Hourly
+
+FORMS = ("html", "pdf")
+
+
+def register(commands: Commands) -> None:
+    """Add ``report savings``."""
+    parser = commands.add_parser("report", help="reports as HTML, PDF and JSON")
+    parts = parser.add_subparsers(title="reports", metavar="REPORT", required=True)
+
+    savings = parts.add_parser(
+        "savings",
+        help="what was saved, how sure that is, and whether it may be claimed",
+        description="Either --schedule (switchback days), or --before and --period (a baseline).",
+    )
+    savings.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="CSV or Parquet with time, cooling_kw, it_kw, wet_bulb_c; a row an hour or oftener",
+    )
+    savings.add_argument("--schedule", type=Path, help="of `isotherm savings plan`")
+    savings.add_argument(
+        "--before", nargs=2, metavar=("FROM", "TO"), help="the plant as it ran before"
+    )
+    savings.add_argument("--period", nargs=2, metavar=("FROM", "TO"), help="the period to prove")
+    savings.add_argument("--adjustments", type=Path, help="TOML of non-routine adjustments")
+    savings.add_argument("--title", default="Savings of cooling energy")
+    _output(savings)
+    savings.set_defaults(run=run_savings)
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        action="append",
+        help="of the page; may be given twice (default: html)",
+    )
+
+
+def run_savings(args: argparse.Namespace) -> int:
+    """Write ``savings.json`` and the page; exit 0 whether or not a saving is proved."""
+    from controller.evaluation.savings import HourlyError, read_hourly
+
+    if (args.schedule is None) == (args.before is None or args.period is None):
+        raise CommandError("give either --schedule, or both --before and --period")
+    if args.schedule is not None and args.adjustments is not None:
+        raise CommandError("--adjustments belong to a baseline; switchback days need none")
+    try:
+        hourly = read_hourly(args.data)
+        report, plots = _switchback(args, hourly) if args.schedule else _baseline(args, hourly)
+    except HourlyError as error:
+        raise CommandError(str(error)) from None
+    from controller.evaluation.savings.report import page
+
+    write(args.out, "savings", report, page(report, args.title, plots), args.form or ["html"])
+    low, high = report["interval_share"]
+    print(
+        f"saved {report['saved_share']:+.1%} ({low:+.1%} to {high:+.1%}): "
+        + ("proved" if report["claimed"] else f"not proved: {'; '.join(report['reasons_against'])}")
+    )
+    return 0
+
+
+def _switchback(args: argparse.Namespace, hourly: Hourly) -> tuple[dict[str, Any], Any]:
+    from controller.evaluation.savings import analyse, read_schedule
+    from controller.evaluation.savings.report import switchback_charts, switchback_report
+    from controller.evaluation.savings.switchback import DAY_S
+
+    plan = read_schedule(args.schedule)
+    within = hourly.between(plan.start_s, plan.start_s + DAY_S * len(plan.isotherm))
+    found = analyse(within, plan)
+    return switchback_report(found, plan, within), switchback_charts(within, plan)
+
+
+def _baseline(args: argparse.Namespace, hourly: Hourly) -> tuple[dict[str, Any], Any]:
+    from controller.evaluation.savings import adjusted_savings, read_adjustments
+    from controller.evaluation.savings.report import baseline_charts, baseline_report
+    from facility.clock import from_iso
+
+    try:
+        spans = [(from_iso(begin), from_iso(end)) for begin, end in (args.before, args.period)]
+    except ValueError as error:
+        raise CommandError(f"--before, --period: {error}") from None
+    before, after = (hourly.between(*span) for span in spans)
+    changes = read_adjustments(args.adjustments) if args.adjustments else ()
+    found = adjusted_savings(before, after, changes)
+    return baseline_report(found, before, after, changes), baseline_charts(found, before, after)
+
+
+def write(out: Path, name: str, report: dict[str, Any], html: str, forms: list[str]) -> None:
+    """Write a report's JSON and its page in each form; the names of the files go to stderr."""
+    from controller.evaluation.printed import PrintError, write_pdf
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        _replace(out / f"{name}.json", text)
+        if "html" in forms:
+            _replace(out / f"{name}.html", html)
+        if "pdf" in forms:
+            write_pdf(html, out / f"{name}.pdf")
+    except OSError as error:
+        raise CommandError(f"{out} cannot be written: {error}") from None
+    except PrintError as error:
+        raise CommandError(str(error), status=1) from None
+    message(f"written: {', '.join(str(out / f'{name}.{form}') for form in ('json', *forms))}")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

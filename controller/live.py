@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,51 +19,97 @@ from facility.commands import Mode, Receipt
 from facility.telemetry import Authority, Snapshot
 
 WAITING_EVENTS = 64
-"""A client that is so many events behind loses the oldest: what it shows must be news."""
+"""A client that is so many events behind is dropped: it comes back and gets the whole state."""
 LATEST_TICKS = 4096
 """Ticks over which percentiles are taken: two weeks at one in five minutes."""
+
+
+class Listener:
+    """One client's queue of encoded events."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self.dropped = False
+        """It fell so far behind that it lost something: it has to start anew."""
+        self._ended = False
+
+    def put(self, message: bytes) -> None:
+        """Another event; a queue that is full ends, for what follows would not fit what came."""
+        if len(self._messages) >= WAITING_EVENTS:
+            self.dropped = True
+            self.end()
+        else:
+            self._messages.append(message)
+            self._wake.set()
+
+    def end(self) -> None:
+        """No more events."""
+        self._ended = True
+        self._wake.set()
+
+    async def next(self, within_s: float | None = None) -> bytes | None:
+        """All that has come since the last call, as one; None when it is over.
+
+        Raises
+        ------
+        TimeoutError
+            Nothing came within ``within_s`` wall-clock seconds.
+        """
+        async with asyncio.timeout(within_s):
+            await self._wake.wait()
+        if self._ended:
+            return None
+        self._wake.clear()
+        message = b"".join(self._messages)
+        self._messages.clear()
+        return message
 
 
 class Hub:
     """Events to any number of clients, each encoded once."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[bytes | None]] = set()
+        self._listeners: set[Listener] = set()
         self._count = 0
+        self.news = asyncio.Event()
+        """Set whenever something was published: a summary of the state is due."""
 
     @property
     def has_listeners(self) -> bool:
         """Whether an event would be seen: what is dear to put together may be left out."""
-        return bool(self._queues)
+        return bool(self._listeners)
 
     def publish(self, event: str, data: Any) -> None:
         """Send an event of the stream to everybody who listens."""
+        if self._listeners:
+            message = self.encode(event, data)
+            for listener in self._listeners:
+                listener.put(message)
+            self.news.set()
+
+    def encode(self, event: str, data: Any) -> bytes:
+        """An event as it stands on the wire."""
         self._count += 1
-        if not self._queues:
-            return
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        message = f"id: {self._count}\nevent: {event}\ndata: {text}\n\n".encode()
-        for queue in self._queues:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(message)
+        return f"id: {self._count}\nevent: {event}\ndata: {text}\n\n".encode()
 
     def close(self) -> None:
         """End every stream."""
-        for queue in self._queues:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(None)
+        for listener in self._listeners:
+            listener.end()
 
-    @asynccontextmanager
-    async def listen(self) -> AsyncIterator[asyncio.Queue[bytes | None]]:
-        """A queue of encoded events; None ends it."""
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING_EVENTS)
-        self._queues.add(queue)
+    @contextmanager
+    def listen(self, greeting: bytes = b"") -> Iterator[Listener]:
+        """A queue of encoded events, ``greeting`` first."""
+        listener = Listener()
+        if greeting:
+            listener.put(greeting)
+        self._listeners.add(listener)
         try:
-            yield queue
+            yield listener
         finally:
-            self._queues.discard(queue)
+            self._listeners.discard(listener)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from controller.live import Live
 from controller.records import TickRecord
 from controller.storage.ports import TelemetryStore
 from controller.storage.ticks import TickArchive
-from facility.clock import Clock, RunEnded, iso
+from facility.clock import Clock, RunEnded
 from facility.site import Site
 from facility.telemetry import Quality, Snapshot
 from facility.wire import to_wire
@@ -166,8 +166,7 @@ class ControlLoop:
         except (GatewayUnavailableError, GatewayRefusedError) as error:
             self._lost(str(error))
         p.alarms.update(snapshot, live, now_s)
-        if live.hub.has_listeners:
-            live.hub.publish("snapshot", snapshot_event(snapshot))
+        live.hub.news.set()
 
     def _is_complete(self, snapshot: Snapshot) -> bool:
         if snapshot.time_s - (self._first_seen_s or 0.0) >= PATIENCE_S:
@@ -202,21 +201,6 @@ class ControlLoop:
             task.cancel()
         await asyncio.gather(*self._work.values(), return_exceptions=True)
         write_json(self._p.summary_file, self._p.live.summary())
-
-
-def snapshot_event(snapshot: Snapshot) -> dict[str, object]:
-    """A snapshot for a stream: values by tag, and by name those that are not good."""
-    return {
-        "time_s": snapshot.time_s,
-        "time": iso(snapshot.time_s),
-        "values": {tag: reading.value for tag, reading in snapshot.readings.items()},
-        "not_good": {
-            tag: reading.quality.value
-            for tag, reading in snapshot.readings.items()
-            if reading.quality is not Quality.GOOD
-        },
-        "modes": {actuator: mode.value for actuator, mode in snapshot.modes.items()},
-    }
 
 
 def write_json(path: Path, data: object) -> None:

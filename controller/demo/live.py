@@ -13,15 +13,6 @@ import httpx
 import numpy as np
 
 from adapters.gateway.client import GatewayError, GatewayRefusal, SyncGatewayClient
-from controller.demo.frame import (
-    EventView,
-    LiveFrame,
-    ProposalView,
-    RunView,
-    Saving,
-    frame_of,
-    proposal_view,
-)
 from controller.demo.options import DemoOptions
 from controller.demo.orchestrate import (
     Progress,
@@ -37,6 +28,15 @@ from controller.demo.orchestrate import (
 from controller.demo.view import LiveView
 from controller.evaluation.files import read_frame
 from controller.evaluation.series import Array, Truth, cooling_kwh, integrated_kwh, it_kw
+from controller.frame import (
+    EventView,
+    LiveFrame,
+    ProposalView,
+    RunView,
+    Saving,
+    frame_of,
+    proposal_view,
+)
 from facility.clock import from_iso
 from facility.commands import Proposal
 from facility.loading import load_site

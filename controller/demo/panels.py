@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from controller.demo.frame import GroupView, LiveFrame, RackView
+from controller.frame import GroupView, LiveFrame, RackView
 from facility.commands import Mode
 from facility.telemetry import Authority
 

@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from controller.demo import panels
-from controller.demo.frame import LiveFrame
+from controller.frame import LiveFrame
 
 WIDE = 120
 """Columns from which three columns of panels fit."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from controller.charts import Array, Band, Chart, Line
 from controller.evaluation import series
-from controller.evaluation.charts import Array, Band, Chart, Line
 from controller.evaluation.files import FIXED, GUIDELINE_36, ISOTHERM
 from controller.evaluation.series import Truth
 from facility.site import Site

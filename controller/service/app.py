@@ -13,6 +13,7 @@ from controller.service import (
     problems,
     reading,
     sessions,
+    stream,
     tokens,
     users,
 )
@@ -46,8 +47,9 @@ def create_app(context: Context) -> FastAPI:
         max_body_size=LONGEST_BODY,
     )
     app.state.context = context
+    app.state.stream = stream.Stream(context)
     problems.install(app)
-    for module in (reading, deciding, acting, limits, history, tokens, users, sessions):
+    for module in (reading, stream, deciding, acting, limits, history, tokens, users, sessions):
         app.include_router(module.router, prefix="/v1")
     for router in (reading.open_router, sessions.open_router):
         app.include_router(router, prefix="/v1")

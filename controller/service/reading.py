@@ -1,15 +1,13 @@
-"""What the plant and Isotherm are and do: site, points, telemetry, status, stream."""
+"""What the plant and Isotherm are and do: site, points, telemetry, status."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from controller.authority.failures import InvalidError, NotFoundError
@@ -36,8 +34,6 @@ router = APIRouter(responses=responses(401))
 BUCKETS = 500
 """Intervals of a range for which none is asked."""
 MOST_VALUES = 2_000_000
-KEEP_ALIVE_S = 15.0
-"""A stream that has nothing to say says so, lest proxies hang up."""
 
 
 @open_router.get("/health")
@@ -206,28 +202,3 @@ async def _gateway(here: Context) -> Any:
         return await here.link.status()
     except (GatewayUnavailableError, GatewayRefusedError):
         return None
-
-
-@router.get("/stream", tags=["telemetry"])
-async def stream(here: Here, _: Viewer) -> StreamingResponse:
-    """Server-sent events: `snapshot`, `tick`, `proposal`, `alarm`.
-
-    A client that falls behind loses the oldest events. Share one stream between tabs: a
-    browser opens six connections a host over HTTP/1.1.
-    """
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(here), media_type="text/event-stream", headers=headers)
-
-
-async def _events(here: Context) -> AsyncIterator[bytes]:
-    async with here.live.hub.listen() as queue:
-        yield b"retry: 2000\n\n"
-        while True:
-            try:
-                event = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
-            except TimeoutError:
-                yield b": nothing new\n\n"
-                continue
-            if event is None:
-                return
-            yield event

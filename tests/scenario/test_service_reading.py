@@ -95,10 +95,10 @@ async def test_without_a_snapshot_it_says_so(world: World) -> None:
 
 
 async def test_the_stream_carries_events_to_every_client(world: World) -> None:
-    async with world.here.live.hub.listen() as one, world.here.live.hub.listen() as two:
+    with world.here.live.hub.listen() as one, world.here.live.hub.listen() as two:
         world.here.live.hub.publish("tick", {"number": 1})
-        first = await one.get()
-        assert first is await two.get()
+        first = await one.next()
+        assert first == await two.next()
     assert first is not None
     lines = first.decode().splitlines()
     assert lines[1] == "event: tick"

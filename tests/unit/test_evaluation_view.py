@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from controller.demo.frame import EventView, LiveFrame, RunView, Saving, frame_of, proposal_view
 from controller.demo.view import LiveView, render, status_line
+from controller.frame import EventView, LiveFrame, RunView, Saving, frame_of, proposal_view
 from facility.commands import Binding, Mode, Move, Proposal
 from facility.loading import load_site
 from facility.site import Site

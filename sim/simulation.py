@@ -332,6 +332,7 @@ class Simulation:
             for name, value in self._faults.panel.items():
                 local[self._actuator[name]] = value
         setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
+        self._commissioned.lead(setpoints)
         self._memory.block[self._setpoint_places] = setpoints
         if self._faults is not None:
             self._faults.impose(self._memory.block)

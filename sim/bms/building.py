@@ -81,7 +81,7 @@ class BuildingControl:
     >>> orders.economisers
     {'cool': False, 'warm': True}
     >>> round(orders.setpoints["chiller1", "chw_supply_temperature_setpoint"], 1)
-    9.2
+    11.4
     >>> round(orders.differential_pressure_kpa["cool"])
     150
     """

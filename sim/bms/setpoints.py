@@ -56,6 +56,9 @@ class Commissioned:
     """Where each quantity lies in the vector."""
     actuator_row: Index
     """Row in the vector of each of the site's actuators, in the site's order."""
+    led: tuple[tuple[int, Index], ...] = ()
+    """Loops whose supply setpoint is that of their chillers, since nobody sets it itself: its
+    row in the vector, and the rows of the chillers."""
 
     @classmethod
     def of(cls, site: Site) -> Commissioned:
@@ -77,6 +80,7 @@ class Commissioned:
         by_key = {(a.equipment, a.quantity): a for a in site.actuators.values()}
         if odd := [key for key in by_key if key not in row]:
             raise ValueError(f"the simulated plant has no setpoint {odd[0][1]} on {odd[0][0]}")
+        led = []
         value, low, high = (np.zeros(len(keys)) for _ in range(3))
         for i, (name, quantity) in enumerate(keys):
             actuator = by_key.get((name, quantity))
@@ -95,8 +99,19 @@ class Commissioned:
                 chw = by_key.get((mine[0], CHW)) if quantity == FWS and mine else None
                 if chw is not None:
                     value[i], low[i], high[i] = chw.fallback, chw.minimum, chw.maximum
+                if mine and quantity == FWS:
+                    led.append((i, np.array([row[one, CHW] for one in mine], np.int64)))
         rows = np.array([row[(a.equipment, a.quantity)] for a in site.actuators.values()], np.int64)
-        return cls(tuple(keys), value, low, high, part, rows)
+        return cls(tuple(keys), value, low, high, part, rows, tuple(led))
+
+    def lead(self, setpoints: Array) -> None:
+        """Give loops that follow their chillers the mean of these chillers' setpoints.
+
+        Whoever sets the chillers' water sets what the economiser before them holds and what
+        the sequences take for too warm; otherwise towers and chillers would work for two.
+        """
+        for loop, chillers in self.led:
+            setpoints[loop] = setpoints[chillers].mean()
 
     def places(self, memory: Memory) -> Index:
         """Where in the plant's block each setpoint lies."""

@@ -102,7 +102,7 @@ def test_one_valve_wide_open_gets_pressure_first_and_colder_water_then(
         control.update(plant.state, 30.0)
     plant.state.cdus["valve"][0] = 1.0
     part, seen = Commissioned.of(campus).part, []
-    for _ in range(500):
+    for _ in range(1100):
         wanted = control.update(plant.state, 30.0)
         seen.append((float(plant.state.loops["dp_setpoint_kpa"][-1]), float(wanted[part[FWS]][-1])))
     pressure, water = np.array(seen).T
@@ -130,6 +130,33 @@ def test_flow_of_cdus_stays_at_design_and_setpoints_within_their_range(
         design = [c.design_tcs_flow_ls for c in campus.cdus.values()]
         assert wanted[commissioned.part[TCS_FLOW]] == pytest.approx(design)
         assert np.isfinite(wanted[commissioned.part[CW]]).all()
+
+
+# Condensers take flow as the square root of the pressure over them; 34.5 kPa are 5 psi.
+def test_condenser_water_follows_the_load_of_the_chillers(
+    campus: Site, parameters: PlantParameters
+) -> None:
+    control, plant = guideline(campus, parameters)
+    plant.state.cdus["valve"] = plant.state.crahs["valve"] = 0.6
+    design = float(parameters.units.tower_water["design_dp_kpa"][0])
+    capacity = parameters.units.chillers["capacity_kw"]
+    for share, expected in ((0.2, 34.5), (0.8, design * 0.8**2), (1.0, design)):
+        for _ in range(800):
+            plant.state.chillers["commanded"] = 1.0
+            plant.state.chillers["cooling_load"] = share * capacity
+            plant.state.loops["economiser"] = 0.0
+            control.update(plant.state, 30.0)
+        assert plant.state.tower_water["dp_setpoint_kpa"][0] == pytest.approx(expected, rel=0.01)
+
+
+def test_a_loop_that_nobody_sets_takes_the_setpoint_of_its_chillers(campus: Site) -> None:
+    commissioned = Commissioned.of(campus)
+    setpoints = commissioned.value.copy()
+    setpoints[commissioned.part[CHW]] = 9.0
+    commissioned.lead(setpoints)
+    loops = dict(zip(commissioned.keys, setpoints, strict=True))
+    assert loops["cool", FWS] == pytest.approx(9.0)
+    assert loops["warm", FWS] == commissioned.value[commissioned.part[FWS]][-1]
 
 
 def test_a_hot_inlet_makes_the_nearest_fans_blow_harder(

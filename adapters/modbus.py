@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from adapters import codec
 from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
 from adapters.modbus_link import LinkLost, ModbusException, ModbusLink, TooLate
+from adapters.pki import Pki, tls_context
 from facility.points import Access, Point, Table
 from facility.site import Device
 from facility.telemetry import Quality, Reading
@@ -20,6 +21,8 @@ _MOST_REGISTERS = 125
 _MOST_BITS = 2000
 """Of one read (the same, 6.1)."""
 _ILLEGAL_ADDRESS = 2
+TLS = "TLS"
+"""What a site writes for ``security`` of a device with Modbus/TCP Security."""
 
 Decode = Callable[[bytes, float], dict[str, Reading]]
 
@@ -117,15 +120,20 @@ class ModbusDriver:
     Parameters
     ----------
     device
-        Host, port, unit id, time-out, largest gap and block.
+        Host, port, unit id, time-out, largest gap and block, rest between requests, and
+        whether it wants TLS.
     points
         Its points.
     now
         Plant time, for the readings.
+    pki
+        Our certificate and whom we trust; needed for TLS.
     """
 
-    def __init__(self, device: Device, points: Collection[Point], now: Now) -> None:
-        self._device, self._now = device, now
+    def __init__(
+        self, device: Device, points: Collection[Point], now: Now, *, pki: Pki | None = None
+    ) -> None:
+        self._device, self._now, self._pki = device, now, pki
         self._points = {p.tag: p for p in points}
         self._link: ModbusLink | None = None
         self._plans: dict[tuple[str, ...], tuple[Block, ...]] = {}
@@ -149,9 +157,12 @@ class ModbusDriver:
         device = self._device
         await self.close()
         try:
-            self._link = await ModbusLink.open(
-                device.host, device.port, device.unit_id, device.timeout_s
-            )
+            secured = device.security == TLS
+            tls = tls_context(device, self._pki, our_certificate=True) if secured else None
+            self._link = await ModbusLink.open(device, tls)
+        except Unreachable as error:
+            self._note = str(error)
+            raise
         except LinkLost as error:
             self._note = str(error)
             raise Unreachable(f"{device.id}: {error}") from None

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import struct
 import time
 from collections import deque
 from typing import cast
 
 from adapters.transport import abort
+from facility.site import Device
 
 _HEADER = struct.Struct(">HHHB")
 _LONGEST = 254
@@ -63,10 +65,13 @@ class ModbusLink(asyncio.Protocol):
     ----------
     unit_id
         The server's unit identifier; a reply of any other is refused.
+    gap_s
+        Rest between a reply and the next request.
     """
 
-    def __init__(self, unit_id: int) -> None:
-        self._unit_id = unit_id
+    def __init__(self, unit_id: int, gap_s: float = 0.0) -> None:
+        self._unit_id, self._gap_s = unit_id, gap_s
+        self._rests_until = 0.0
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._transaction = 0
@@ -80,20 +85,31 @@ class ModbusLink(asyncio.Protocol):
         self.round_trip_s: float | None = None
 
     @classmethod
-    async def open(cls, host: str, port: int, unit_id: int, timeout_s: float) -> ModbusLink:
+    async def open(cls, device: Device, tls: ssl.SSLContext | None = None) -> ModbusLink:
         """Connect.
+
+        Parameters
+        ----------
+        tls
+            What to secure the connection with (Modbus/TCP Security V36: the same PDUs in TLS).
 
         Raises
         ------
         LinkLost
-            Nobody answers there within ``timeout_s``.
+            Nobody answers there within the device's time-out, or the two of us do not trust
+            each other.
         """
+        host, port, timeout_s = device.host, device.port, device.timeout_s
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, link = await loop.create_connection(lambda: cls(unit_id), host, port)
+                _, link = await loop.create_connection(
+                    lambda: cls(device.unit_id, device.request_gap_s), host, port, ssl=tls
+                )
         except TimeoutError:
             raise LinkLost(f"no answer from {host}:{port} within {timeout_s:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise LinkLost(f"{host}:{port}: its certificate: {error.verify_message}") from None
         except OSError as error:
             raise LinkLost(f"{host}:{port}: {error.strerror or error}") from None
         return link
@@ -137,9 +153,14 @@ class ModbusLink(asyncio.Protocol):
             self._wake_next()
 
     async def _exchange(self, pdu: bytes, left_s: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        if self._gap_s:
+            rest_s = self._rests_until - loop.time()
+            if 0.0 < rest_s < left_s:
+                await asyncio.sleep(rest_s)
+            left_s -= max(0.0, rest_s)
         if left_s <= 0.0:
             raise TooLate("the deadline passed before the request could be sent")
-        loop = asyncio.get_running_loop()
         transport = self._transport
         if transport is None:
             raise LinkLost(self.why_lost)
@@ -158,6 +179,7 @@ class ModbusLink(asyncio.Protocol):
         finally:
             self._deadline = math.inf
             self._reply = None
+            self._rests_until = loop.time() + self._gap_s
         self.round_trip_s = time.monotonic() - sent
         if answer[0] == pdu[0]:
             return answer
@@ -231,7 +253,12 @@ class ModbusLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is under way."""
-        self._lose("the device closed the connection" if exc is None else str(exc))
+        why = "the device closed the connection" if exc is None else str(exc)
+        in_tls = self._transport and self._transport.get_extra_info("ssl_object")
+        if in_tls and self.round_trip_s is None:
+            # TLS 1.3 tells of a refused client certificate only now, if at all.
+            why += " before it answered anything: it may not trust our certificate"
+        self._lose(why)
 
     def data_received(self, data: bytes) -> None:
         """Cut the stream into replies; anything that cannot be one closes the link."""

@@ -20,7 +20,8 @@ from asyncua.ua.uaerrors import UaError
 
 from adapters import codec
 from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
-from adapters.opcua_security import Pki, secure
+from adapters.opcua_security import secure
+from adapters.pki import APPLICATION_URI, Pki
 from adapters.transport import abort
 from facility.points import Access, DataType, Point
 from facility.site import Device
@@ -105,13 +106,15 @@ class OpcUaDriver:
             auto_reconnect=False,
         )
         client.name = client.description = "Isotherm"
-        client.application_uri = "urn:isotherm:gateway"
+        client.application_uri = APPLICATION_URI
         try:
             async with asyncio.timeout(4.0 * device.timeout_s):  # socket, hello, channel, session
                 await secure(client, device, self._pki)
                 await client.connect()
-        except (*_FAULTS, ConnectionError) as error:
+        except (*_FAULTS, ConnectionError, AssertionError) as error:
             reason = str(error) or f"no answer within {device.timeout_s:g} s"
+            if isinstance(error, AssertionError):  # how asyncua takes a fault in place of a channel
+                reason = "the server refuses a secure channel: it may not trust our certificate"
             self._note = reason
             await _discard(client)
             raise Unreachable(f"{device.id}: {device.host}:{device.port}: {reason}") from None

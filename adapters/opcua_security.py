@@ -1,9 +1,7 @@
-"""Who we are to an OPC UA server and whom we trust."""
+"""What an OPC UA connection is signed, encrypted and logged in with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from asyncua.client.client import Client
@@ -12,7 +10,8 @@ from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 
 from adapters.driver import Unreachable
-from facility.site import Device
+from adapters.pki import Pki, certificates, have_certificate, needed, password
+from facility.site import Device, Login
 
 NO_SECURITY = "None"
 POLICIES: dict[str, Any] = {
@@ -23,57 +22,45 @@ POLICIES: dict[str, Any] = {
 """Policies that OPC UA part 7 still holds secure; always signed and encrypted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pki:
-    """A folder with our certificate (``own/``) and the servers' (``trusted/*.der, *.pem``)."""
-
-    folder: Path
-
-    @property
-    def certificate(self) -> Path:
-        """Our certificate, DER."""
-        return self.folder / "own" / "certificate.der"
-
-    @property
-    def key(self) -> Path:
-        """Our private key, PEM."""
-        return self.folder / "own" / "key.pem"
-
-    @property
-    def trusted(self) -> Path:
-        """Certificates of servers, or of those who sign for them."""
-        return self.folder / "trusted"
-
-
 async def secure(client: Client, device: Device, pki: Pki | None) -> None:
-    """Give ``client`` the security that the site asks for.
+    """Give ``client`` the security and the login that the site asks for.
 
     Raises
     ------
     Unreachable
-        The site names no policy, an unknown one, or the certificates that it needs are
-        not there.
+        The site names no policy, an unknown one, or what it needs is not in the folder.
     """
     policy, _, reason = (part.strip() for part in device.security.partition(":"))
+    policy = policy.replace("_", "")
     if policy == NO_SECURITY and reason:
+        if device.login is not Login.ANONYMOUS:
+            raise Unreachable(f"{device.id}: a login needs a security policy")
         return
     if policy not in POLICIES:
         raise Unreachable(
             f"{device.id}: security is {device.security!r}; name one of {', '.join(POLICIES)} in "
             f"site.toml, or write «{NO_SECURITY}: REASON» to go without"
         )
-    if pki is None:
-        raise Unreachable(f"{device.id}: {policy} needs a folder of certificates")
-    trusted = sorted(p for p in pki.trusted.glob("*") if p.suffix in (".der", ".pem"))
-    if not trusted:
-        raise Unreachable(
-            f"{device.id}: nobody is trusted yet; put the server's certificate into {pki.trusted}"
-        )
-    await client.setup_self_signed_certificate(pki.key, pki.certificate)
-    store = TrustStore([pki.trusted], [])
+    pki = needed(device, pki)
+    await _log_in(client, device, pki)
+    have_certificate(pki)
+    store = TrustStore([pki.trusted], [pki.revoked] if certificates(pki.revoked) else [])
     await store.load()
     options = CertificateValidatorOptions.TRUSTED_VALIDATION
     client.certificate_validator = CertificateValidator(
         options | CertificateValidatorOptions.PEER_SERVER, store
     ).validate
     await client.set_security(POLICIES[policy], pki.certificate, pki.key)
+
+
+async def _log_in(client: Client, device: Device, pki: Pki) -> None:
+    if device.login is Login.PASSWORD:
+        client.set_user(device.user)
+        client.set_password(password(device, pki))
+    elif device.login is Login.CERTIFICATE:
+        certificate, key = pki.user_certificate(device.user)
+        for path in (certificate, key):
+            if not path.is_file():
+                raise Unreachable(f"{device.id}: the user {device.user!r} needs {path}")
+        await client.load_client_certificate(str(certificate))
+        await client.load_private_key(key)

@@ -42,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         site = load_site(args.site)
         for device in site.devices.values():
             if device.security.partition(":")[0].strip() == "None":
-                log.warning("%s: OPC UA without security (%s)", device.id, device.security)
+                log.warning(
+                    "%s: %s without security (%s)",
+                    *(device.id, device.protocol.value, device.security),
+                )
         with lock_state(args.state):
             claim_socket(args.socket)
             return asyncio.run(_run(site, args))
@@ -58,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 async def _run(site: Site, args: argparse.Namespace) -> int:
     # Loaded only here: a mistake in the arguments or the site is told without waiting for it.
     from adapters.gateway.drivers import drivers_of
-    from adapters.opcua_security import Pki
+    from adapters.pki import Pki
 
     clock = await _clock(args.clock_file)
     rim = AsyncRim(waits_for_all=clock.stands_still)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from adapters.driver import Driver, Now
 from adapters.modbus import ModbusDriver
 from adapters.opcua import OpcUaDriver
-from adapters.opcua_security import Pki
+from adapters.pki import Pki
 from facility.site import Protocol, Site
 
 STEPPED_TIMEOUT_S = 10.0
@@ -33,5 +33,5 @@ def drivers_of(
         if device.protocol is Protocol.OPCUA:
             drivers[device.id] = OpcUaDriver(device, points, now, pki=pki)
         else:
-            drivers[device.id] = ModbusDriver(device, points, now)
+            drivers[device.id] = ModbusDriver(device, points, now, pki=pki)
     return drivers

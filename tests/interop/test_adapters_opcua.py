@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.driver import Unreachable, WriteFailed
 from adapters.opcua import OpcUaDriver
-from adapters.opcua_security import Pki
+from adapters.pki import Pki
 from facility.telemetry import Quality
 from tests.gateway_kit import START_S, free_port, scripted_server, small_site
 

@@ -19,15 +19,19 @@ HEALTHY: dict[str, float | None] = {
     "enabled": None,
     "valve": None,
     "valve_position": None,
+    "tower_valve": None,
+    "trim_valve": None,
     "sensor_held_c": None,
 }
 """Where it is not zero; None: local control or the plant itself moves it on from there."""
 CONTROL_SENSORS = {
     ("cdus", "tcs_supply_temperature"),
     ("crahs", "supply_air_temperature"),
+    ("chillers", "chw_supply_temperature"),
+    (TOWER_WATER, "cw_supply_temperature"),
 }
-"""Sensors that the unit's own controller uses: a wrong one moves its valve. Chillers and
-loops control on probes of their own that are not in the points list."""
+"""Sensors that a unit's own controller uses: a wrong one moves its valve, load or fans. Loops
+control on probes behind their exchangers that are not in the points list."""
 DRIVES = (
     ("cdus", "tripped", 1.0), ("crahs", "tripped", 1.0), ("chillers", "tripped", 1.0),
     ("tanks", "tripped", 1.0),    ("towers", "available", 0.0), ("loops", "enabled", 0.0),
@@ -35,6 +39,8 @@ DRIVES = (
 )  # fmt: skip
 """What stands still without utility power."""
 
+LOSES = {"chillers": "tripped", TOWER_WATER: "sensor_lost"}
+"""What a unit does without its sensor, where it is not that its valve stays."""
 STOPS = {
     "pump_trip": {"loops": ("enabled", 0.0), TOWER_WATER: ("enabled", 0.0)},
     "fan_trip": {"towers": ("available", 0.0)},
@@ -48,6 +54,7 @@ COLUMNS = {
     ("leaking_valve", "crahs"): "valve_leak",
     ("pump_degraded", "cdus"): "pump_loss",
     ("fan_degraded", "crahs"): "fan_loss",
+    ("fan_degraded", "towers"): "fan_loss",
     ("leak", "cdus"): "hole_lmin",
     ("containment_open", "halls"): "opened",
 }
@@ -72,8 +79,11 @@ class Changed(NamedTuple):
     change: Callable[[float], float]
 
 
-def held(fault: Fault, table: str, amount: float) -> Iterator[Held]:
-    """State that a fault holds; ``amount`` is the severity that it has reached."""
+def held(fault: Fault, table: str, amount: float, *, trimmed: bool) -> Iterator[Held]:
+    """State that a fault holds; ``amount`` is the severity that it has reached.
+
+    ``trimmed`` tells a loop with a trim exchanger: its valve is the one meant.
+    """
     kind, unit = fault.kind, fault.place
     if kind == "power_blip":
         for drives, column, value in DRIVES:
@@ -87,6 +97,11 @@ def held(fault: Fault, table: str, amount: float) -> Iterator[Held]:
             yield Held("chillers", None, "tripped", 1.0)  # by their condensers' flow switches
     elif kind == "fouling" and table == "cdus":
         yield Held(table, unit, "fouled", _added_resistance(amount))
+    elif kind == "stuck_valve" and table == "loops":
+        valve = "trim_valve" if trimmed else "tower_valve"
+        yield Held(table, unit, f"{valve}_stuck", 1.0)
+        if fault.severity is not None:
+            yield Held(table, unit, valve, fault.severity)
     elif kind == "stuck_valve":
         yield Held(table, unit, "valve_stuck", 1.0)
         if fault.severity is not None:
@@ -106,8 +121,8 @@ def held_by_sensor(
         yield Held(table, unit, "sensor_held", 1.0)
         yield Held(table, unit, "sensor_held_c", shown_c)
     elif fault.kind == "sensor_loss":
-        # A controller that knows its sensor to be lost keeps its valve where it is.
-        yield Held(table, unit, "valve_stuck", 1.0)
+        # A controller that knows its sensor to be lost keeps its output; a chiller shuts down.
+        yield Held(table, unit, LOSES.get(table, "valve_stuck"), 1.0)
 
 
 def changed(fault: Fault, table: str, amount: float, *, trimmed: bool) -> Iterator[Changed]:

@@ -127,13 +127,18 @@ class FaultEngine:
     def _held(self, fault: Fault, now_s: float) -> Iterator[Held]:
         amount = self._amount(fault, now_s)
         if fault.kind not in SENSORS:
-            yield from held(fault, self._struck[self.faults.index(fault)], amount)
+            table = self._struck[self.faults.index(fault)]
+            yield from held(fault, table, amount, trimmed=self._is_trimmed(fault.place))
             return
         point = self._site.points[fault.place]
-        for table in ("cdus", "crahs"):
-            if (table, point.quantity) in CONTROL_SENSORS and point.equipment in self._ids[table]:
+        for table, quantity in sorted(CONTROL_SENSORS):
+            if point.quantity == quantity and point.equipment in self._ids[table]:
                 shown = self._frozen.get(fault)
                 yield from held_by_sensor(fault, table, point.equipment, amount, shown)
+
+    def _is_trimmed(self, place: str) -> bool:
+        loop = self._site.loops.get(place)
+        return loop is not None and bool(loop.trim)
 
     def _report(self, item: Held) -> None:
         """A machine that has tripped says so where it has contacts for it."""
@@ -158,8 +163,7 @@ class FaultEngine:
         self._before = {}
         for fault in active:
             table = self._struck[self.faults.index(fault)]
-            loop = self._site.loops.get(fault.place)
-            trimmed = loop is not None and bool(loop.trim)
+            trimmed = self._is_trimmed(fault.place)
             for item in changed(fault, table, self._amount(fault, now_s), trimmed=trimmed):
                 row = self._ids[item.table].index(item.unit)
                 values = self._parameters[item.table][item.column]

@@ -51,8 +51,8 @@ KINDS: dict[str, Kind] = {
         ("cdus", "crahs"), "added resistance over the whole at design", 0.01, 10.0, grows=True,
     ),
     "stuck_valve": Kind(
-        "a control valve that no longer moves",
-        ("cdus", "crahs"), "position 0 to 1 where it sticks; left out: where it stands",
+        "a control valve that no longer moves; of a loop: trim exchanger, else economiser",
+        ("cdus", "crahs", "loops"), "position 0 to 1 where it sticks; left out: where it stands",
         0.0, 1.0, optional=True,
     ),
     "leaking_valve": Kind(
@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
     "fan_trip": Kind("fans that stop, of a CRAH or a tower cell", ("crahs", "towers")),
     "fan_degraded": Kind(
         "a slipping belt, or one of several fans out",
-        ("crahs",), "share of air lost", 0.01, 0.95, grows=True,
+        ("crahs", "towers"), "share of air lost", 0.01, 0.95, grows=True,
     ),
     "containment_open": Kind(
         "doors or panels of the cold aisles that stand open", ("halls",),

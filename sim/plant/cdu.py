@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from facility.site import Site
+from sim.plant import control_sensor
 from sim.plant.exchanger import counterflow_heat_kw, counterflow_ua, plate_conductance
 from sim.plant.fluids import COOLANT_KJ_LK, WATER_KJ_LK
 from sim.plant.hydronics import (
@@ -75,9 +76,6 @@ STATE = Layout(
         "pump_loss": "share of the pump's flow lost: a worn wheel, one of two pumps",
         "valve_stuck": "1 while the valve does not move",
         "valve_leak": "share of full conductance that the valve cannot shut off",
-        "sensor_off_k": "error of the supply sensor that the controller uses, K",
-        "sensor_held": "1 while that sensor is frozen",
-        "sensor_held_c": "what it shows then, degC",
         "hole_lmin": "leak at full static pressure, L/min",
         "spilled_l": "coolant in the drip tray, L",
         "missing_l": "coolant that the circuit lacks, L",
@@ -86,6 +84,7 @@ STATE = Layout(
         "makeup_ls": "make-up, L/s",
         "pressure_kpa": "static pressure of the secondary, kPa",
     }
+    | control_sensor.STATE
 )
 
 STATIC_KPA = 150.0
@@ -218,7 +217,7 @@ def step(p: Record, s: Record, facility_c: float, returning_c: float, dt_s: floa
     m = p.supply_kj_k
     heat = rate * s.return_c - s.heat_kw + s.pump_heat_kw
     s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * rate)
-    sensed_c = s.sensor_held_c if s.sensor_held > 0.5 else s.supply_c + s.sensor_off_k
+    sensed_c = control_sensor.sensed_c(s, s.supply_c)
     wanted, s.valve_integral = proportional_integral(
         sensed_c - s.supply_setpoint_c, s.valve_integral, p.valve_gain, p.valve_reset_s, dt_s
     )

@@ -22,6 +22,7 @@ import math
 import numpy as np
 
 from facility.site import Chiller, Site
+from sim.plant import control_sensor
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import move_towards
 from sim.plant.layout import Array, Layout, Record, Table, kernel
@@ -80,6 +81,7 @@ STATE = Layout(
         "setpoint_c": "chilled-water setpoint in force, degC",
         "starts": "starts so far",
     }
+    | control_sensor.STATE
 )
 
 
@@ -246,14 +248,15 @@ def sequence(p: Record, s: Record, dt_s: float) -> None:
 
 
 @kernel
-def cycle(p: Record, s: Record, wanted_kw: float, available: float, dt_s: float) -> float:
+def cycle(
+    p: Record, s: Record, wanted_kw: float, available: float, excess_k: float, dt_s: float
+) -> float:
     """Load of a machine that cannot run below its least part load: on and off by temperature.
 
-    It stops where its water is ``cycle_k`` under the setpoint and starts where it is as much
-    above, but not before its lock-out from stop to start is over.
+    It stops where its water is ``cycle_k`` under the setpoint (``excess_k`` over it, as its
+    sensor has it) and starts where it is as much above, but not before its lock-out is over.
     """
     s.idle_s += dt_s
-    excess_k = s.chw_supply_temperature - s.setpoint_c
     if s.idles < 0.5 and excess_k < -p.cycle_k:
         s.idles, s.idle_s = 1.0, 0.0
     elif s.idles > 0.5 and excess_k > p.cycle_k and s.idle_s >= p.lock_out_s:
@@ -277,15 +280,17 @@ def step(
     rate = s.evaporator_ls * WATER_KJ_LK
     wanted = 0.0
     if s.running > 0.5 and s.since_s >= p.start_s and s.evaporator_ls > 0.2 * p.evaporator_min_ls:
-        excess_k = s.chw_supply_temperature - s.setpoint_c
-        wanted = rate * (entering_c - s.setpoint_c) + p.evaporator_kj_k * excess_k / 30.0
+        off_k = control_sensor.sensed_c(s, s.chw_supply_temperature) - s.chw_supply_temperature
+        aim_c = s.setpoint_c - off_k
+        excess_k = s.chw_supply_temperature - aim_c
+        wanted = rate * (entering_c - aim_c) + p.evaporator_kj_k * excess_k / 30.0
         wanted = min(max(wanted, 0.0), available)
         rise = p.loading_per_s * p.capacity_kw * dt_s
         fall = p.unloading_per_s * p.capacity_kw * dt_s
         wanted = min(max(wanted, s.cooling_load - fall), s.cooling_load + rise)
         wanted = min(max(wanted, 0.0), available)
         if p.cycle_k > 0.0:
-            wanted = cycle(p, s, wanted, available, dt_s)
+            wanted = cycle(p, s, wanted, available, excess_k, dt_s)
     s.cooling_load = wanted
     s.power = 0.0
     if wanted > 0.0:

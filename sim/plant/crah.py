@@ -17,6 +17,7 @@ import math
 import numpy as np
 
 from facility.site import Site
+from sim.plant import control_sensor
 from sim.plant.exchanger import crossflow_effectiveness, crossflow_ua
 from sim.plant.fluids import AIR_KJ_M3K, WATER_KJ_LK
 from sim.plant.hydronics import (
@@ -72,10 +73,8 @@ STATE = Layout(
         "fan_loss": "share of the air lost: a slipping belt, one of several fans",
         "valve_stuck": "1 while the valve does not move",
         "valve_leak": "share of full conductance that the valve cannot shut off",
-        "sensor_off_k": "error of the supply sensor that the controller uses, K",
-        "sensor_held": "1 while that sensor is frozen",
-        "sensor_held_c": "what it shows then, degC",
     }
+    | control_sensor.STATE
 )
 
 
@@ -164,7 +163,7 @@ def step(p: Record, s: Record, water_c: float, dew_point_c: float, dt_s: float) 
     m = p.coil_kj_k
     heat = air * s.return_c - sensible + s.fan_power
     s.supply_c = (m * s.supply_c + dt_s * heat) / (m + dt_s * air)
-    sensed_c = s.sensor_held_c if s.sensor_held > 0.5 else s.supply_c + s.sensor_off_k
+    sensed_c = control_sensor.sensed_c(s, s.supply_c)
     wanted, s.valve_integral = proportional_integral(
         sensed_c - s.supply_setpoint_c, s.valve_integral, p.valve_gain, p.valve_reset_s, dt_s
     )

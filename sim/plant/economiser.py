@@ -36,6 +36,7 @@ STATE = {
     "after_tower_c": "behind the tower exchanger, degC",
     "tower_kw": "heat given to the tower water, kW",
     "tower_valve": "valve of the tower exchanger, 0 to 1",
+    "tower_valve_stuck": "1 while that valve does not move",
     "tower_integral": "of its controller",
     "tower_side_ls": "tower water through it, L/s",
     "tower_side_c": "that water leaving, degC",
@@ -72,7 +73,8 @@ def move_valve(p: Record, s: Record, dt_s: float) -> None:
         wanted = max(min(wanted, s.tower_valve + 0.3 * spare), 0.1)
     else:
         s.tower_integral = 0.3
-    s.tower_valve = move_towards(s.tower_valve, wanted, dt_s / p.stroke_s)
+    if s.tower_valve_stuck < 0.5:
+        s.tower_valve = move_towards(s.tower_valve, wanted, dt_s / p.stroke_s)
 
 
 @kernel

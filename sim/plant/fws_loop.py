@@ -66,6 +66,7 @@ STATE = Layout(
         "mixed_return_c": "return leaving the units, degC",
         "trim_kw": "heat given to the colder loop, kW",
         "trim_valve": "valve of the trim exchanger, 0 to 1",
+        "trim_valve_stuck": "1 while that valve does not move",
         "trim_integral": "of its controller",
         "trim_ls": "water of the colder loop through it, L/s",
         "trim_side_c": "that water leaving, degC",
@@ -164,7 +165,8 @@ def move_valves(p: Record, s: Record, dt_s: float) -> None:
         )
     else:
         s.trim_integral = 0.0
-    s.trim_valve = move_towards(s.trim_valve, wanted, dt_s / p.stroke_s)
+    if s.trim_valve_stuck < 0.5:
+        s.trim_valve = move_towards(s.trim_valve, wanted, dt_s / p.stroke_s)
 
 
 @kernel

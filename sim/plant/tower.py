@@ -67,6 +67,7 @@ PARAMETERS = Layout(
 STATE = Layout(
     {
         "available": "0 while a fault keeps the fan off",
+        "fan_loss": "share of the air lost: a slipping belt, blades at a wrong pitch",
         "speed": "fan speed, share",
         "fan_speed": "fan speed, percent",
         "fan_power": "electric power of the fan, kW",
@@ -207,7 +208,8 @@ def step(p: Record, s: Record, entering_c: float, wet_bulb_c: float) -> None:
     full = entering_c - leaving_temperature_c(entering_c, wet_bulb_c, share, p.quality)
     tr = p.free_share * full
     if s.speed > 0.0:
-        leaving = leaving_temperature_c(entering_c, wet_bulb_c, share, p.quality * s.speed)
+        air = p.quality * s.speed * (1.0 - s.fan_loss)
+        leaving = leaving_temperature_c(entering_c, wet_bulb_c, share, air)
         tr = max(tr, entering_c - leaving)
     s.leaving_c = entering_c - tr
     s.heat_kw = s.water_ls * WATER_KJ_LK * tr

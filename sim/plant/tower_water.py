@@ -11,7 +11,7 @@ is taken to arrive as warm as the basin.
 from __future__ import annotations
 
 from facility.site import Site
-from sim.plant import tower
+from sim.plant import control_sensor, tower
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import (
     HEADER,
@@ -59,7 +59,9 @@ STATE = Layout(
         "heater_kw": "heat and electric power of the basin heaters, kW",
         "blow_down_ls": "water drained against concentration, L/s",
         "make_up_ls": "water fed in, L/s",
+        "sensor_lost": "1 while the fan controller knows its sensor to be lost",
     }
+    | control_sensor.STATE
 )
 
 
@@ -97,9 +99,12 @@ def reject(
     dt_s: float,
 ) -> None:
     """Cells and basin: fan control, water over as many cells as keep their fill wet."""
-    command, s.fan_integral = proportional_integral(
-        s.supply_c - s.setpoint_c, s.fan_integral, p.fan_gain, p.fan_reset_s, dt_s
-    )
+    shown_c = control_sensor.sensed_c(s, s.supply_c)
+    command = s.fan_command  # a controller without its sensor keeps its output
+    if s.sensor_lost < 0.5:
+        command, s.fan_integral = proportional_integral(
+            shown_c - s.setpoint_c, s.fan_integral, p.fan_gain, p.fan_reset_s, dt_s
+        )
     s.fan_command = command
     if command < 0.03 or s.flow_ls <= 0.0:
         s.fans_on = 0.0
@@ -111,7 +116,7 @@ def reject(
     joins = min(max(int(s.flow_ls / (1.1 * params[0].min_ls)), 1), cells)
     active = min(max(int(s.cells), joins), keeps)
     s.cells = active if s.flow_ls > 0.0 else 0.0
-    cold = 0.0 if command > 0.0 else min(max((s.setpoint_c - 0.5 - s.supply_c) * 0.4, 0.0), 0.9)
+    cold = 0.0 if command > 0.0 else min(max((s.setpoint_c - 0.5 - shown_c) * 0.4, 0.0), 0.9)
     cold = max(cold, min(max((FREEZING_C - s.supply_c) * 0.5, 0.0), 0.9))
     s.bypass = move_towards(s.bypass, cold, dt_s / 90.0)
     over = s.flow_ls * (1.0 - s.bypass)

@@ -19,7 +19,7 @@ from facility.loading import parse_site
 from facility.quantities import QUANTITIES
 from facility.site import Site
 from facility.units import Kind
-from sim.faults import KINDS, Fault, FaultError, parse_faults, read_faults
+from sim.faults import KINDS, Fault
 from sim.parameters import PlantParameters
 from sim.plant.weather import ConstantWeather
 from sim.plant.workload import ConstantLoad
@@ -109,6 +109,8 @@ AIR_SIDE = ("a???.*", "crah?.supply_air_temperature", "crah?.fan_power", "hall1.
 LIQUID_SIDE = ("cdu?.tcs_*", "cdu?.pump_power", "d???.*")
 EVERYTHING = ("*",)
 SUPPLY = "cdu1.tcs_supply_temperature"
+CHW = "chiller1.chw_supply_temperature"
+CW = "tower_water.cw_supply_temperature"
 
 SIGNATURES = (
     Signature("fouling", "cdu1", 0.15, {"cdu1.valve_position": 3.5},
@@ -123,6 +125,11 @@ SIGNATURES = (
     Signature("stuck_valve", "cdu1", 0.2,
               {"cdu1.valve_position": -30.0, SUPPLY: 10.0, "d101.case_temperature": 8.0},
               (*WEATHER, *OTHER_CDUS, "cdu1.tcs_flow", "cdu1.pump_power", "crah?.fan_speed")),
+    # The trim exchanger's valve stands open without need: the colder loop pumps for nothing.
+    Signature("stuck_valve", "warm", 0.6, {"cool.fws_flow": 3.0}, (*WEATHER, "cdu?.tcs_flow")),
+    Signature("stuck_valve", "cool", 0.0,  # the economiser's: chillers carry what it did
+              {"chiller1.cooling_load": 50.0, "chiller1.power": 5.0},
+              (*WEATHER, *LIQUID_SIDE, *AIR_SIDE, "chiller1.chw_supply_temperature")),
     Signature("leaking_valve", "cdu1", 0.9, {SUPPLY: -0.5, "cdu1.valve_position": -20.0},
               (*WEATHER, *OTHER_CDUS, *AIR_SIDE, "cdu1.tcs_flow", "cdu1.pump_power")),
     Signature("pump_trip", "cdu1", None,
@@ -141,6 +148,8 @@ SIGNATURES = (
               (*WEATHER, *LIQUID_SIDE)),
     Signature("fan_degraded", "crah1", 0.4, {"crah6.fan_speed": 3.0},
               (*WEATHER, *LIQUID_SIDE)),
+    Signature("fan_degraded", "tower1", 0.5, {"tower1.fan_speed": 2.0, "tower2.fan_speed": 2.0},
+              (*WEATHER, *LIQUID_SIDE, *AIR_SIDE, "hall1.*")),
     Signature("containment_open", "hall1", 0.4, {"crah1.fan_speed": 3.0, "crah6.fan_speed": 3.0},
               (*WEATHER, *LIQUID_SIDE)),
     Signature("fan_trip", "tower1", None,
@@ -160,6 +169,16 @@ SIGNATURES = (
               {"d101.case_temperature": -0.4, "cdu1.tcs_return_temperature": -0.4,
                "cdu1.valve_position": 3.0},
               (*WEATHER, *OTHER_CDUS, *AIR_SIDE, SUPPLY, "cdu1.tcs_flow")),
+    Signature("sensor_bias", CHW, 1.0,  # and so does a chiller: its water gets too cold
+              {"cool.fws_supply_temperature": -0.7, "crah1.valve_position": -1.0},
+              (*WEATHER, *LIQUID_SIDE, *AIR_SIDE)),
+    Signature("sensor_loss", CHW, None,  # it shuts down and says so
+              {"chiller1.running": -1.0, "chiller1.power": -100.0, "chiller1.available": -1.0},
+              (*WEATHER, *LIQUID_SIDE), gone=(CHW,)),
+    Signature("sensor_bias", CW, 2.0, {"tower1.fan_speed": 5.0, "tower2.fan_speed": 5.0},
+              (*WEATHER, *LIQUID_SIDE, *AIR_SIDE, "hall1.*")),
+    Signature("sensor_loss", CW, None, {}, (*WEATHER, *LIQUID_SIDE, *AIR_SIDE, "tower?.fan_speed"),
+              gone=(CW,)),
     Signature("sensor_drift", "a101.inlet_temperature", 288.0, {"a101.inlet_temperature": 1.5},
               EVERYTHING),
     Signature("sensor_freeze", "d101.it_power", None, {}, EVERYTHING),
@@ -252,6 +271,13 @@ def test_nothing_of_a_fault_stays_in_the_plant_when_it_is_over_but_what_it_did(
         assert (state.cdus[column] == 0.0).all(), column
     for column in ("clogged", "fan_loss", "valve_stuck", "valve_leak", "tripped"):
         assert (state.crahs[column] == 0.0).all(), column
+    for column in ("sensor_off_k", "sensor_held", "sensor_lost"):
+        assert (state.tower_water[column] == 0.0).all(), column
+    for column in ("sensor_off_k", "sensor_held"):
+        assert (state.chillers[column] == 0.0).all(), column
+    for column in ("tower_valve_stuck", "trim_valve_stuck"):
+        assert (state.loops[column] == 0.0).all(), column
+    assert (state.towers["fan_loss"] == 0.0).all()
     assert (state.towers["available"] == 1.0).all()
     assert (state.chillers["tripped"] == 0.0).all()
     assert set(shown(twin)) == set(healthy)
@@ -294,6 +320,22 @@ def test_after_a_blip_drives_come_back_at_once_and_chillers_after_their_lock_out
         if twin.truth()["chiller1.running"] == 1.0:
             assert twin.now_s - START_S >= lock_out_s
     assert twin.accounts().limit_violation_degree_minutes == 0.0
+
+
+def test_a_chiller_whose_sensor_is_frozen_goes_on_until_an_end(standing: Simulation) -> None:
+    twin = standing.copy()
+    aim_c = twin.truth()[CHW] - 3.0
+    setpoints = [f"{c}.chw_supply_temperature_setpoint" for c in twin.site.chillers]
+    colder = [Fault("panel_setpoint", tag, START_S, severity=aim_c) for tag in setpoints]
+    sound = twin.copy()
+    sound.set_faults(colder)
+    twin.set_faults([*colder, Fault("sensor_freeze", CHW, START_S)])
+    shows_c = twin.read(CHW).value
+    for simulation in (sound, twin):
+        simulation.advance(START_S + 1800.0)
+    assert sound.truth()[CHW] == pytest.approx(aim_c, abs=0.2)
+    assert twin.truth()[CHW] < aim_c - 1.0
+    assert twin.read(CHW).value == shows_c
 
 
 def test_a_leak_wets_its_sensor_is_made_up_for_a_while_and_then_stops_the_pump(
@@ -358,65 +400,6 @@ def test_a_device_switched_to_local_at_its_panel_takes_no_enable(standing: Simul
     assert active[5] == 1.0
     assert active[12:19] == [0.0] * 7
     assert active[-1] == 1.0
-
-
-def test_faults_are_read_from_a_file_with_times_from_the_start_or_by_the_clock(
-    campus: Site, tmp_path: Path
-) -> None:
-    path = tmp_path / "faults.toml"
-    path.write_text(
-        '[[faults]]\nkind = "fouling"\nplace = "cdu1"\nstart = 60\nend = "2024-07-10T01:00Z"\n'
-        'severity = 0.3\ngrows_s = 600\n[[faults]]\nkind = "power_blip"\nplace = "site"\n'
-        "start = 5\nend = 9.5\n"
-    )
-    assert read_faults(path, campus, START_S) == (
-        Fault("fouling", "cdu1", START_S + 60.0, START_S + 3600.0, 0.3, 600.0),
-        Fault("power_blip", "site", START_S + 5.0, START_S + 9.5),
-    )
-
-
-GOOD = {"kind": "fouling", "place": "cdu1", "start": 0, "severity": 0.3}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"kind": "gremlins"}, "kind 'gremlins' is none of fouling, filter_clog"),
-        ({"place": "cdu9"}, "has no place 'cdu9': name one of cdus, chillers, loops .* such as"),
-        ({"severity": 2.0}, "severity 2 is not within 0.01 to 0.9"),
-        ({"severity": "much"}, "severity: 'much' is no finite number"),
-        ({"severity": None}, "give its severity: share of clean conductance lost"),
-        ({"start": "soon"}, "start: 'soon' is no time: write 2024"),
-        ({"end": -5}, "it ends before it starts"),
-        ({"colour": "red"}, "field 'colour' is none of kind, place"),
-        ({"grows_s": -1.0}, "give a time above 0 s"),
-        ({"kind": "chiller_trip", "place": "chiller1"}, "it has no severity; leave it out"),
-        ({"kind": "pump_trip", "severity": 1}, "it has one pump; leave severity out"),
-        ({"kind": "sensor_bias", "place": "cdu1.remote_active"}, "has no place"),
-        ({"kind": "sensor_bias", "place": "cdu1.leak", "grows_s": 5.0}, "strikes at once"),
-    ],
-)
-def test_a_fault_that_cannot_be_is_refused_by_number_and_field(
-    campus: Site, change: dict[str, object], words: str
-) -> None:
-    row = {k: v for k, v in (GOOD | change).items() if v is not None}
-    with pytest.raises(FaultError, match=rf"faults: fault 2.*{words}"):
-        parse_faults([GOOD, row], campus, START_S)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("[[faults]", "it is no TOML"), ("faults = 3", "as a table"), ("[fault]\n", "'fault' is not")],
-)
-def test_a_file_that_holds_no_faults_is_refused(
-    campus: Site, tmp_path: Path, text: str, words: str
-) -> None:
-    path = tmp_path / "faults.toml"
-    path.write_text(text)
-    with pytest.raises(FaultError, match=words):
-        read_faults(path, campus, START_S)
-    with pytest.raises(FaultError, match="give a file of faults"):
-        read_faults(tmp_path / "none.toml", campus, START_S)
 
 
 def test_the_page_on_faults_names_every_kind() -> None:

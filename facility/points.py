@@ -132,6 +132,10 @@ class Point:
     """Of a state packed into a register with others: its bit, 0 the least significant."""
     bacnet_priority: int = 12
     """Of a BACnet command: the slot of the priority array, 10 to 14; 8 is the operator's."""
+    brick: str = ""
+    """Class of the Brick schema, where it is another than the quantity's."""
+    note: str = ""
+    """For people."""
 
     @property
     def register(self) -> int:

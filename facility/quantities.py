@@ -34,8 +34,8 @@ def _table() -> dict[str, Quantity]:
     rows = (
         # racks
         Quantity("it_power", p, "electric power of a rack's IT", power),
-        Quantity("inlet_temperature", t, "air into a rack", "Inlet_Air_Temperature_Sensor"),
-        Quantity("outlet_temperature", t, "air out of a rack", "Outlet_Air_Temperature_Sensor"),
+        Quantity("inlet_temperature", t, "air into a rack", "Intake_Air_Temperature_Sensor"),
+        Quantity("outlet_temperature", t, "air out of a rack", "Exhaust_Air_Temperature_Sensor"),
         Quantity("case_temperature", t, "hottest cold-plate case of a rack", "Temperature_Sensor"),
         Quantity("bath_temperature", t, "fluid of an immersion tank", "Temperature_Sensor"),
         Quantity("return_temperature", t, "coolant out of a rack", temp),
@@ -60,8 +60,8 @@ def _table() -> dict[str, Quantity]:
             "set: air from a CRAH",
             "Supply_Air_Temperature_Setpoint",
         ),
-        Quantity("fan_speed", pct, "fan speed of a CRAH or tower", "Fan_Speed_Sensor"),
-        Quantity("fan_speed_setpoint", pct, "set: fan speed of a CRAH", "Fan_Speed_Setpoint"),
+        Quantity("fan_speed", pct, "fan speed of a CRAH or tower", "Speed_Sensor"),
+        Quantity("fan_speed_setpoint", pct, "set: fan speed of a CRAH", "Speed_Setpoint"),
         Quantity("fan_power", p, "electric power of fans", power),
         Quantity("valve_position", pct, "water valve of a CDU or CRAH", "Valve_Position_Sensor"),
         # chillers

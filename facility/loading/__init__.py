@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from facility.loading import points_csv, topology
 from facility.loading.actuators import build_actuators
 from facility.loading.crosscheck import check_control, check_points, check_topology
-from facility.loading.points_csv import read_points
+from facility.loading.points_csv import NumberedPoint, read_points, write_points
 from facility.loading.problems import Problem, SiteError
 from facility.loading.topology import read_topology
 from facility.site import Site
 
 PORT_LINE = re.compile(r"(?m)^\s*port\s*=.*$")
 
-__all__ = ["Problem", "SiteError", "load_site", "parse_site"]
+__all__ = ["Problem", "SiteError", "build_site", "load_site", "parse_site"]
 
 
 def load_site(directory: str | Path) -> Site:
@@ -54,14 +56,46 @@ def load_site(directory: str | Path) -> Site:
 def parse_site(site_toml: str, points: str) -> Site:
     """Build a site from the texts of its two files; raises `SiteError` as `load_site` does."""
     problems: list[Problem] = []
+    data = _toml(site_toml)
+    return _site(data, read_points(points, problems), problems, _source(site_toml, points))
+
+
+def build_site(site_toml: str, numbered: Sequence[NumberedPoint], problems: list[Problem]) -> Site:
+    """A site from ``site.toml`` and a points list that was read elsewhere.
+
+    Raises
+    ------
+    SiteError
+        With ``problems``, those of reading the list, and all others.
+    """
+    points = write_points([item.point for item in numbered])
+    return _site(_toml(site_toml), numbered, problems, _source(site_toml, points))
+
+
+def _toml(text: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(site_toml)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SiteError(
             [Problem(topology.FILE, "", "", f"it is not TOML: {error}", "Mend that line.")]
         ) from None
+
+
+def _source(site_toml: str, points: str) -> dict[str, str]:
+    return {
+        # Where a device listens is no property of the site: a run on other ports is the same.
+        topology.FILE: hashlib.sha256(PORT_LINE.sub("", site_toml).encode()).hexdigest(),
+        points_csv.FILE: hashlib.sha256(points.encode()).hexdigest(),
+    }
+
+
+def _site(
+    data: dict[str, Any],
+    numbered: Sequence[NumberedPoint],
+    problems: list[Problem],
+    source: dict[str, str],
+) -> Site:
     found = read_topology(data, problems)
-    numbered = read_points(points, problems)
     check_topology(found, problems)
     check_points(numbered, found, problems)
     actuators = build_actuators(numbered, found, problems)
@@ -88,9 +122,5 @@ def parse_site(site_toml: str, points: str) -> Site:
         actuators=actuators,
         tariff=found.tariff,
         gateway=found.gateway,
-        source={
-            # Where a device listens is no property of the site: a run on other ports is the same.
-            topology.FILE: hashlib.sha256(PORT_LINE.sub("", site_toml).encode()).hexdigest(),
-            points_csv.FILE: hashlib.sha256(points.encode()).hexdigest(),
-        },
+        source=source,
     )

@@ -58,7 +58,7 @@ def build_actuators(
         point = numbered.point
         if point.role is not Role.SETPOINT:
             continue
-        row = TableReader("points.csv", numbered.row, {}, problems)
+        row = TableReader(numbered.file, numbered.row, {}, problems)
         if point.quantity not in COOLING:
             row.known("quantity", point.quantity, COOLING, "quantity that can be set")
             continue

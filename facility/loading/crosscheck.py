@@ -136,7 +136,7 @@ def check_points(
     seen_tags: dict[str, str] = {}
     seen_meanings: dict[tuple[str, str], str] = {}
     for item in rows:
-        point, reader = item.point, TableReader(POINTS, item.row, {}, problems)
+        point, reader = item.point, TableReader(item.file, item.row, {}, problems)
         if point.tag in seen_tags:
             reader.problem("tag", f"it is in {seen_tags[point.tag]} too", "Give it its own tag.")
         seen_tags.setdefault(point.tag, item.row)
@@ -188,7 +188,7 @@ def _check_overlaps(rows: list[NumberedPoint], problems: list[Problem]) -> None:
             other = taken.setdefault(key, item)
             if other is not item:
                 kind = point.table.value + (" register" if point.table.is_modbus else "")
-                TableReader(POINTS, item.row, {}, problems).problem(
+                TableReader(item.file, item.row, {}, problems).problem(
                     "address",
                     f"{kind} {address} of {point.device} is taken by {other.row}",
                     "Mend the address or the data type of one of them.",

@@ -1,0 +1,1 @@
+"""Points lists of engineers: read from spreadsheets, put into a site, compared, exported."""

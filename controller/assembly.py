@@ -27,6 +27,7 @@ import torch
 import uvicorn
 
 from controller.alarms.watch import AlarmBook
+from controller.authority.asking import Asking
 from controller.authority.desk import Desk
 from controller.authority.failures import AuthorityError
 from controller.authority.roles import Actor, Scope
@@ -45,7 +46,7 @@ from controller.planning.worker import WorkerPlanner
 from controller.records import TickRecord
 from controller.service.app import create_app
 from controller.service.context import Context
-from controller.storage.ports import Kind, RecordStore, StorageError, TelemetryStore
+from controller.storage.ports import Kind, Record, RecordStore, StorageError, TelemetryStore
 from controller.storage.records import LocalRecords
 from controller.storage.telemetry import LocalTelemetry
 from controller.storage.ticks import TickArchive
@@ -149,6 +150,7 @@ async def _serve(
         clock = await _clock(told_clock)
         link = SocketGatewayLink(settings.gateway, site.content_hash)
         desk = Desk(site, records, link)
+        asking = Asking(site, records, desk)
         live = Live(site.id, clock.now_s(), clock.now_s())
         alarms = AlarmBook(site, records)
         ticks = TickArchive(settings.state / "ticks", records)
@@ -190,6 +192,7 @@ async def _serve(
                 records=records,
                 ticks=ticks,
                 desk=desk,
+                asking=asking,
                 alarms=alarms,
                 tokens=tokens,
                 users=users,
@@ -200,7 +203,7 @@ async def _serve(
             log.info("an administrator's token lies in %s", settings.state / "admin.token")
         _first_user(users, settings, listener)
         try:
-            await _greet(link, desk, settings.mode, clock.now_s())
+            await _greet(link, asking, settings.mode, clock.now_s())
             write_json(settings.state / "serve.json", _address(settings, listener))
             await _until_the_end(loop, app, live, listener)
         finally:
@@ -288,7 +291,7 @@ async def _clock(told: dict[str, Any] | None) -> Clock:
         ) from error
 
 
-async def _greet(link: SocketGatewayLink, desk: Desk, mode: Mode | None, now_s: float) -> None:
+async def _greet(link: SocketGatewayLink, asking: Asking, mode: Mode | None, now_s: float) -> None:
     """Wait for the gateway, and ask it for the mode that the controller was started with."""
     deadline = time.monotonic() + GATEWAY_WITHIN_S
     while True:
@@ -303,7 +306,12 @@ async def _greet(link: SocketGatewayLink, desk: Desk, mode: Mode | None, now_s: 
     if mode is not None:
         actor = Actor(_who(), Scope.ENGINEER, "command line")
         try:
-            await desk.set_mode(None, mode, actor, "asked for with --mode at the start", now_s)
+            why = "asked for with --mode at the start"
+            answer = await asking.mode(None, mode, actor, why, now_s)
+            if isinstance(answer, Record):
+                log.warning(
+                    "mode %s needs two people: request %s waits for the other", mode, answer.id
+                )
         except AuthorityError as error:
             raise StartError(f"mode {mode.value} cannot be set: {error}") from error
 

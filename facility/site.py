@@ -316,6 +316,18 @@ class GatewayLimits:
     rearms_per_day: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """What takes more than one person here. Widening a limit takes two at every site."""
+
+    two_people: tuple[str, ...] = ()
+    """Of ``advisory``, ``automatic`` and ``standing_approvals``."""
+    own_approval: bool = True
+    """Whether who asks for it counts as one of the two."""
+    undo_window_s: float = 3600.0
+    """How long after a decision its moves can be taken back."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A whole site."""
@@ -337,8 +349,9 @@ class Site:
     actuators: Mapping[str, Actuator]
     tariff: Tariff
     gateway: GatewayLimits
+    people: People = field(default_factory=People)
     source: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each file that the site was read from, ports left out."""
+    """SHA-256 of each file that the site was read from, ports and rules for people left out."""
 
     @cached_property
     def _by_meaning(self) -> dict[tuple[str, str], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from argon2 import PasswordHasher
 
 from adapters.gateway.limit_book import LimitBook
 from controller.alarms.watch import AlarmBook
+from controller.authority.asking import Asking
 from controller.authority.desk import Desk
 from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
@@ -45,6 +47,7 @@ from facility.site import (
     GatewayLimits,
     Hall,
     HandBackClass,
+    People,
     Protocol,
     Rack,
     RackKind,
@@ -286,9 +289,11 @@ class FakeLink:
         self.away = True
 
 
-def context(directory: Path, link: FakeLink, wall: Callable[[], float]) -> Context:
+def context(
+    directory: Path, link: FakeLink, wall: Callable[[], float], people: People | None = None
+) -> Context:
     """The service's parts over a fake gateway; the clock stands where the link's does."""
-    site = small_site()
+    site = replace(small_site(), people=people or People())
     records = LocalRecords(directory / "records.db")
     live = Live(site.id, START_S, START_S)
     live.snapshot = snapshot(START_S, link.modes)
@@ -300,7 +305,8 @@ def context(directory: Path, link: FakeLink, wall: Callable[[], float]) -> Conte
         telemetry=LocalTelemetry(directory / "telemetry"),
         records=records,
         ticks=TickArchive(directory / "ticks", records),
-        desk=Desk(site, records, link),
+        desk=(desk := Desk(site, records, link)),
+        asking=Asking(site, records, desk),
         alarms=AlarmBook(site, records),
         tokens=TokenBook(records, wall),
         users=UserBook(records, wall, QUICK),

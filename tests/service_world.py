@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from fastapi import FastAPI
 from controller.authority.roles import Scope
 from controller.service.app import create_app
 from controller.service.context import Context
+from controller.service.stream import Stream
 from facility.clock import FixedClock
 from facility.commands import Mode
+from facility.site import People
 from tests.controller_fakes import FakeLink, context, proposal, small_site, snapshot
 
 
@@ -92,13 +96,22 @@ class World:
         return await self.client.request(method, f"/v1{path}", headers=headers, **options)
 
 
+@cache
+def _application() -> FastAPI:
+    """Routes and their description cost half a second to make, and depend on no world."""
+    link = FakeLink(small_site())
+    with tempfile.TemporaryDirectory() as folder:
+        return create_app(context(Path(folder), link, lambda: 0.0))
+
+
 @asynccontextmanager
-async def made_world(tmp_path: Path) -> AsyncIterator[World]:
+async def made_world(tmp_path: Path, people: People | None = None) -> AsyncIterator[World]:
     """A world in advisory mode, with a token of each scope."""
     link = FakeLink(small_site(), Mode.ADVISORY)
     wall = [1_000_000.0]
-    here = context(tmp_path, link, lambda: wall[0])
-    app = create_app(here)
+    here = context(tmp_path, link, lambda: wall[0], people)
+    app = _application()
+    app.state.context, app.state.stream = here, Stream(here)
     texts = {scope: here.tokens.issue(f"{scope.value} one", scope)[1] for scope in Scope}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://isotherm") as client:

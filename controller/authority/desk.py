@@ -12,10 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from controller.authority.audit import entry
+from controller.authority.carrying import command_of, commands_of
 from controller.authority.failures import GatewayError, InvalidError, NotFoundError, StateError
-from controller.authority.inbox import Inbox
+from controller.authority.inbox import Inbox, left_region
 from controller.authority.overrides import OverrideBook
+from controller.authority.panel import is_at_panel
+from controller.authority.reversal import reverse
 from controller.authority.roles import ISOTHERM, Actor
+from controller.authority.standing import StandingBook, covered
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
 from controller.storage.ports import Kind, Record, RecordStore
 from facility.commands import Command, Decision, Mode, Origin, Override, Proposal, Receipt
@@ -36,8 +40,11 @@ class Desk:
         self._site, self._records, self._link = site, records, link
         self.inbox = Inbox(records)
         self.book = OverrideBook(site, records)
+        self.standing = StandingBook(site, records)
         self._life_s = site.gateway.command_max_age_s
         self._asked_s: dict[tuple[str, str], float] = {}
+        self._registered: set[str] = set()
+        """Decisions that this gateway knows."""
 
     # ---- what the tick asks
 
@@ -47,7 +54,11 @@ class Desk:
         """The decision in force after this proposal; see the port."""
         self.inbox.expire(now_s)
         self.inbox.offer(proposal, modes, now_s)
-        held = {override.actuator for override in self.book.in_force(now_s)}
+        held = self._held(now_s)
+        approvals = {approval.id: approval for approval in self.standing.in_force(now_s)}
+        for name, agreed in covered(approvals.values(), proposal, modes, held, now_s).items():
+            said = approvals[name]
+            self.inbox.cover(proposal, name, said.who, said.why, agreed, now_s)
         moves = tuple(
             move
             for move in (*proposal.moves, *proposal.holds)
@@ -104,12 +115,34 @@ class Desk:
             actuators=actuators,
             share=share,
         )
+        return decision, await self._begin(decision, snapshot, now_s)
+
+    async def undo(
+        self, decision_id: str, actor: Actor, why: str, *, snapshot: Snapshot, now_s: float
+    ) -> tuple[Decision, tuple[Receipt, ...]]:
+        """Take a decision's moves back; see `controller.authority.reversal`."""
+        new, _ = reverse(
+            self._site,
+            self._records,
+            decision_id,
+            actor,
+            why,
+            snapshot=snapshot,
+            held=self._held(now_s),
+            now_s=now_s,
+        )
+        return new, await self._begin(new, snapshot, now_s)
+
+    async def _begin(
+        self, decision: Decision, snapshot: Snapshot, now_s: float
+    ) -> tuple[Receipt, ...]:
+        """Register a decision and ask for its writes; where the gateway is away, later."""
         try:
-            await self._link.decide(decision)
-            return decision, await self._send(self._of_decision(decision, snapshot, now_s))
+            await self._register(decision)
+            return await self._send(self._of_decision(decision, snapshot, now_s))
         except (GatewayUnavailableError, GatewayRefusedError) as error:
             log.warning("decision %s is not carried out yet: %s", decision.id, error)
-            return decision, ()
+            return ()
 
     def reject(self, proposal_id: str, actor: Actor, why: str, now_s: float) -> Record:
         """Reject; see `Inbox.reject`."""
@@ -163,10 +196,8 @@ class Desk:
     async def set_mode(
         self, actuators: Sequence[str] | None, mode: Mode, actor: Actor, why: str, now_s: float
     ) -> Mapping[str, Mode]:
-        """Set modes in the gateway, which owns them."""
-        self._check_known(actuators)
-        if not why.strip():
-            raise InvalidError("a change of mode needs a reason")
+        """Set modes in the gateway, which owns them; people ask through `asking`."""
+        self.check_mode_change(actuators, why)
         try:
             modes = await self._link.set_mode(actuators, mode, actor.name, why)
         except (GatewayUnavailableError, GatewayRefusedError) as error:
@@ -176,6 +207,12 @@ class Desk:
             add=[entry(actor, f"set mode {mode.value}", about, why, now_s)],
         )
         return modes
+
+    def check_mode_change(self, actuators: Sequence[str] | None, why: str) -> None:
+        """Refuse a change of mode that makes no sense, before anything is asked of anybody."""
+        self._check_known(actuators)
+        if not why.strip():
+            raise InvalidError("a change of mode needs a reason")
 
     async def release(
         self, actuators: Sequence[str] | None, actor: Actor, why: str, now_s: float
@@ -220,12 +257,10 @@ class Desk:
 
     async def register_again(self, now_s: float) -> None:
         """Tell a gateway that has been away of every authority that stands."""
+        self._registered.clear()
         for decision in self.inbox.decisions_in_force(now_s):
-            try:
-                await self._link.decide(decision)
-            except GatewayRefusedError as error:
-                log.warning("the gateway does not take decision %s: %s", decision.id, error)
-        for override in self.book.in_force(now_s):
+            await self._register_or_say(decision)
+        for override in self._ours(now_s):
             try:
                 await self._link.override(override)
             except GatewayRefusedError as error:
@@ -234,12 +269,15 @@ class Desk:
     async def carry_out(self, snapshot: Snapshot, now_s: float) -> tuple[Receipt, ...]:
         """Ask again for what people want and the devices do not show yet."""
         self.book.expire(now_s)
+        self.book.look_at_panels(snapshot, now_s)
         self.inbox.expire(now_s)
+        self.standing.expire(now_s)
         await self._end_what_may_not_act(snapshot, now_s)
-        overrides = self.book.in_force(now_s)
-        wanted = [self._of_override(o, now_s) for o in overrides]
-        taken = {o.actuator for o in overrides}
+        wanted = [self._of_override(o, now_s) for o in self._ours(now_s)]
+        taken = self._held(now_s)
         for decision in self.inbox.decisions_in_force(now_s):
+            if decision.id not in self._registered:
+                await self._register_or_say(decision)
             commands = self._of_decision(decision, snapshot, now_s)
             wanted += [c for c in commands if c.actuator not in taken]
             taken |= {move.actuator for move in decision.moves}
@@ -250,15 +288,20 @@ class Desk:
         """A release or a change of mode ends what people had decided before it.
 
         Otherwise an approval from before would come back to life with the next change of mode.
+        So does a plant that leaves the region in which the decided proposal holds.
         """
         for decision in self.inbox.decisions_in_force(now_s):
+            if left := left_region(self.inbox.region_of(decision), snapshot):
+                why = f"the plant has left the region in which it holds: {left}"
+                self.inbox.withdraw(decision, ISOTHERM, why, now_s)
+                continue
             for move in decision.moves:
                 mode = snapshot.modes.get(move.actuator, Mode.ADVISORY)
                 if mode is not Mode.ADVISORY:
                     why = f"{move.actuator} is in mode {mode.value} now"
                     self.inbox.withdraw(decision, ISOTHERM, why, now_s)
                     break
-        for override in self.book.in_force(now_s):
+        for override in self._ours(now_s):
             mode = snapshot.modes.get(override.actuator, Mode.ADVISORY)
             if not mode.writes:
                 why = f"its mode is {mode.value} now, in which nothing is written"
@@ -275,33 +318,25 @@ class Desk:
         return asked_s is None or now_s - asked_s >= CARRY_EVERY_S
 
     def _of_decision(self, decision: Decision, snapshot: Snapshot, now_s: float) -> list[Command]:
-        held = {override.actuator for override in self.book.in_force(now_s)}
-        return [
-            Command(
-                id=f"{decision.id}:{move.actuator}:{now_s:.0f}",
-                actuator=move.actuator,
-                value=move.proposed,
-                origin=decision.origin,
-                authority=decision.id,
-                plan_hash=decision.plan_hash,
-                issued_at_s=now_s,
-                expires_at_s=min(decision.expires_at_s, now_s + self._life_s),
-            )
-            for move in decision.moves
-            if snapshot.modes.get(move.actuator) is Mode.ADVISORY and move.actuator not in held
-        ]
+        # What was agreed to in advance is written as the optimiser's: its budgets bind, for
+        # nobody looks.
+        origin = Origin.OPTIMISER if self.inbox.is_standing(decision) else decision.origin
+        held = self._held(now_s)
+        return commands_of(decision, origin, snapshot.modes, held, now_s, self._life_s)
 
     def _of_override(self, override: Override, now_s: float) -> Command:
-        return Command(
-            id=f"{override.id}:{override.actuator}:{now_s:.0f}",
-            actuator=override.actuator,
-            value=override.value,
-            origin=Origin.PERSON,
-            authority=override.id,
-            plan_hash="",
-            issued_at_s=now_s,
-            expires_at_s=min(override.expires_at_s, now_s + self._life_s),
-        )
+        return command_of(override, now_s, self._life_s)
+
+    async def _register(self, decision: Decision) -> None:
+        await self._link.decide(decision)
+        self._registered.add(decision.id)
+
+    async def _register_or_say(self, decision: Decision) -> None:
+        try:
+            await self._register(decision)
+        except GatewayRefusedError as error:
+            self._registered.add(decision.id)  # asked once is enough: it refuses the writes too
+            log.warning("the gateway does not take decision %s: %s", decision.id, error)
 
     async def _send(self, commands: Sequence[Command]) -> tuple[Receipt, ...]:
         if not commands:
@@ -323,6 +358,14 @@ class Desk:
             ]
         )
         return receipts
+
+    def _held(self, now_s: float) -> set[str]:
+        """Actuators that people hold."""
+        return {override.actuator for override in self.book.in_force(now_s)}
+
+    def _ours(self, now_s: float) -> list[Override]:
+        """The overrides that we write; those at a panel are not."""
+        return [o for o in self.book.in_force(now_s) if not is_at_panel(o)]
 
     async def _take_back(self, placed: Sequence[Override], why: str, now_s: float) -> None:
         for override in placed:

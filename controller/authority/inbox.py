@@ -8,8 +8,9 @@ time; counts as a rejection and is never applied late), ``superseded`` (a newer 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from controller.authority.audit import entry
 from controller.authority.failures import (
@@ -21,7 +22,7 @@ from controller.authority.failures import (
 from controller.authority.roles import ISOTHERM, Actor
 from controller.storage.ports import ConflictError, Kind, Record, RecordStore
 from facility.clock import iso
-from facility.commands import Decision, Mode, Move, Origin, Proposal
+from facility.commands import Bound, Decision, Mode, Move, Origin, Proposal
 from facility.telemetry import Snapshot
 from facility.wire import from_wire, to_wire
 
@@ -109,12 +110,13 @@ class Inbox:
                 f"the plan of proposal {proposal_id} is {proposal.plan_hash}, not {plan_hash}: "
                 "look at it again and approve what stands there"
             )
-        if outside := _outside(proposal, snapshot):
+        if left := outside(proposal, snapshot):
             raise StateError(
                 f"the plant has left the region in which proposal {proposal_id} holds: "
-                f"{'; '.join(outside)}; wait for the next proposal"
+                f"{'; '.join(left)}; wait for the next proposal"
             )
-        moves = _moves(proposal, snapshot.modes, actuators, share)
+        done = frozenset(record.body.get("covered", {}))
+        moves = _moves(proposal, snapshot.modes, actuators, share, done)
         decision = Decision(
             id=f"d-{uuid.uuid4().hex[:12]}",
             proposal=proposal.id,
@@ -133,6 +135,65 @@ class Inbox:
             decision_record(decision),
         )
         return decision
+
+    def cover(
+        self,
+        proposal: Proposal,
+        approval_id: str,
+        who: str,
+        why: str,
+        moves: tuple[Move, ...],
+        now_s: float,
+    ) -> Decision | None:
+        """A standing approval's yes to some moves; the others go on waiting for a person.
+
+        None where the proposal waits no more, or these moves were covered before.
+        """
+        record = self._records.get(Kind.PROPOSAL, proposal.id)
+        if record is None or record.state != PENDING:
+            return None
+        covered = dict(record.body.get("covered", {}))
+        fresh = tuple(move for move in moves if move.actuator not in covered)
+        if not fresh:
+            return None
+        decision = Decision(
+            id=f"d-{uuid.uuid4().hex[:12]}",
+            proposal=proposal.id,
+            plan_hash=proposal.plan_hash,
+            origin=Origin.PERSON,
+            who=who,
+            why=f"standing approval {approval_id}: {why}",
+            moves=fresh,
+            decided_at_s=now_s,
+            expires_at_s=proposal.expires_at_s,
+        )
+        covered |= {move.actuator: approval_id for move in fresh}
+        changed = replace(record, body={**record.body, "covered": covered})
+        about = f"proposal {proposal.id}"
+        log = entry(
+            ISOTHERM, "approved in advance", about, decision.why, now_s, {"decision": decision.id}
+        )
+        kept = decision_record(decision, {"standing": approval_id})
+        if set(covered) >= {move.actuator for move in proposal.moves}:
+            changed = _closed(changed, APPROVED, ISOTHERM, decision.why, now_s)
+        try:
+            self._records.write(add=[log, kept], change=[changed])
+        except ConflictError:  # a person decided in this moment
+            return None
+        return decision
+
+    def region_of(self, decision: Decision) -> tuple[Bound, ...]:
+        """The plant states in which a decision is carried out; empty where it holds anywhere."""
+        record = self._records.get(Kind.DECISION, decision.id)
+        if record is None or "reverses" in record.body:
+            return ()
+        proposed = self._records.get(Kind.PROPOSAL, decision.proposal)
+        return () if proposed is None else proposal_of(proposed).region
+
+    def is_standing(self, decision: Decision) -> bool:
+        """Whether a decision came from a standing approval."""
+        record = self._records.get(Kind.DECISION, decision.id)
+        return record is not None and "standing" in record.body
 
     def reject(self, proposal_id: str, actor: Actor, why: str, now_s: float) -> Record:
         """Say no to a pending proposal, with the reason; the reasons are kept for tuning."""
@@ -161,7 +222,7 @@ class Inbox:
         record = self._records.get(Kind.DECISION, decision.id)
         if record is None or record.state == WITHDRAWN:
             return
-        outcome = {"who": actor.name, "role": actor.scope.value, "why": why, "time_s": now_s}
+        outcome = outcome_of(actor, why, now_s)
         self._records.write(
             add=[entry(actor, "withdrew", f"decision {decision.id}", why, now_s)],
             change=[replace(record, state=WITHDRAWN, body={**record.body, "outcome": outcome})],
@@ -189,25 +250,39 @@ def proposal_of(record: Record) -> Proposal:
     return from_wire(Proposal, record.body["proposal"])
 
 
+def left_region(region: Sequence[Bound], snapshot: Snapshot) -> str:
+    """The first reading that lies outside a region, in words; empty where none is seen to."""
+    for bound in region:
+        value = snapshot.good(bound.tag)
+        if value is not None and not bound.lower <= value <= bound.upper:
+            return f"{bound.tag} is {value:g}, not {bound.lower:g} to {bound.upper:g}"
+    return ""
+
+
 def decision_of(record: Record) -> Decision:
     """The decision that a record holds."""
     return from_wire(Decision, record.body["decision"])
 
 
-def decision_record(decision: Decision) -> Record:
-    """A decision as a record; its state says who made it."""
+def decision_record(decision: Decision, more: Mapping[str, str] | None = None) -> Record:
+    """A decision as a record; its state says who made it, ``more`` where it comes from."""
     return Record(
         Kind.DECISION,
         decision.id,
         decision.decided_at_s,
-        {"decision": to_wire(decision)},
+        {"decision": to_wire(decision), **(more or {})},
         state=decision.origin.value,
     )
 
 
 def _closed(record: Record, state: str, actor: Actor, why: str, now_s: float) -> Record:
-    outcome = {"who": actor.name, "role": actor.scope.value, "why": why, "time_s": now_s}
+    outcome = outcome_of(actor, why, now_s)
     return replace(record, state=state, body={**record.body, "outcome": outcome})
+
+
+def outcome_of(actor: Actor, why: str, now_s: float) -> dict[str, Any]:
+    """Who ended something, as it is kept with a record."""
+    return {"who": actor.name, "role": actor.scope.value, "why": why, "time_s": now_s}
 
 
 def _why_closed(record: Record) -> str:
@@ -218,7 +293,8 @@ def _why_closed(record: Record) -> str:
     return text
 
 
-def _outside(proposal: Proposal, snapshot: Snapshot) -> list[str]:
+def outside(proposal: Proposal, snapshot: Snapshot) -> list[str]:
+    """What has left the region in which a proposal holds, in words; empty while it does."""
     found = []
     for bound in proposal.region:
         value = snapshot.good(bound.tag)
@@ -234,10 +310,15 @@ def _moves(
     modes: Mapping[str, Mode],
     actuators: Collection[str] | None,
     share: float,
+    done: Collection[str] = (),
 ) -> tuple[Move, ...]:
     if not 0.0 < share <= 1.0:
         raise InvalidError(f"share must be above 0 and at most 1, not {share:g}")
-    askable = {m.actuator for m in proposal.moves if modes.get(m.actuator) is Mode.ADVISORY}
+    askable = {
+        m.actuator
+        for m in proposal.moves
+        if modes.get(m.actuator) is Mode.ADVISORY and m.actuator not in done
+    }
     chosen = askable if actuators is None else set(actuators)
     if strangers := sorted(chosen - {m.actuator for m in proposal.moves}):
         raise InvalidError(f"proposal {proposal.id} does not move {', '.join(strangers)}")
@@ -245,7 +326,7 @@ def _moves(
         names = ", ".join(locked) if chosen else "its actuators"
         raise StateError(
             f"{names} may not be written on approval in the mode in force: "
-            "set the mode to advisory first"
+            "set the mode to advisory first, unless a standing approval covers them already"
         )
     return tuple(
         Move(m.actuator, m.now, m.now + share * (m.proposed - m.now))

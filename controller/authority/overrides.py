@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from controller.authority.audit import entry
 from controller.authority.failures import InvalidError, NotFoundError, StateError
+from controller.authority.panel import at_value, is_at_panel, seen_at_panel
 from controller.authority.roles import ISOTHERM, Actor
 from controller.storage.ports import Kind, Record, RecordStore
 from facility.clock import iso
@@ -98,7 +99,25 @@ class OverrideBook:
     def release(self, override_id: str, actor: Actor, why: str, now_s: float) -> Override:
         """A person ends an override before its time."""
         self.expire(now_s)
+        record = self._records.get(Kind.OVERRIDE, override_id)
+        if record is not None and record.state == ACTIVE and is_at_panel(override_of(record)):
+            raise StateError(
+                f"{override_of(record).actuator} is held at the machine: hand it back there, then "
+                "`isotherm arm`"
+            )
         return self._end(override_id, RELEASED, actor, why, now_s)
+
+    def look_at_panels(self, snapshot: Snapshot, now_s: float) -> None:
+        """Write down what people changed at the machines; see `controller.authority.panel`."""
+        add, moved, ended = seen_at_panel(self._site, snapshot, self._active(), now_s)
+        change = [
+            at_value(record, moved[record.id])
+            for record in self._records.find(Kind.OVERRIDE, states=(ACTIVE,), limit=10_000)
+            if record.id in moved
+        ]
+        self._records.write(add=add, change=change)
+        for override in ended:
+            self._end(override.id, RELEASED, ISOTHERM, "the machine was handed back", now_s)
 
     def expire(self, now_s: float) -> tuple[Override, ...]:
         """End those whose time has come, and answer them."""

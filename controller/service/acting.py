@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Response
 
 from controller.authority.overrides import override_of
+from controller.authority.panel import is_at_panel
 from controller.authority.roles import Scope
 from controller.service.auth import Engineer, Operator, Viewer
 from controller.service.context import Here
@@ -27,8 +28,10 @@ from controller.service.schemas import (
     Placed,
     Released,
     ReleaseRequest,
+    RequestView,
     ShelvingRequest,
 )
+from controller.service.standing import request_view
 from controller.storage.ports import Kind, Record
 
 router = APIRouter(responses=responses(401))
@@ -40,6 +43,7 @@ def _view(record: Record) -> OverrideView:
         id=record.id,
         state=record.state,
         override=override_of(record),
+        at_panel=is_at_panel(override_of(record)),
         outcome=Outcome(**outcome) if outcome else None,
     )
 
@@ -107,18 +111,34 @@ async def modes(here: Here, _: Viewer) -> Modes:
     return Modes(modes=here.snapshot().modes)
 
 
-@router.put("/modes", tags=["modes"], responses=responses(403, 404, 422, 503))
-async def set_modes(here: Here, actor: Operator, request: ModeRequest) -> Modes:
-    """Set how far Isotherm may go; towards writing it takes the scope `engineer`."""
+@router.put(
+    "/modes",
+    tags=["modes"],
+    responses={
+        202: {"model": RequestView, "description": "It takes another person too."},
+        **responses(403, 404, 422, 503),
+    },
+)
+async def set_modes(
+    here: Here, actor: Operator, request: ModeRequest, response: Response
+) -> Modes | RequestView:
+    """Set how far Isotherm may go; towards writing it takes the role `engineer`.
+
+    Where the site file wants two people for it, the answer is 202 with the request that waits for
+    the other one (`POST /v1/requests/{id}/approvals`).
+    """
     if request.mode.writes and not actor.scope.covers(Scope.ENGINEER):
         raise HTTPException(
             403,
-            f"mode {request.mode.value} lets Isotherm write: it takes the scope engineer, and the "
-            f"token {actor.name!r} has {actor.scope.value}",
+            f"mode {request.mode.value} lets Isotherm write: it takes the role engineer, and "
+            f"{actor.name!r} has {actor.scope.value}",
         )
-    found = await here.desk.set_mode(
+    found = await here.asking.mode(
         request.actuators, request.mode, actor, request.why, here.clock.now_s()
     )
+    if isinstance(found, Record):
+        response.status_code = 202
+        return request_view(found)
     return Modes(modes=found)
 
 

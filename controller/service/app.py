@@ -13,6 +13,7 @@ from controller.service import (
     problems,
     reading,
     sessions,
+    standing,
     stream,
     tokens,
     users,
@@ -49,7 +50,9 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.stream = stream.Stream(context)
     problems.install(app)
-    for module in (reading, stream, deciding, acting, limits, history, tokens, users, sessions):
+    for module in (reading, stream, deciding, standing, acting, limits, history):
+        app.include_router(module.router, prefix="/v1")
+    for module in (tokens, users, sessions):
         app.include_router(module.router, prefix="/v1")
     for router in (reading.open_router, sessions.open_router):
         app.include_router(router, prefix="/v1")

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from controller.alarms.watch import AlarmBook
+from controller.authority.asking import Asking
 from controller.authority.desk import Desk
 from controller.authority.failures import GatewayError
 from controller.authority.sessions import SessionBook
@@ -34,6 +35,7 @@ class Context:
     records: RecordStore
     ticks: TickArchive
     desk: Desk
+    asking: Asking
     alarms: AlarmBook
     tokens: TokenBook
     users: UserBook

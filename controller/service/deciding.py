@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Query, Response
 
-from controller.authority.failures import NotFoundError
-from controller.authority.inbox import decision_of, proposal_of
+from controller.authority.failures import NotFoundError, StateError
+from controller.authority.inbox import PENDING, decision_of, outside, proposal_of
 from controller.service.auth import Operator, Viewer
-from controller.service.context import Here
+from controller.service.context import Context, Here
 from controller.service.paging import Pages
 from controller.service.problems import responses
 from controller.service.schemas import (
@@ -17,22 +18,91 @@ from controller.service.schemas import (
     ApprovalRequest,
     Decisions,
     DecisionView,
+    EndRequest,
+    MoveView,
     Outcome,
     Proposals,
     ProposalView,
     RejectionRequest,
 )
 from controller.storage.ports import Kind, Record
+from facility.commands import Move, Origin, Proposal
+from facility.site import Actuator
 
 router = APIRouter(tags=["proposals"], responses=responses(401))
 
 
-def _view(record: Record) -> ProposalView:
+def proposal_view(here: Context, record: Record) -> ProposalView:
+    """A proposal as the API shows it."""
     outcome = record.body.get("outcome")
+    found = proposal_of(record)
+    snapshot = here.live.snapshot
+    waits = record.state == PENDING and snapshot is not None
     return ProposalView(
         id=record.id,
         state=record.state,
-        proposal=proposal_of(record),
+        proposal=found,
+        moves=[
+            _move_view(here.site.actuators[move.actuator], move, record.body.get("covered", {}))
+            for move in found.moves
+            if move.actuator in here.site.actuators  # the site of an older record had others
+        ],
+        checked=_checked(found),
+        left_region=outside(found, snapshot) if waits and snapshot is not None else [],
+        outcome=Outcome(**outcome) if outcome else None,
+    )
+
+
+def _move_view(actuator: Actuator, move: Move, covered: Mapping[str, str]) -> MoveView:
+    cools_more = actuator.is_more_cooling(move.proposed, move.now)
+    rate = actuator.rate_towards_per_min if cools_more else actuator.rate_away_per_min
+    return MoveView(
+        actuator=move.actuator,
+        unit=actuator.unit,
+        now=move.now,
+        proposed=move.proposed,
+        minimum=actuator.minimum,
+        maximum=actuator.maximum,
+        rate_per_min=rate,
+        minutes=abs(move.proposed - move.now) / rate,
+        cools_more=cools_more,
+        covered_by=covered.get(move.actuator),
+    )
+
+
+def _checked(proposal: Proposal) -> list[str]:
+    done = (
+        "rolled out rack by rack with the learned model: every temperature stays within its limit "
+        "less the margin for error"
+        if proposal.verified
+        else "not rolled out: the rule that only ever cools more made it"
+    )
+    return [
+        done,
+        f"holds while {len(proposal.region)} readings stay within their stated bounds; looked at "
+        "again with the approval, and until the last write",
+        "each write is judged anew by the safety envelope, on its own telemetry",
+    ]
+
+
+def decision_view(here: Context, record: Record) -> DecisionView:
+    """A decision as the API shows it."""
+    body, found = record.body, decision_of(record)
+    outcome = body.get("outcome")
+    until_s = found.decided_at_s + here.site.people.undo_window_s
+    is_open = (
+        found.origin is Origin.PERSON
+        and "reversed_by" not in body
+        and here.clock.now_s() <= until_s
+    )
+    return DecisionView(
+        id=record.id,
+        state=record.state,
+        decision=found,
+        standing=body.get("standing"),
+        reverses=body.get("reverses"),
+        reversed_by=body.get("reversed_by"),
+        undo_until_s=until_s if is_open else None,
         outcome=Outcome(**outcome) if outcome else None,
     )
 
@@ -53,7 +123,9 @@ async def proposals(
     """Proposals, newest first."""
     here.desk.inbox.expire(here.clock.now_s())
     records, next_before = pages.find(here.records, Kind.PROPOSAL, state or ())
-    return Proposals(items=[_view(record) for record in records], next_before=next_before)
+    return Proposals(
+        items=[proposal_view(here, record) for record in records], next_before=next_before
+    )
 
 
 @router.get("/proposals/{proposal_id}", responses=responses(404))
@@ -63,7 +135,7 @@ async def proposal(here: Here, _: Viewer, proposal_id: str, response: Response) 
     record = here.records.get(Kind.PROPOSAL, proposal_id)
     if record is None:
         raise NotFoundError(f"there is no proposal {proposal_id}")
-    view = _view(record)
+    view = proposal_view(here, record)
     response.headers["ETag"] = f'"{view.proposal.plan_hash}"'
     return view
 
@@ -114,7 +186,9 @@ async def reject(
     here: Here, actor: Operator, proposal_id: str, request: RejectionRequest
 ) -> ProposalView:
     """Reject a proposal; the reason is kept and shown to who tunes the plant."""
-    return _view(here.desk.reject(proposal_id, actor, request.why, here.clock.now_s()))
+    return proposal_view(
+        here, here.desk.reject(proposal_id, actor, request.why, here.clock.now_s())
+    )
 
 
 @router.get("/decisions")
@@ -128,8 +202,53 @@ async def decisions(
 ) -> Decisions:
     """Decisions of people and modes, newest first."""
     records, next_before = pages.find(here.records, Kind.DECISION, state or ())
-    items = [
-        DecisionView(id=record.id, state=record.state, decision=decision_of(record))
-        for record in records
-    ]
+    items = [decision_view(here, record) for record in records]
     return Decisions(items=items, next_before=next_before)
+
+
+@router.get("/decisions/{decision_id}", responses=responses(404))
+async def decision(here: Here, _: Viewer, decision_id: str) -> DecisionView:
+    """One decision, and until when it can be undone."""
+    return decision_view(here, _decision(here, decision_id))
+
+
+@router.post(
+    "/decisions/{decision_id}/reversals",
+    status_code=201,
+    responses=responses(403, 404, 409, 422, 503),
+)
+async def undo(here: Here, actor: Operator, decision_id: str, request: EndRequest) -> Approval:
+    """Undo a decision: a new one returns to the values from before it, through the envelope.
+
+    Within the site's window (an hour unless its file says otherwise), for what is in advisory and
+    not overridden.
+    """
+    back, receipts = await here.desk.undo(
+        decision_id, actor, request.why, snapshot=here.snapshot(), now_s=here.clock.now_s()
+    )
+    here.live.count_receipts(receipts)
+    return Approval(decision=back, receipts=list(receipts))
+
+
+@router.post(
+    "/decisions/{decision_id}/withdrawals",
+    status_code=201,
+    responses=responses(403, 404, 409, 422),
+)
+async def withdraw(
+    here: Here, actor: Operator, decision_id: str, request: EndRequest
+) -> DecisionView:
+    """Withdraw a person's decision: what it has not written yet is not written."""
+    record = _decision(here, decision_id)
+    if record.state != Origin.PERSON.value:
+        raise StateError(f"decision {decision_id} is {record.state}: there is nothing to withdraw")
+    found = decision_of(record)
+    here.desk.inbox.withdraw(found, actor, request.why, here.clock.now_s())
+    return decision_view(here, _decision(here, decision_id))
+
+
+def _decision(here: Context, decision_id: str) -> Record:
+    record = here.records.get(Kind.DECISION, decision_id)
+    if record is None:
+        raise NotFoundError(f"there is no decision {decision_id}")
+    return record

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from controller.authority.standing import StandingApproval
 from facility.commands import Decision, Mode, Override, Proposal, Receipt
 from facility.telemetry import DeviceStatus, Reading
 
@@ -227,12 +228,33 @@ class Outcome(BaseModel):
     time_s: float
 
 
+class MoveView(BaseModel):
+    """One move beside the limits that the envelope holds it to."""
+
+    actuator: str
+    unit: str
+    now: float
+    proposed: float
+    minimum: float
+    maximum: float
+    rate_per_min: float = Field(description="Fastest change that way.")
+    minutes: float = Field(description="The least time that the move takes at that rate.")
+    cools_more: bool
+    covered_by: str | None = Field(description="The standing approval that said yes in advance.")
+
+
 class ProposalView(BaseModel):
-    """A proposal and what became of it."""
+    """A proposal, what was checked of it, and what became of it."""
 
     id: str
     state: str
     proposal: Proposal
+    moves: list[MoveView]
+    checked: list[str] = Field(description="What was checked before anybody was asked.")
+    left_region: list[str] = Field(
+        description="Readings that lie outside the region in which it holds, for one that waits: "
+        "while there are any, it cannot be approved."
+    )
     outcome: Outcome | None
 
 
@@ -251,6 +273,75 @@ class DecisionView(BaseModel):
     id: str
     state: str = Field(description="Who made it: `person` or `optimiser`; or `withdrawn`.")
     decision: Decision
+    standing: str | None = Field(description="The standing approval that it came from.")
+    reverses: str | None = Field(description="The decision that it takes back.")
+    reversed_by: str | None = Field(description="The decision that took it back.")
+    undo_until_s: float | None = Field(
+        description="Until when it can be taken back; null where it cannot be."
+    )
+    outcome: Outcome | None
+
+
+class StandingRequest(Request):
+    """A yes in advance, within stated bounds."""
+
+    targets: list[Name] = Field(
+        min_length=1, max_length=1000, description="Actuators, or groups of them."
+    )
+    largest_step: float = Field(
+        gt=0.0, lt=1e6, description="Of one move, in the actuator's canonical unit.", examples=[1.0]
+    )
+    reach: float | None = Field(
+        None,
+        gt=0.0,
+        lt=1e6,
+        description="How far from the value in force now it may be moved in all; by default one "
+        "step.",
+    )
+    from_hour: str = Field("00:00", max_length=5, description="`HH:MM`.", examples=["08:00"])
+    to_hour: str = Field("00:00", max_length=5, description="Equal hours: the whole day.")
+    time_zone: str = Field("UTC", max_length=64, examples=["Europe/Berlin"])
+    expires: str = Field(max_length=64, description="ISO 8601 or POSIX seconds, in plant time.")
+    why: str = Why
+
+
+class StandingView(BaseModel):
+    """A standing approval and what became of it."""
+
+    id: str
+    state: str = Field(description="`active`, `withdrawn` or `expired`.")
+    standing: StandingApproval
+    outcome: Outcome | None
+
+
+class PersonYes(BaseModel):
+    """One person's yes to a request."""
+
+    who: str
+    role: str
+    why: str
+    time: str
+
+
+class RequestView(BaseModel):
+    """What one person asked for and others have to agree to."""
+
+    id: str
+    state: str = Field(description="`pending`, `agreed`, `refused`, `expired` or `failed`.")
+    what: str = Field(description="`mode` or `standing_approval`.")
+    asked: Mapping[str, Any]
+    who: str
+    why: str
+    expires_at_s: float
+    approvals: list[PersonYes]
+    needed: int = Field(description="So many different people have to say yes.")
+    outcome: Outcome | None
+
+
+class AgreementRequest(Request):
+    """One person's yes."""
+
+    why: str = Field("", max_length=2000, description="A note for the audit.")
 
 
 class OverrideView(BaseModel):
@@ -259,6 +350,7 @@ class OverrideView(BaseModel):
     id: str
     state: str
     override: Override
+    at_panel: bool = Field(description="Held at the machine: it is handed back there.")
     outcome: Outcome | None
 
 
@@ -307,6 +399,18 @@ class Decisions(Page):
     """Decisions, newest first."""
 
     items: list[DecisionView]
+
+
+class Standings(Page):
+    """Standing approvals, newest first."""
+
+    items: list[StandingView]
+
+
+class Requests(Page):
+    """Requests, newest first."""
+
+    items: list[RequestView]
 
 
 class Overrides(Page):

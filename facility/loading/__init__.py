@@ -18,6 +18,7 @@ from facility.loading.topology import read_topology
 from facility.site import Site
 
 PORT_LINE = re.compile(r"(?m)^\s*port\s*=.*$")
+PEOPLE_TABLE = re.compile(r"(?ms)\n*^\[people\].*?(?=^\[|\Z)")
 
 __all__ = ["Problem", "SiteError", "build_site", "load_site", "parse_site"]
 
@@ -83,8 +84,7 @@ def _toml(text: str) -> dict[str, Any]:
 
 def _source(site_toml: str, points: str) -> dict[str, str]:
     return {
-        # Where a device listens is no property of the site: a run on other ports is the same.
-        topology.FILE: hashlib.sha256(PORT_LINE.sub("", site_toml).encode()).hexdigest(),
+        topology.FILE: hashlib.sha256(_of_the_plant(site_toml).encode()).hexdigest(),
         points_csv.FILE: hashlib.sha256(points.encode()).hexdigest(),
     }
 
@@ -122,5 +122,19 @@ def _site(
         actuators=actuators,
         tariff=found.tariff,
         gateway=found.gateway,
+        people=found.people,
         source=source,
     )
+
+
+def _of_the_plant(site_toml: str) -> str:
+    """``site.toml`` without what is no property of the plant, which models and runs outlast.
+
+    That is where a device listens, and the rules for people: as if ``[people]`` had never been
+    written, with the empty lines around it.
+    """
+
+    def gap(found: re.Match[str]) -> str:
+        return "\n" if found.end() == len(site_toml) else "\n\n" if found.start() else ""
+
+    return PORT_LINE.sub("", PEOPLE_TABLE.sub(gap, site_toml))

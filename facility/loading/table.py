@@ -108,6 +108,14 @@ class TableReader:
             self.problem(field, f"{value!r} is not a list of texts", 'Write it as ["a", "b"].')
         return ()
 
+    def flag(self, field: str, default: bool) -> bool:
+        """True or false."""
+        value = self._take(field, default, "true or false")
+        if isinstance(value, bool):
+            return value
+        self.problem(field, f"{value!r} is neither true nor false", "Write true or false.")
+        return default
+
     def known(self, field: str, value: str, options: Iterable[str], kind: str) -> str:
         """``value`` if it is among ``options``, else a problem that names the nearest."""
         names = list(options)

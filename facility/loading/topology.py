@@ -18,6 +18,7 @@ from facility.site import (
     Hall,
     HandBackClass,
     Login,
+    People,
     Protocol,
     Rack,
     RackKind,
@@ -62,6 +63,7 @@ class Topology:
     devices: Mapping[str, Device]
     tariff: Tariff
     gateway: GatewayLimits
+    people: People
     actuator_rules: Mapping[str, Mapping[str, Any]]
 
 
@@ -69,7 +71,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     """Read the parsed TOML; what is wrong goes to ``problems``."""
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
-        *("site", "tariff", "gateway", "halls", "loops", "chillers", "towers"),
+        *("site", "tariff", "gateway", "people", "halls", "loops", "chillers", "towers"),
         *("cdus", "crahs", "racks", "devices", "actuators"),
     ):
         root.text(name, "")
@@ -93,6 +95,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         devices=_many(data, "devices", _device, problems),
         tariff=_tariff(_single(data, "tariff", problems)),
         gateway=_gateway(_single(data, "gateway", problems, needed=False)),
+        people=_people(_single(data, "people", problems, needed=False)),
         actuator_rules=_rules(data, problems),
     )
     site.done()
@@ -311,6 +314,25 @@ def _gateway(reader: TableReader) -> GatewayLimits:
     )
     reader.done()
     return limits
+
+
+TWO_PEOPLE = ("advisory", "automatic", "standing_approvals")
+
+
+def _people(reader: TableReader) -> People:
+    normal = People()
+    two_people = reader.texts("two_people", normal.two_people)
+    for what in two_people:
+        reader.known("two_people", what, TWO_PEOPLE, "thing that two people may be needed for")
+    people = People(
+        two_people=two_people,
+        own_approval=reader.flag("own_approval", normal.own_approval),
+        undo_window_s=reader.number(
+            "undo_window_s", normal.undo_window_s, minimum=0, maximum=86400
+        ),
+    )
+    reader.done()
+    return people
 
 
 def _rules(data: Mapping[str, Any], problems: list[Problem]) -> dict[str, Mapping[str, Any]]:

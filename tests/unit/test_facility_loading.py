@@ -295,3 +295,19 @@ def test_the_reference_sites_name_every_contact_and_their_envelope_loads(
     assert site.alarms
     gaps = [gap for gap in limits.unguarded if "declared insulated" not in gap]
     assert all("least flow is not kept" in gap for gap in gaps), gaps
+
+
+def test_rules_for_people_are_read_and_are_no_property_of_the_plant(
+    campus: tuple[str, str],
+) -> None:
+    site_toml, points = campus
+    rules = '\n[people]\ntwo_people = ["automatic"]\nown_approval = false\nundo_window_s = 600\n'
+    with_rules = parse_site(site_toml + rules, points)
+    assert with_rules.people.two_people == ("automatic",)
+    assert not with_rules.people.own_approval
+    assert with_rules.people.undo_window_s == 600.0
+    assert with_rules.content_hash == parse_site(*campus).content_hash
+    (unknown,) = problems(site_toml + '\n[people]\ntwo_people = ["automatc"]\n', points)
+    assert "automatic" in unknown
+    (odd,) = problems(site_toml + "\n[people]\nown_approval = 1\n", points)
+    assert "neither true nor false" in odd

@@ -223,6 +223,7 @@ class Device:
     hand_back: HandBackClass
     release: Release
     unit_id: int = 1
+    """Modbus: the unit identifier; BACnet: the instance of the device object."""
     scan_s: float = 5.0
     heartbeat_s: float = 1.0
     watchdog_s: float = 4.0

@@ -11,8 +11,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,7 @@ from adapters.driver import Driver
 from adapters.gateway.drivers import drivers_of
 from adapters.pki import Pki, have_certificate
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import Device, HandBackClass, Protocol, Release, Site
+from facility.site import Device, HandBackClass, Protocol, Release, Report, Site
 from sim.devices.certificates import write_certificate
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer
@@ -38,6 +40,8 @@ from tests.gateway_kit import START_S, free_port, small_site
 PEERS = Path(__file__).parent / "peers"
 TEMPERATURE, FLOW, RUNNING = "x.temperature", "x.flow", "x.running"
 SETPOINT, COUNT, MISSING = "x.setpoint", "x.count", "x.missing"
+ENABLE = "x.enable"
+"""Of the BACnet peers alone; no driver has it unless a test says so."""
 THERE = {TEMPERATURE: 22.5, FLOW: 1200.0, RUNNING: 1.0, SETPOINT: 32.0, COUNT: 0.0}
 """What every peer shows at first, in canonical units."""
 TIMEOUT_S = 5.0
@@ -337,12 +341,66 @@ def simulated_opcua(folder: Path) -> Bench:
     return Bench(Simulated(make, trust), device, points, pki)
 
 
+def bacnet_points() -> tuple[Point, ...]:
+    real, table = DataType.FLOAT32, Table.OBJECT
+    return (
+        point(TEMPERATURE, table, "analog-input:1", real, "degC"),
+        point(FLOW, table, "analog-input:2", real, "kW"),
+        point(RUNNING, table, "binary-input:3", DataType.BOOL, "state"),
+        point(SETPOINT, table, "analog-value:4", real, "degC"),
+        point(COUNT, table, "analog-value:5", DataType.UINT16, "count"),
+        point(MISSING, table, "analog-input:99", real, "degC"),
+    )
+
+
+def bacnet_words(names: Mapping[str, str]) -> list[str]:
+    """What the BACnet peers are told to hold; ``names`` of object types as each has them."""
+    kinds = {
+        TEMPERATURE: ("analog-input", 1),
+        FLOW: ("analog-input", 2),
+        RUNNING: ("binary-input", 3),
+        SETPOINT: ("analog-value", 4),
+        COUNT: ("analog-value", 5),
+        ENABLE: ("binary-value", 6),
+    }
+    return [
+        f"{names.get(kind, kind)}:{instance}={THERE.get(tag, 0.0):g}"
+        for tag, (kind, instance) in kinds.items()
+    ]
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def bacnet_js(folder: Path) -> Bench:
+    port = free_udp_port()
+    names = {"analog-input": "0", "analog-value": "2", "binary-input": "3", "binary-value": "5"}
+    command = [*node_script("bacnet_server.js"), str(port), *bacnet_words(names)]
+    return Bench(
+        Program(command, folder / "log"),
+        device_of(Protocol.BACNET, port, unit_id=7),
+        bacnet_points(),
+    )
+
+
+def bacpypes(folder: Path) -> Bench:
+    port = free_udp_port()
+    command = [sys.executable, str(PEERS / "bacpypes_server.py"), str(port), *bacnet_words({})]
+    device = device_of(Protocol.BACNET, port, unit_id=7, report=Report.EXCEPTION)
+    return Bench(Program(command, folder / "log"), device, bacnet_points())
+
+
 ALL: dict[str, Callable[[Path], Bench]] = {
     "libmodbus": libmodbus,
     "modbus-serial": modbus_serial,
     "simulated-modbus": simulated_modbus,
     "node-opcua": node_opcua,
     "simulated-opcua": simulated_opcua,
+    "bacnet-js": bacnet_js,
+    "bacpypes": bacpypes,
 }
 PROCESSES = [name for name in ALL if not name.startswith("simulated")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from adapters.bacnet import BacnetDriver
 from adapters.driver import Driver, Now
 from adapters.modbus import ModbusDriver
 from adapters.opcua import OpcUaDriver
@@ -32,6 +33,8 @@ def drivers_of(
         points = site.device_points(device.id)
         if device.protocol is Protocol.OPCUA:
             drivers[device.id] = OpcUaDriver(device, points, now, pki=pki)
+        elif device.protocol is Protocol.BACNET:
+            drivers[device.id] = BacnetDriver(device, points, now)
         else:
             drivers[device.id] = ModbusDriver(device, points, now, pki=pki)
     return drivers

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.charts import Chart, draw
 from controller.evaluation import plots
 from controller.evaluation.files import FIXED, GUIDELINE_36, ISOTHERM, VARIANTS
 from controller.evaluation.pieces import Row, answers, charts, document, section, table, text

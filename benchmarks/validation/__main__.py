@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.validation import components, cooling_loss, energyplus, frontier_day
+from benchmarks.validation import (
+    components,
+    cooling_loss,
+    energyplus,
+    frontier_day,
+    office_zones,
+)
 from benchmarks.validation import machine_pictures as machines
 from benchmarks.validation import plant_pictures as plants
 from benchmarks.validation.drawing import FOLDER
@@ -40,6 +46,12 @@ def _energyplus(plots: bool) -> Iterator[Row]:
     if not energyplus.available():
         yield "EnergyPlus", "not compared", "pyenergyplus-lbnl is not installed"
         return
+    zones = office_zones.simulate()
+    yield (
+        "data-centre zones: heat handed on over IT",
+        f"{100 * zones.handed_on:.1f} % ({100 * zones.least:.0f} to {100 * zones.most:.0f} %)",
+        f"EnergyPlus alone, its large office as shipped, {zones.it_kw:.0f} kW of IT",
+    )
     for season, share, tower, note in (
         (SEASONS[0], 1.0, "YorkCalc", "summer"),
         (SEASONS[0], 1.0, "CoolToolsCrossFlow", "summer, their own tower model"),

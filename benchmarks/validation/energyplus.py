@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -35,8 +36,15 @@ def weather_file() -> Path:
     return _package() / "data" / "weather" / WEATHER
 
 
-def run(idf: str, files: dict[str, str]) -> pd.DataFrame:
-    """Run ``idf`` and answer the variables of `office_idf.VARIABLES`, one row a time step.
+def model_file(name: str) -> Path:
+    """An input that the package ships."""
+    return _package() / "data" / "model" / name
+
+
+def run(
+    idf: str, files: dict[str, str], variables: Mapping[str, tuple[str, str]] = VARIABLES
+) -> pd.DataFrame:
+    """Run ``idf`` and answer ``variables`` (column -> key and output), one row a time step.
 
     Parameters
     ----------
@@ -69,7 +77,7 @@ def run(idf: str, files: dict[str, str]) -> pd.DataFrame:
         if done.returncode != 0:
             said = errors.read_text(encoding="utf-8", errors="replace") if errors.exists() else ""
             raise EnergyPlusError(f"EnergyPlus ended with {done.returncode}: {done.stderr}\n{said}")
-        return _read(folder / "eplusout.sql")
+        return _read(folder / "eplusout.sql", variables)
 
 
 _CHILD = """
@@ -101,11 +109,11 @@ where coalesce(t.WarmupFlag, 0) = 0
 """
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, variables: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
     with sqlite3.connect(path) as database:
         rows = pd.read_sql_query(_QUERY, database)
     database.close()
-    wanted = {(key.upper(), name): column for column, (key, name) in VARIABLES.items()}
+    wanted = {(key.upper(), name): column for column, (key, name) in variables.items()}
     keys = zip(rows["KeyValue"].str.upper(), rows["Name"], strict=True)
     rows["column"] = [wanted.get(key) for key in keys]
     days = pd.to_datetime({"year": 2023, "month": rows["Month"], "day": rows["Day"]})
@@ -113,6 +121,6 @@ def _read(path: Path) -> pd.DataFrame:
         (days.dt.day_of_year - 1) * 86_400.0 + rows["Hour"] * 3600.0 + rows["Minute"] * 60.0
     )
     table = rows.pivot_table(index="time_s", columns="column", values="Value")
-    if missing := sorted(set(VARIABLES) - set(table.columns)):
+    if missing := sorted(set(variables) - set(table.columns)):
         raise EnergyPlusError(f"EnergyPlus reported no {', '.join(missing)}")
     return table

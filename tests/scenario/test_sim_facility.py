@@ -8,84 +8,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facility.clock import from_iso
-from facility.loading import parse_site
 from facility.site import Site
 from sim.accounts import compared_energy_kwh
 from sim.history import record_history
 from sim.parameters import PlantError, PlantParameters
-from sim.plant.jobs import GeneratedLoad
 from sim.plant.step import advance
-from sim.plant.weather import ConstantWeather, generated_weather
+from sim.plant.weather import ConstantWeather
 from sim.plant.workload import ConstantLoad
-from sim.run import run, warmed_up
+from sim.run import run
 from sim.simulation import Simulation
-from sim.sites import DESIGNS
-from sim.sites.writer import texts
-
-START_S = from_iso("2024-07-10")
+from tests.plants import START_S, lived, living, reference, standing
 
 
-def reference(name: str) -> tuple[Site, PlantParameters]:
-    files = dict(texts(DESIGNS[name](), 15_000))
-    site = parse_site(files["site.toml"], files["points.csv"])
-    return site, PlantParameters.for_site(site, 1)
-
-
-@pytest.fixture(scope="module", params=["campus", "frontier"])
+@pytest.fixture(params=["campus", "frontier"])
 def facility(request: pytest.FixtureRequest) -> tuple[Site, PlantParameters]:
     return reference(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def campus() -> tuple[Site, PlantParameters]:
     return reference("campus")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def frontier() -> tuple[Site, PlantParameters]:
     return reference("frontier")
-
-
-def standing(
-    facility: tuple[Site, PlantParameters],
-    *,
-    share: float = 0.8,
-    wet_bulb_c: float = 18.0,
-    control: str = "guideline36",
-) -> Simulation:
-    site, parameters = facility
-    return warmed_up(
-        site,
-        parameters,
-        load=ConstantLoad(site, share),
-        weather=ConstantWeather(wet_bulb_c + 7.0, wet_bulb_c),
-        local_control=control,
-        start_s=START_S,
-        seed=1,
-    )
-
-
-def living(facility: tuple[Site, PlantParameters], control: str = "guideline36") -> Simulation:
-    site, parameters = facility
-    return warmed_up(
-        site,
-        parameters,
-        load=GeneratedLoad(site, 3),
-        weather=generated_weather(3),
-        local_control=control,
-        start_s=START_S,
-        seed=1,
-    )
 
 
 @pytest.mark.parametrize("control", ["guideline36", "fixed"])
 def test_all_heat_is_rejected_or_stored(
     facility: tuple[Site, PlantParameters], control: str
 ) -> None:
-    simulation = living(facility, control)
-    simulation.advance(START_S + 6.0 * 3600.0)
-    accounts = simulation.accounts()
+    accounts = lived(facility[0].id, control).accounts()
     assert abs(accounts.balance_error) < 1e-3
     # Independent of the tables of heat: what enters as electricity leaves by the towers.
     inflow = accounts.it_energy_kwh + accounts.cooling_energy_kwh - accounts.energy_kwh["towers"]
@@ -95,10 +49,7 @@ def test_all_heat_is_rejected_or_stored(
 def test_guideline_36_keeps_every_rack_within_its_limit_for_less_energy_than_fixed(
     facility: tuple[Site, PlantParameters],
 ) -> None:
-    ours, fixed = living(facility), living(facility, "fixed")
-    for simulation in (ours, fixed):
-        simulation.advance(START_S + 6.0 * 3600.0)
-    a, b = ours.accounts(), fixed.accounts()
+    a, b = lived(facility[0].id, "guideline36").accounts(), lived(facility[0].id, "fixed").accounts()
     assert a.limit_violation_degree_minutes == 0.0
     assert a.throttled_kwh == 0.0
     assert a.over_recommended_degree_minutes < 1.0
@@ -110,7 +61,7 @@ def test_guideline_36_keeps_every_rack_within_its_limit_for_less_energy_than_fix
 def test_the_same_seed_gives_the_same_run_bit_for_bit(
     facility: tuple[Site, PlantParameters],
 ) -> None:
-    one, two = living(facility), living(facility)
+    one, two = living(facility[0].id), living(facility[0].id)
     one.advance(START_S + 1800.0)
     # Looking and small steps change nothing.
     tags = list(facility[0].points)[::7]
@@ -126,7 +77,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(
 def test_a_copy_and_a_saved_state_go_on_as_the_original(
     campus: tuple[Site, PlantParameters],
 ) -> None:
-    original = living(campus)
+    original = living("campus")
     twin, saved = original.copy(), pickle.dumps(original)
     original.advance(START_S + 900.0)
     assert twin.now_s == START_S
@@ -138,7 +89,7 @@ def test_a_copy_and_a_saved_state_go_on_as_the_original(
 def test_halving_the_step_moves_no_temperature_by_more_than_a_twentieth_of_a_kelvin(
     facility: tuple[Site, PlantParameters],
 ) -> None:
-    whole = standing(facility)
+    whole = standing(facility[0].id)
     half = whole.copy()
     racks = len(facility[0].racks)
     rated = np.array([r.rated_kw for r in facility[0].racks.values()])
@@ -168,7 +119,7 @@ def test_halving_the_step_moves_no_temperature_by_more_than_a_twentieth_of_a_kel
 def test_a_stopped_cdu_pump_brings_its_racks_to_their_limit_within_minutes(
     campus: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(campus, share=1.0)
+    simulation = standing("campus", share=1.0)
     simulation._memory.state.cdus["tripped"][0] = 1.0
     cdu = next(iter(campus[0].cdus))
     mine = [r for r in campus[0].racks.values() if r.units == (cdu,)]
@@ -185,7 +136,7 @@ def test_a_stopped_cdu_pump_brings_its_racks_to_their_limit_within_minutes(
 def test_without_any_air_the_inlets_pass_their_limit_within_minutes(
     campus: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(campus, share=0.9)
+    simulation = standing("campus", share=0.9)
     simulation._memory.state.crahs["tripped"][:] = 1.0
     air = [r for r in campus[0].racks.values() if r.limited_temperature == "inlet_temperature"]
     seconds = _seconds_until(
@@ -205,7 +156,7 @@ def _seconds_until(simulation: Simulation, condition) -> float:  # type: ignore[
 def test_a_tripped_chiller_is_replaced_and_the_air_stays_within_limits(
     campus: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(campus, share=0.9, wet_bulb_c=24.0)
+    simulation = standing("campus", share=0.9, wet_bulb_c=24.0)
     state = simulation._memory.state
     running = int(np.flatnonzero(state.chillers["running"] > 0.5)[0])
     state.chillers["tripped"][running] = 1.0
@@ -218,7 +169,7 @@ def test_a_tripped_chiller_is_replaced_and_the_air_stays_within_limits(
 def test_colder_coolant_and_more_flow_each_make_a_colder_case(
     frontier: tuple[Site, PlantParameters],
 ) -> None:
-    base = standing(frontier)
+    base = standing("frontier")
     tags = [f"{r}.case_temperature" for r in frontier[0].racks]
 
     def cases(column: str, by: float) -> np.ndarray:
@@ -242,7 +193,7 @@ def test_colder_coolant_and_more_flow_each_make_a_colder_case(
 def test_sensors_show_the_truth_with_bias_noise_and_quantum(
     frontier: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(frontier)
+    simulation = standing("frontier")
     tag = next(t for t in frontier[0].points if t.endswith("tcs_supply_temperature"))
     shown, truth = [], []
     for second in range(1, 121):
@@ -262,7 +213,7 @@ def test_sensors_show_the_truth_with_bias_noise_and_quantum(
 def test_what_is_written_without_authority_is_kept_but_not_used(
     frontier: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(frontier)
+    simulation = standing("frontier")
     actuator = next(a for a in frontier[0].actuators.values() if "tcs_flow" in a.id)
     before = simulation.read(actuator.read_back).value
     assert simulation.write(actuator.id, actuator.minimum)
@@ -275,7 +226,7 @@ def test_what_is_written_without_authority_is_kept_but_not_used(
 def test_a_setpoint_set_at_the_panel_stands_until_it_is_given_back(
     frontier: tuple[Site, PlantParameters],
 ) -> None:
-    simulation = standing(frontier)
+    simulation = standing("frontier")
     actuator = next(a for a in frontier[0].actuators.values() if "tcs_flow" in a.id)
     before = simulation.read(actuator.read_back).value
     simulation.set_at_panel({actuator.id: actuator.minimum})

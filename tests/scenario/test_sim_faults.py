@@ -14,21 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from facility.clock import from_iso
-from facility.loading import parse_site
 from facility.quantities import QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from sim.faults import KINDS, Fault
-from sim.parameters import PlantParameters
-from sim.plant.weather import ConstantWeather
-from sim.plant.workload import ConstantLoad
-from sim.run import warmed_up
 from sim.simulation import Simulation
-from sim.sites import DESIGNS
-from sim.sites.writer import texts
+from tests import plants
+from tests.plants import START_S
 
-START_S = from_iso("2024-07-10")
 RUN_S = 900.0
 # So much no sensor of this kind moves by noise or by the ripple of a plant that settles anew.
 STILL = {
@@ -38,22 +31,8 @@ STILL = {
 
 
 @pytest.fixture(scope="module")
-def campus() -> Site:
-    files = dict(texts(DESIGNS["campus"](), 15_000))
-    return parse_site(files["site.toml"], files["points.csv"])
-
-
-@pytest.fixture(scope="module")
-def standing(campus: Site) -> Simulation:
-    return warmed_up(
-        campus,
-        PlantParameters.for_site(campus, 1),
-        load=ConstantLoad(campus, 0.8),
-        weather=ConstantWeather(25.0, 20.0),
-        local_control="guideline36",
-        start_s=START_S,
-        seed=1,
-    )
+def standing() -> Simulation:
+    return plants.standing("campus", dry_bulb_c=25.0, wet_bulb_c=20.0)
 
 
 @pytest.fixture(scope="module")

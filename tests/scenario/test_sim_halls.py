@@ -7,8 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from facility.clock import from_iso
-from facility.loading import parse_site
 from facility.site import RackKind, Site
 from models.layout import LayoutError, layout_of
 from sim.faults import Fault
@@ -21,17 +19,13 @@ from sim.plant.weather import ConstantWeather
 from sim.plant.workload import ConstantLoad
 from sim.run import warmed_up
 from sim.simulation import Simulation
-from sim.sites import DESIGNS
-from sim.sites.writer import texts
 from tests.halls_site import laboratory
-
-START_S = from_iso("2024-07-10")
+from tests.plants import START_S, standing
 
 
 @pytest.fixture(scope="module")
 def campus() -> Simulation:
-    files = dict(texts(DESIGNS["campus"](), 15_000))
-    return stands(parse_site(files["site.toml"], files["points.csv"]), 0.8)
+    return standing("campus", dry_bulb_c=22.0, wet_bulb_c=14.0)
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +274,7 @@ def test_dew_points_and_humidity_ratios_are_psychrolib_s() -> None:
 
 
 def test_cold_coils_dry_the_hall_until_its_make_up_air_keeps_up(campus: Simulation) -> None:
-    humid = stands(campus.site, 0.8, dry_c=26.0, wet_c=24.0)
+    humid = standing("campus", dry_bulb_c=26.0, wet_bulb_c=24.0)
     twin = humid.copy()
     chillers = [f"{c}.chw_supply_temperature_setpoint" for c in campus.site.chillers]
     air = [f"{c}.supply_air_temperature_setpoint" for c in campus.site.crahs]

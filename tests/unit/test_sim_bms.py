@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facility.loading import parse_site
 from facility.site import Site
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
@@ -14,18 +13,12 @@ from sim.bms.setpoints import CHW, CW, FAN, FWS, TCS, TCS_FLOW, Commissioned
 from sim.bms.trim_respond import Held, TrimAndRespond
 from sim.parameters import PlantParameters
 from sim.plant.plant import Memory, links
-from sim.sites import DESIGNS
-from sim.sites.writer import texts
-
-
-def reference(name: str) -> Site:
-    files = dict(texts(DESIGNS[name](), 15_000))
-    return parse_site(files["site.toml"], files["points.csv"])
+from tests.plants import reference
 
 
 @pytest.fixture(scope="module")
 def campus() -> Site:
-    return reference("campus")
+    return reference("campus")[0]
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +191,7 @@ def test_chillers_start_one_by_one_with_dwell_and_a_tripped_one_is_replaced(
 
 
 def test_trim_waits_until_the_towers_cannot_hold() -> None:
-    site = reference("frontier")
+    site = reference("frontier")[0]
     parameters = PlantParameters.for_site(site, 1)
     plant, sequencer = memory(parameters), Sequencer(parameters.units, links(site))
     state, warm = plant.state, 1

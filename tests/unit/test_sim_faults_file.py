@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from facility.clock import from_iso
-from facility.loading import parse_site
 from facility.site import Site
 from sim.faults import Fault, FaultError, parse_faults, read_faults
-from sim.sites import DESIGNS
-from sim.sites.writer import texts
-
-START_S = from_iso("2024-07-10")
+from tests.plants import START_S, reference
 
 
 @pytest.fixture(scope="module")
 def campus() -> Site:
-    files = dict(texts(DESIGNS["campus"](), 15_000))
-    return parse_site(files["site.toml"], files["points.csv"])
+    return reference("campus")[0]
 
 
 def test_faults_are_read_from_a_file_with_times_from_the_start_or_by_the_clock(

@@ -1,0 +1,154 @@
+"""What a shadow run is worth: energy and its uncertainty.
+
+Energy of a stretch under our setpoints is what was measured, less the model's difference between
+the plant's setpoints and ours, scaled by measured over expected power of that stretch; IT leakage
+counts with its sign. Three things make it uncertain, and all are in the interval:
+
+- which days it was: a bootstrap over whole days (Kuensch 1989), for errors last for hours;
+- the model's level: its error on later data when it was made, which does not average out;
+- how far its slopes can be trusted. Where the plant itself moved its setpoints, the change that
+  the model expects of these moves is held against what the meters then showed
+  (`slope`, 1 where they agree).
+
+Logged controllers are deterministic: what they never tried has no weight in the record, so
+importance sampling does not hold, and the model is all there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.evaluation.shadow.study import ShadowStudy
+from models.contract import Array
+from models.registry import Bundle
+
+CONFIDENCE = 0.90
+DRAWS = 2000
+STRETCH_S = 6.0 * 3600.0
+"""Over which measured and expected power are compared."""
+DAY_S = 86_400.0
+LEAST_MOVED = 0.01
+"""Of the power: a plant whose own moves changed less teaches nothing about slopes."""
+SMOOTH_ROWS = 15
+"""Minutes over which meters are averaged where changes are compared."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Energy of the period, kWh, and what it would have been."""
+
+    hours: float
+    measured_kwh: float
+    ours_kwh: float
+    """Cooling under our setpoints, leakage counted."""
+    leakage_kwh: float
+    """Of it, IT power that our temperatures would have added (negative: saved)."""
+    it_kwh: float
+    saved_share: float
+    interval_share: tuple[float, float]
+    """`CONFIDENCE`."""
+    spread_days: float
+    """Standard error of the share from the days alone."""
+    spread_model: float
+    """And from the model's level."""
+    model_error_share: float
+    """RMS difference of hourly measured and expected power, over mean power, in this period."""
+    claimed_error_share: float
+    """The same as claimed when the model was made."""
+    slope: float | None
+    """Measured over expected change where the plant itself moved; None: it moved too little."""
+
+
+def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
+    """Energy with its interval.
+
+    Raises
+    ------
+    ValueError
+        No minute of the record has all of the plant's meters.
+    """
+    known = np.isfinite(study.measured_kw)
+    if not known.any():
+        raise ValueError(
+            "no minute of the record has all power meters of the cooling; export them too"
+        )
+    stretch = (study.times_s[known] // STRETCH_S).astype(np.int64)
+    measured, plant = study.measured_kw[known], study.plant_kw[known]
+    ratio = _by(stretch, measured) / np.maximum(_by(stretch, plant), 1e-9)
+    saved = ratio * (plant - study.ours_kw[known]) - study.leakage_kw[known]
+    day = (study.times_s[known] // DAY_S).astype(np.int64)
+    days = np.unique(day)
+    day_saved = np.array([saved[day == d].sum() for d in days]) / 60.0
+    day_used = np.array([measured[day == d].sum() for d in days]) / 60.0
+    rng = np.random.default_rng([seed, 90])
+    picked = rng.integers(0, len(days), (DRAWS, len(days)))
+    shares = day_saved[picked].sum(axis=1) / day_used[picked].sum(axis=1)
+    claimed = float(np.sqrt(sum(e**2 for e in bundle.power.error_kw.values()))) / float(
+        plant.mean()
+    )
+    found = _period_error(study.times_s[known], measured, plant)
+    # The level's error cancels where setpoints are alike; apart, each end has its own.
+    model = max(claimed, found) * _apart(study)
+    drawn = shares + rng.normal(0.0, model, DRAWS)
+    tail = (1.0 - CONFIDENCE) / 2.0
+    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    used, gained = float(day_used.sum()), float(day_saved.sum())
+    return Estimate(
+        hours=len(measured) / 60.0,
+        measured_kwh=used,
+        ours_kwh=used - gained,
+        leakage_kwh=float(study.leakage_kw[known].sum()) / 60.0,
+        it_kwh=float(study.it_kw[known].sum()) / 60.0,
+        saved_share=gained / used,
+        interval_share=(float(low), float(high)),
+        spread_days=float(shares.std()),
+        spread_model=model,
+        model_error_share=found,
+        claimed_error_share=claimed,
+        slope=_slope(study),
+    )
+
+
+def _by(groups: NDArray[np.int64], values: Array) -> Array:
+    """The mean of each row's group, at each row."""
+    _, at = np.unique(groups, return_inverse=True)
+    means = np.bincount(at, weights=values) / np.bincount(at)
+    return np.asarray(means[at])
+
+
+def _period_error(times_s: Array, measured: Array, plant: Array) -> float:
+    hour = (times_s // 3600.0).astype(np.int64)
+    _, first = np.unique(hour, return_index=True)
+    error = (_by(hour, measured) - _by(hour, plant))[first]
+    return float(np.sqrt(np.mean(error**2)) / measured.mean())
+
+
+def _apart(study: ShadowStudy) -> float:
+    """0 where our setpoints are the plant's, 1 where they lie as far apart as the plant's range."""
+    low = np.array([members[0].minimum for members in study.site.groups.values()])
+    high = np.array([members[0].maximum for members in study.site.groups.values()])
+    distance = np.abs(study.setpoints_ours - study.setpoints_plant) / np.maximum(high - low, 1e-9)
+    return float(np.clip(np.sqrt(np.mean(np.max(distance, axis=1) ** 2)), 0.0, 1.0))
+
+
+def _slope(study: ShadowStudy) -> float | None:
+    """Measured over expected change of power where the plant moved its own setpoints.
+
+    Both are against the day's mean setpoints under the same load and weather (`still_kw`), at the
+    day's measured over expected power.
+    """
+    known = np.isfinite(study.measured_kw)
+    day = (study.times_s[known] // DAY_S).astype(np.int64)
+    measured, plant = study.measured_kw[known], study.plant_kw[known]
+    still = study.still_kw[known]
+    ratio = _by(day, measured) / np.maximum(_by(day, plant), 1e-9)
+    block = (study.times_s[known] // (60.0 * SMOOTH_ROWS)).astype(np.int64)
+    expected = _by(block, ratio * (plant - still))
+    found = _by(block, measured - ratio * still)
+    expected, found = expected - _by(day, expected), found - _by(day, found)
+    if float(np.sqrt(np.mean(expected**2))) < LEAST_MOVED * float(measured.mean()):
+        return None
+    return float(expected @ found / (expected @ expected))

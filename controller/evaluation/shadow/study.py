@@ -1,0 +1,336 @@
+"""A shadow run over a record: the live control step and the envelope on the second hall."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from controller.evaluation.series import component_tags
+from controller.evaluation.shadow.replica import Replica, ReplicaEstimator, whole_inputs
+from controller.loop import TICK_S
+from controller.tick import Parts, TickState, tick
+from facility.commands import (
+    Command,
+    Decision,
+    Mode,
+    Origin,
+    Outcome,
+    Override,
+    Proposal,
+    Receipt,
+    Verdict,
+    WriteResult,
+)
+from facility.site import Site
+from models.contract import Array
+from safety.envelope import Action, Envelope, needs_write
+from safety.limits import limits_of
+from safety.state import EnvelopeState
+
+if TYPE_CHECKING:
+    from controller.estimation.forecasts import Prices
+    from controller.planning.settings import PlanningSettings
+    from controller.planning.words import Planner
+    from models.registry import Bundle
+
+
+@dataclass
+class WouldBe:
+    """What the envelope would have said to what we would have written."""
+
+    allowed: int = 0
+    limited: int = 0
+    refused: int = 0
+    unchanged: int = 0
+    corrections: int = 0
+    """Values in force that the envelope would have moved by itself."""
+    releases: int = 0
+    """Times that it would have given a device back."""
+    by_check: Counter[str] = field(default_factory=Counter)
+    """Of limited and refused ones."""
+
+    @property
+    def judged(self) -> int:
+        """Commands."""
+        return self.allowed + self.limited + self.refused + self.unchanged
+
+
+@dataclass(frozen=True)
+class ShadowStudy:
+    """What a shadow run has seen; (N,) over the usable minutes of the record."""
+
+    site: Site
+    times_s: Array
+    """Start of each minute."""
+    measured_kw: Array
+    """Cooling, by the plant's own meters; NaN where one was silent."""
+    plant_kw: Array
+    """The same as the model expects it under the plant's own setpoints."""
+    ours_kw: Array
+    """And under ours."""
+    still_kw: Array
+    """And under the day's means of the plant's own setpoints."""
+    leakage_kw: Array
+    """IT power that our temperatures would have added (negative: saved)."""
+    it_kw: Array
+    wet_bulb_c: Array
+    room_plant_k: Array
+    """Least room of any rack below its limit, as measured; NaN where none was measured."""
+    room_ours_k: Array
+    """And of our hall, as the model expects it."""
+    setpoints_plant: Array
+    """(N, G)."""
+    setpoints_ours: Array
+    """(N, G)."""
+    held_share: float
+    """Of actuator-minutes that were ours."""
+    would_be: WouldBe
+    ticks: int
+    fallbacks: int
+    absent: int
+    """Minutes without whole data."""
+    hottest: tuple[tuple[float, str, float], ...]
+    """Our hall's ten hours with least room: start, rack, room in K."""
+
+
+async def run_shadow(
+    site: Site,
+    bundle: Bundle,
+    frame: pd.DataFrame,
+    planner: Planner,
+    settings: PlanningSettings,
+    *,
+    prices: Prices | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> ShadowStudy:
+    """Live through a record with the control step beside it.
+
+    Nothing later than the moment of a step reaches it: it sees the second hall's past, and
+    forecasts of its own.
+
+    Raises
+    ------
+    ShadowError
+        The record cannot be followed.
+    """
+    from controller.estimation.learned import LearnedEstimator, LearnedForecaster
+
+    replica = Replica(site, bundle, frame)
+    learned = LearnedEstimator(site, bundle)
+    gateway = _EnvelopeBeside(replica)
+    parts = Parts(
+        site=site,
+        model_version=bundle.version,
+        estimator=ReplicaEstimator(replica, learned),
+        forecaster=LearnedForecaster(site, bundle),
+        planner=planner,
+        authority=_Automatic(),
+        gateway=gateway,
+        prices=prices,
+        settings=settings,
+    )
+    state, ticks, fallbacks, held = TickState.start(site), 0, 0, 0
+    first, room = replica.row, np.full((replica.history.rows, len(site.racks)), np.nan)
+    limits_c = np.array([rack.limit_c for rack in site.racks.values()])
+    next_tick_s = replica.now_s
+    while not replica.ended:
+        if not replica.minute():
+            continue
+        room[replica.row - 1] = limits_c - replica.limited_c
+        snapshot = replica.snapshot()
+        state = state.seen(snapshot)
+        held += len(replica.held)
+        if replica.now_s >= next_tick_s:
+            next_tick_s = replica.now_s + TICK_S
+            gateway.scan()
+            state, record = await tick(state, replica.snapshot(), parts)
+            ticks += 1
+            fallbacks += record.fallback
+            if progress is not None:
+                progress((replica.row - first) / (replica.history.rows - first))
+    counts = _Counts(ticks, fallbacks, held)
+    return _study(replica, bundle, first, room, gateway.would_be, counts)
+
+
+@dataclass(frozen=True)
+class _Counts:
+    ticks: int
+    fallbacks: int
+    held_minutes: int
+
+
+def _study(
+    replica: Replica, bundle: Bundle, first: int, room: Array, would_be: WouldBe, counts: _Counts
+) -> ShadowStudy:
+    """Both halls' energy and temperatures over the usable minutes since the start."""
+    site, history = replica.site, replica.history.part(first, replica.history.rows)
+    rows, plant = whole_inputs(history, history.setpoints)
+    setpoints = replica.setpoints[first:]
+    _, ours = whole_inputs(history, setpoints)
+    still = replace(plant, setpoints=_daily_means(history.time_s[rows], plant.setpoints))
+    room = room[first:][rows]
+    limits_c = np.array([rack.limit_c for rack in site.racks.values()])
+    liquid = np.asarray(bundle.power.leakage_kw_per_k(plant.it_power_kw))
+    meters = [tag for tags in component_tags(site).values() for tag in tags if tag is not None]
+    silent = np.full(history.rows, np.nan)
+    measured = np.sum([history.meters.get(tag, silent) for tag in meters], axis=0)
+    # Warmer racks leak more: the difference of the two halls' temperatures, as the model has them.
+    warmer_k = np.nan_to_num(limits_c - room - history.limited_c[rows])
+    return ShadowStudy(
+        site=site,
+        times_s=history.time_s[rows],
+        measured_kw=measured[rows],
+        plant_kw=np.sum(list(bundle.power.predict(plant).values()), axis=0),
+        ours_kw=np.sum(list(bundle.power.predict(ours).values()), axis=0),
+        still_kw=np.sum(list(bundle.power.predict(still).values()), axis=0),
+        leakage_kw=(liquid * warmer_k).sum(axis=1),
+        it_kw=plant.it_power_kw.sum(axis=1),
+        wet_bulb_c=plant.wet_bulb_c,
+        room_plant_k=_least(limits_c - history.limited_c[rows]),
+        room_ours_k=_least(room),
+        setpoints_plant=plant.setpoints,
+        setpoints_ours=ours.setpoints,
+        held_share=counts.held_minutes / max(len(rows) * len(site.actuators), 1),
+        would_be=would_be,
+        ticks=counts.ticks,
+        fallbacks=counts.fallbacks,
+        absent=history.rows - len(rows),
+        hottest=_hottest(site, history.time_s[rows], room),
+    )
+
+
+def _daily_means(times_s: Array, values: Array) -> Array:
+    """(N, G) each row's mean over its day."""
+    _, at = np.unique(times_s // 86_400.0, return_inverse=True)
+    counts = np.bincount(at)
+    means = [np.bincount(at, weights=column) / counts for column in values.T]
+    return np.stack(means, axis=1)[at]
+
+
+def _least(room: Array) -> Array:
+    """(N,) least over the racks that there are; NaN where there is none."""
+    found = np.where(np.isnan(room), np.inf, room).min(axis=1)
+    return np.where(np.isinf(found), np.nan, found)
+
+
+def _hottest(site: Site, times_s: Array, room: Array) -> tuple[tuple[float, str, float], ...]:
+    """Of the ten hours with least room: their start, the rack and its room."""
+    racks, hours = list(site.racks), times_s // 3600.0
+    worst = []
+    for hour in np.unique(hours):
+        part = room[hours == hour]
+        if np.isnan(part).all():
+            continue
+        rack = int(np.nanargmin(np.nanmin(part, axis=0)))
+        worst.append((float(hour) * 3600.0, racks[rack], float(np.nanmin(part[:, rack]))))
+    return tuple(sorted(worst, key=lambda one: one[2])[:10])
+
+
+class _Automatic:
+    """Authority of a shadow run: every proposal is taken at once, as in `automatic`."""
+
+    def decide(
+        self, proposal: Proposal, _modes: Mapping[str, Mode], now_s: float, /
+    ) -> Decision | None:
+        """The mode's yes."""
+        moves = (*proposal.moves, *proposal.holds)
+        if not moves or proposal.expires_at_s <= now_s:
+            return None
+        return Decision(
+            id=f"shadow-{proposal.id}",
+            proposal=proposal.id,
+            plan_hash=proposal.plan_hash,
+            origin=Origin.OPTIMISER,
+            who="shadow run",
+            why="what automatic would have done",
+            moves=moves,
+            decided_at_s=now_s,
+            expires_at_s=proposal.expires_at_s,
+        )
+
+    def overrides(self, _now_s: float, /) -> tuple[Override, ...]:
+        """None: what people did at the plant is in the record."""
+        return ()
+
+
+class _EnvelopeBeside:
+    """Where commands of a shadow run end: judged as live, then set in the second hall."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._envelope = Envelope(limits_of(replica.site))
+        self._state = EnvelopeState()
+        self.would_be = WouldBe()
+
+    def scan(self) -> None:
+        """Judge the values that we hold."""
+        replica = self._replica
+        self._state, found = self._envelope.judge_in_force(
+            self._state, replica.snapshot(), replica.now_s
+        )
+        for one in found:
+            if one.action is Action.RELEASE:
+                if one.device in replica.armed:
+                    self.would_be.releases += 1
+                    self._give_back(one.device)
+            elif one.value is not None and one.device in replica.armed:
+                self.would_be.corrections += 1
+                replica.hold(one.actuator, one.value)
+
+    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        """Register, take over what is not held yet, judge; answers receipts as live."""
+        self._state = self._envelope.register(self._state, decision, self._replica.now_s)
+        for device in dict.fromkeys(self._device(command) for command in commands):
+            if device not in self._replica.armed:
+                self._take_over(device)
+        self._state, verdicts = self._envelope.judge_all(
+            self._state, commands, self._replica.snapshot(), self._replica.now_s
+        )
+        return tuple(map(self._receipt, commands, verdicts))
+
+    def _take_over(self, device: str) -> None:
+        replica = self._replica
+        for actuator in replica.site.device_actuators(device):
+            self._state, verdict = self._envelope.judge_preload(
+                self._state, actuator.id, replica.snapshot(), replica.now_s
+            )
+            if verdict.value is None:
+                self._give_back(device)
+                return
+            replica.hold(actuator.id, verdict.value)
+        replica.armed.add(device)
+
+    def _give_back(self, device: str) -> None:
+        names = [actuator.id for actuator in self._replica.site.device_actuators(device)]
+        self._state = self._envelope.released(self._state, names)
+        self._replica.give_back(device)
+
+    def _receipt(self, command: Command, verdict: Verdict) -> Receipt:
+        replica, count = self._replica, self.would_be
+        written = None
+        if verdict.value is None or self._device(command) not in replica.armed:
+            count.refused += 1
+            count.by_check[verdict.check or "not taken over"] += 1
+            result = WriteResult.REFUSED
+        elif not needs_write(verdict):
+            count.unchanged += 1
+            result = WriteResult.UNCHANGED
+        else:
+            limited = verdict.outcome is Outcome.LIMIT
+            count.limited += limited
+            count.allowed += not limited
+            if limited:
+                count.by_check[verdict.check] += 1
+            written, result = verdict.value, WriteResult.WRITTEN
+            replica.hold(command.actuator, verdict.value)
+        return Receipt(
+            command.id, command.actuator, verdict, result, written, written, replica.now_s
+        )
+
+    def _device(self, command: Command) -> str:
+        return self._replica.site.actuators[command.actuator].device

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from facility.points import Access, DataType, Point, Role, Table
+from facility.quantities import QUANTITIES
 from facility.site import (
     CDU,
     CRAH,
@@ -173,7 +174,7 @@ def _point(equipment: str, quantity: str, role: Role) -> Point:
         table=Table.NODE,
         address=f"ns=2;s={equipment}.{quantity}",
         data_type=DataType.FLOAT64,
-        unit="",
+        unit=QUANTITIES[quantity].kind.unit,
         access=Access.READ_WRITE if role is Role.SETPOINT else Access.READ,
     )
 

@@ -16,7 +16,7 @@ FORMS = ("html", "pdf")
 
 
 def register(commands: Commands) -> None:
-    """Add ``report savings``."""
+    """Add ``report savings`` and ``report shadow``."""
     parser = commands.add_parser("report", help="reports as HTML, PDF and JSON")
     parts = parser.add_subparsers(title="reports", metavar="REPORT", required=True)
 
@@ -40,6 +40,21 @@ def register(commands: Commands) -> None:
     savings.add_argument("--title", default="Savings of cooling energy")
     _output(savings)
     savings.set_defaults(run=run_savings)
+
+    shadow = parts.add_parser(
+        "shadow",
+        help="what Isotherm would have done over a record, what it is worth, and go or no-go",
+    )
+    shadow.add_argument("--site", type=Path, required=True, help="folder of the site")
+    shadow.add_argument("--model", type=Path, required=True, help="folder of a trained model")
+    record = shadow.add_mutually_exclusive_group(required=True)
+    record.add_argument("--data", type=Path, help="CSV or Parquet: time, and the site's tags")
+    record.add_argument("--state", type=Path, help="of `isotherm serve`: its stored telemetry")
+    shadow.add_argument("--from", dest="start", help="use the record from this moment on")
+    shadow.add_argument("--to", dest="end", help="and until this one")
+    shadow.add_argument("--criteria", type=Path, help="TOML that says otherwise than the defaults")
+    _output(shadow)
+    shadow.set_defaults(run=run_shadow)
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +115,49 @@ def _baseline(args: argparse.Namespace, hourly: Hourly) -> tuple[dict[str, Any],
     changes = read_adjustments(args.adjustments) if args.adjustments else ()
     found = adjusted_savings(before, after, changes)
     return baseline_report(found, before, after, changes), baseline_charts(found, before, after)
+
+
+def run_shadow(args: argparse.Namespace) -> int:
+    """Write ``shadow.json`` and the page; exit 0 for go, 1 for no-go."""
+    import asyncio
+
+    from controller.cli.demo import ProgressLine
+    from controller.evaluation.shadow import ShadowError, estimate, reasons
+    from controller.evaluation.shadow import run_shadow as run
+    from controller.evaluation.shadow.inputs import learned_parts, read_criteria, read_record
+    from controller.evaluation.shadow.report import page, shadow_report
+    from facility.loading import SiteError, load_site
+
+    try:
+        site = load_site(args.site)
+        criteria = read_criteria(args.criteria)
+        frame = read_record(site, data=args.data, state=args.state, start=args.start, end=args.end)
+        parts = learned_parts(site, args.model)
+        line = ProgressLine()
+        study = asyncio.run(
+            run(
+                site,
+                parts.bundle,
+                frame,
+                parts.planner,
+                parts.settings,
+                progress=lambda share: line("shadow run", share),
+            )
+        )
+        found = estimate(study, parts.bundle)
+    except (SiteError, ShadowError, ValueError) as error:
+        raise CommandError(str(error)) from None
+    weighed = reasons(study, found, criteria)
+    report = shadow_report(study, found, weighed, criteria, parts.bundle.version)
+    write(args.out, "shadow", report, page(report, study), args.form or ["html"])
+    low, high = found.interval_share
+    print(
+        f"{'GO' if report['go'] else 'NO-GO'}: would have saved {found.saved_share:+.1%} "
+        f"({low:+.1%} to {high:+.1%})"
+    )
+    for reason in weighed:
+        print(f"  {'holds' if reason.holds else 'FAILS'}  {reason.name}: {reason.found}")
+    return 0 if report["go"] else 1
 
 
 def write(out: Path, name: str, report: dict[str, Any], html: str, forms: list[str]) -> None:

@@ -74,7 +74,8 @@ def switchback_report(found: Switchback, plan: Schedule, hourly: Hourly) -> dict
         "reasons_against": []
         if found.claimed
         else [
-            f"the lot alone would show as much in {_share(found.p_value, 0)} of draws (at most 5 %)"
+            f"the lot alone would show as much in {_share(found.p_value, 1)} of draws "
+            "(at most 2.5 %)"
         ],
         "saved_share": found.saved_share,
         "interval_share": list(found.interval_share),

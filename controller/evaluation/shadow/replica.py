@@ -70,6 +70,8 @@ class Replica:
         """Devices that we hold."""
         self.limited_c: Array = self.history.limited_c[self.row - 1]
         """(R,) of our hall, at the end of the last minute."""
+        self.warmer_k: Array = np.zeros_like(self.limited_c)
+        """(R,) our hall over the recorded one, both as the model has them."""
         self._supply: Mapping[str, float] = {}
         self.setpoints = np.array(self.history.setpoints)
         """(N, G) of our hall; those of rows to come are the plant's own."""
@@ -107,6 +109,7 @@ class Replica:
             self._plant = self._ours = self._thermal.settled(inputs)
         mine = replace(inputs, setpoints=self._mine(row)[None, :])
         shown = self._thermal.roll_out(self.state, mine)
+        theirs = self._thermal.roll_out(self._plant, inputs)
         blind = (
             np.full(history.supply_c.shape[1], np.nan),
             np.full(history.limited_c.shape[1], np.nan),
@@ -116,6 +119,7 @@ class Replica:
             self._plant, inputs, history.supply_c[row], history.limited_c[row]
         )
         self.limited_c = shown.limited_c[0]
+        self.warmer_k = self.limited_c - theirs.limited_c[0]
         self._supply = _supplies(shown)
         return True
 

@@ -135,13 +135,15 @@ async def run_shadow(
         settings=settings,
     )
     state, ticks, fallbacks, held = TickState.start(site), 0, 0, 0
-    first, room = replica.row, np.full((replica.history.rows, len(site.racks)), np.nan)
+    shape = (replica.history.rows, len(site.racks))
+    first, room, warmer_k = replica.row, np.full(shape, np.nan), np.zeros(shape)
     limits_c = np.array([rack.limit_c for rack in site.racks.values()])
     next_tick_s = replica.now_s
     while not replica.ended:
         if not replica.minute():
             continue
         room[replica.row - 1] = limits_c - replica.limited_c
+        warmer_k[replica.row - 1] = replica.warmer_k
         snapshot = replica.snapshot()
         state = state.seen(snapshot)
         held += len(replica.held)
@@ -154,7 +156,8 @@ async def run_shadow(
             if progress is not None:
                 progress((replica.row - first) / (replica.history.rows - first))
     counts = _Counts(ticks, fallbacks, held)
-    return _study(replica, bundle, first, room, gateway.would_be, counts)
+    beside = _Temperatures(room[first:], warmer_k[first:])
+    return _study(replica, bundle, first, beside, gateway.would_be, counts)
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,21 @@ class _Counts:
     held_minutes: int
 
 
+@dataclass(frozen=True)
+class _Temperatures:
+    """(N, R) of our hall: room below the limits, and how much warmer than the recorded one."""
+
+    room_k: Array
+    warmer_k: Array
+
+
 def _study(
-    replica: Replica, bundle: Bundle, first: int, room: Array, would_be: WouldBe, counts: _Counts
+    replica: Replica,
+    bundle: Bundle,
+    first: int,
+    beside: _Temperatures,
+    would_be: WouldBe,
+    counts: _Counts,
 ) -> ShadowStudy:
     """Both halls' energy and temperatures over the usable minutes since the start."""
     site, history = replica.site, replica.history.part(first, replica.history.rows)
@@ -173,14 +189,12 @@ def _study(
     setpoints = replica.setpoints[first:]
     _, ours = whole_inputs(history, setpoints)
     still = replace(plant, setpoints=_daily_means(history.time_s[rows], plant.setpoints))
-    room = room[first:][rows]
+    room = beside.room_k[rows]
     limits_c = np.array([rack.limit_c for rack in site.racks.values()])
     liquid = np.asarray(bundle.power.leakage_kw_per_k(plant.it_power_kw))
     meters = [tag for tags in component_tags(site).values() for tag in tags if tag is not None]
     silent = np.full(history.rows, np.nan)
     measured = np.sum([history.meters.get(tag, silent) for tag in meters], axis=0)
-    # Warmer racks leak more: the difference of the two halls' temperatures, as the model has them.
-    warmer_k = np.nan_to_num(limits_c - room - history.limited_c[rows])
     return ShadowStudy(
         site=site,
         times_s=history.time_s[rows],
@@ -188,7 +202,7 @@ def _study(
         plant_kw=np.sum(list(bundle.power.predict(plant).values()), axis=0),
         ours_kw=np.sum(list(bundle.power.predict(ours).values()), axis=0),
         still_kw=np.sum(list(bundle.power.predict(still).values()), axis=0),
-        leakage_kw=(liquid * warmer_k).sum(axis=1),
+        leakage_kw=(liquid * beside.warmer_k[rows]).sum(axis=1),
         it_kw=plant.it_power_kw.sum(axis=1),
         wet_bulb_c=plant.wet_bulb_c,
         room_plant_k=_least(limits_c - history.limited_c[rows]),

@@ -1,0 +1,164 @@
+"""What a shadow run is given by files: the record, the criteria, the learned parts."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from controller.evaluation.shadow.replica import ShadowError
+from controller.evaluation.shadow.verdict import GoCriteria
+from facility.clock import from_iso
+from facility.points import Access
+from facility.site import Site
+
+if TYPE_CHECKING:
+    from controller.planning.settings import PlanningSettings
+    from controller.planning.words import Planner
+    from models.registry import Bundle
+
+ROW_S = 60.0
+
+
+@dataclass(frozen=True)
+class LearnedParts:
+    """The model, and the planner over it."""
+
+    bundle: Bundle
+    planner: Planner
+    settings: PlanningSettings
+
+
+def learned_parts(site: Site, model: Path) -> LearnedParts:
+    """Load a model and make the planner that runs live, in this process.
+
+    Raises
+    ------
+    ShadowError
+        There is no model of this site in that folder.
+    """
+    import torch
+
+    from controller.planning.predictor import LearnedPredictor
+    from controller.planning.settings import PlanningSettings
+    from controller.planning.solve import PlanMaker
+    from controller.planning.worker import InProcessPlanner
+    from models.registry import Bundle, RegistryError
+
+    torch.set_num_threads(1)  # small tensors: more threads only wait, and sum in another order
+    try:
+        bundle = Bundle.load(model, site)
+    except RegistryError as error:
+        raise ShadowError(str(error)) from None
+    settings = PlanningSettings()
+    maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
+    return LearnedParts(bundle, InProcessPlanner(maker), settings)
+
+
+def read_record(
+    site: Site,
+    *,
+    data: Path | None = None,
+    state: Path | None = None,
+    start: str | None = None,
+    end: str | None = None,
+) -> pd.DataFrame:
+    """The record as a table of the site's tags, from a file or from stored telemetry.
+
+    Raises
+    ------
+    ShadowError
+        It cannot be read, or nothing is left of it between ``start`` and ``end``.
+    """
+    try:
+        bounds = [None if text is None else from_iso(text) for text in (start, end)]
+    except ValueError as error:
+        raise ShadowError(f"--from, --to: {error}") from None
+    frame = _stored(site, state, bounds) if state is not None else _file(data)
+    for bound, keep_later in zip(bounds, (True, False), strict=True):
+        if bound is not None:
+            moment = pd.Timestamp(bound, unit="s", tz="UTC")
+            frame = frame[frame.index >= moment] if keep_later else frame[frame.index < moment]
+    if frame.empty:
+        raise ShadowError("the record has no rows in that period")
+    return frame
+
+
+def read_criteria(path: Path | None) -> GoCriteria:
+    """The criteria of a TOML file, the defaults where it says nothing.
+
+    Raises
+    ------
+    ShadowError
+        The file cannot be read, or names what is no criterion.
+    """
+    if path is None:
+        return GoCriteria()
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ShadowError(f"{path}: {error}") from None
+    known = {field.name: field.default for field in fields(GoCriteria)}
+    wrong = [f"{path.name}: {name} is no criterion" for name in given if name not in known]
+    wrong += [
+        f"{path.name}: {name} has to be {_shape(known[name])}"
+        for name, value in given.items()
+        if name in known and not _fits(value, known[name])
+    ]
+    if wrong:
+        raise ShadowError("\n".join([*wrong, f"there are {', '.join(known)}"]))
+    values: dict[str, Any] = {
+        k: tuple(map(float, v)) if isinstance(v, list) else float(v) for k, v in given.items()
+    }
+    return GoCriteria(**values)
+
+
+def _shape(default: Any) -> str:
+    return "two numbers, as [0.5, 1.6]" if isinstance(default, tuple) else "a number"
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, list) and len(value) == 2 and all(_fits(v, 0.0) for v in value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _file(path: Path | None) -> pd.DataFrame:
+    if path is None:
+        raise ShadowError("give the record as a file or as stored telemetry")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ShadowError(f"{path}: {error}") from None
+    if "time" in frame:
+        try:
+            frame = frame.set_index(pd.to_datetime(frame.pop("time"), utc=True))
+        except ValueError as error:
+            raise ShadowError(f"{path}, column time: {error}") from None
+    return frame
+
+
+def _stored(site: Site, state: Path, bounds: list[float | None]) -> pd.DataFrame:
+    from controller.storage.ports import StorageError
+    from controller.storage.telemetry import LocalTelemetry
+
+    tags = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
+    folder = state / "telemetry"
+    if not folder.is_dir():
+        raise ShadowError(f"{folder} does not exist: --state is the folder given to isotherm serve")
+    try:
+        store = LocalTelemetry(folder, {p.tag: p.dead_band for p in site.points.values()})
+    except StorageError as error:
+        raise ShadowError(str(error)) from None
+    try:
+        extent = store.extent()
+        if extent is None:
+            raise ShadowError(f"{folder} holds nothing yet")
+        start_s = extent[0] if bounds[0] is None else bounds[0]
+        end_s = extent[1] if bounds[1] is None else bounds[1]
+        return store.frame(tags, start_s, end_s, ROW_S)
+    finally:
+        store.close()

@@ -28,12 +28,13 @@ from adapters.driver import Driver
 from adapters.gateway.drivers import drivers_of
 from adapters.pki import Pki, have_certificate
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import Device, HandBackClass, Protocol, Release, Report, Site
+from facility.site import Device, HandBackClass, Login, Protocol, Release, Report, Site
 from sim.devices.certificates import write_certificate
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer
 from sim.devices.registers import RegisterMap
 from sim.recorder import Recorder
+from tests.certificates import self_signed, write_password
 from tests.devices_plant import Measured
 from tests.gateway_kit import START_S, free_port, small_site
 
@@ -393,6 +394,32 @@ def bacpypes(folder: Path) -> Bench:
     return Bench(Program(command, folder / "log"), device, bacnet_points())
 
 
+def redfish_points() -> tuple[Point, ...]:
+    unit = "/redfish/v1/ThermalEquipment/CDUs/1"
+    real, table = DataType.FLOAT64, Table.RESOURCE
+    control = f"{unit}#/SupplyTemperatureControlCelsius"
+    return (
+        point(TEMPERATURE, table, f"{control}/Reading", real, "degC"),
+        point(FLOW, table, f"{unit}/Sensors/Flow#/Reading", real, "kW"),
+        point(RUNNING, table, f"{unit}#/Status/State", DataType.BOOL, "state"),
+        point(SETPOINT, table, f"{control}/SetPoint", real, "degC"),
+        point(COUNT, table, f"{unit}#/Oem/Isotherm/1/Count", DataType.UINT16, "count"),
+        point(MISSING, table, f"{unit}/Sensors/None#/Reading", real, "degC"),
+    )
+
+
+def redfish(folder: Path) -> Bench:
+    port, pki = free_port(), Pki(folder / "pki")
+    self_signed(folder, "server")
+    pki.trusted.mkdir(parents=True)
+    shutil.copy(folder / "server.der", pki.trusted)
+    write_password(pki, "ada", "difference")
+    files = [str(folder / "server.crt.pem"), str(folder / "server.pem")]
+    command = [sys.executable, str(PEERS / "redfish_server.py"), str(port), *files]
+    device = device_of(Protocol.REDFISH, port, login=Login.PASSWORD, user="ada")
+    return Bench(Program(command, folder / "log"), device, redfish_points(), pki)
+
+
 ALL: dict[str, Callable[[Path], Bench]] = {
     "libmodbus": libmodbus,
     "modbus-serial": modbus_serial,
@@ -401,6 +428,7 @@ ALL: dict[str, Callable[[Path], Bench]] = {
     "simulated-opcua": simulated_opcua,
     "bacnet-js": bacnet_js,
     "bacpypes": bacpypes,
+    "redfish": redfish,
 }
 PROCESSES = [name for name in ALL if not name.startswith("simulated")]
 

@@ -9,6 +9,7 @@ from adapters.driver import Driver, Now
 from adapters.modbus import ModbusDriver
 from adapters.opcua import OpcUaDriver
 from adapters.pki import Pki
+from adapters.redfish import RedfishDriver
 from facility.site import Protocol, Site
 
 STEPPED_TIMEOUT_S = 10.0
@@ -35,6 +36,8 @@ def drivers_of(
             drivers[device.id] = OpcUaDriver(device, points, now, pki=pki)
         elif device.protocol is Protocol.BACNET:
             drivers[device.id] = BacnetDriver(device, points, now)
+        elif device.protocol is Protocol.REDFISH:
+            drivers[device.id] = RedfishDriver(device, points, now, pki=pki)
         else:
             drivers[device.id] = ModbusDriver(device, points, now, pki=pki)
     return drivers

@@ -16,11 +16,14 @@ from fastapi import FastAPI
 from controller.authority.roles import Scope
 from controller.service.app import create_app
 from controller.service.context import Context
+from controller.service.guard import Rates
 from controller.service.stream import Stream
 from facility.clock import FixedClock
 from facility.commands import Mode
 from facility.site import People
 from tests.controller_fakes import FakeLink, context, proposal, small_site, snapshot
+
+UNHURRIED = Rates(per_s=1e6, at_once=1e6, logins_per_s=1e6, logins_at_once=1e6)
 
 
 @dataclass
@@ -101,7 +104,7 @@ def _application() -> FastAPI:
     """Routes and their description cost half a second to make, and depend on no world."""
     link = FakeLink(small_site())
     with tempfile.TemporaryDirectory() as folder:
-        return create_app(context(Path(folder), link, lambda: 0.0))
+        return create_app(context(Path(folder), link, lambda: 0.0), UNHURRIED)
 
 
 @asynccontextmanager

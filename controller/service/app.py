@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -19,6 +21,9 @@ from controller.service import (
     users,
 )
 from controller.service.context import Context
+from controller.service.description import describe
+from controller.service.guard import Guard, Rates
+from controller.service.replies import Replies
 
 DESCRIPTION = """
 Predictive control of cooling for liquid-cooled AI data halls.
@@ -36,7 +41,7 @@ LONGEST_BODY = 1 << 20
 """Bytes; nothing that is asked for takes more than a few thousand."""
 
 
-def create_app(context: Context) -> FastAPI:
+def create_app(context: Context, rates: Rates | None = None) -> FastAPI:
     """The application over one site's parts."""
     app = FastAPIOffline(
         title="Isotherm",
@@ -50,6 +55,9 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.stream = stream.Stream(context)
     problems.install(app)
+    app.add_middleware(Replies, now_s=time.time)
+    app.add_middleware(Guard, rates=rates)
+    describe(app)
     for module in (reading, stream, deciding, standing, acting, limits, history):
         app.include_router(module.router, prefix="/v1")
     for module in (tokens, users, sessions):

@@ -49,7 +49,8 @@ def test_all_heat_is_rejected_or_stored(
 def test_guideline_36_keeps_every_rack_within_its_limit_for_less_energy_than_fixed(
     facility: tuple[Site, PlantParameters],
 ) -> None:
-    a, b = lived(facility[0].id, "guideline36").accounts(), lived(facility[0].id, "fixed").accounts()
+    name = facility[0].id
+    a, b = lived(name, "guideline36").accounts(), lived(name, "fixed").accounts()
     assert a.limit_violation_degree_minutes == 0.0
     assert a.throttled_kwh == 0.0
     assert a.over_recommended_degree_minutes < 1.0

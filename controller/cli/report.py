@@ -16,7 +16,7 @@ FORMS = ("html", "pdf")
 
 
 def register(commands: Commands) -> None:
-    """Add ``report savings`` and ``report shadow``."""
+    """Add ``report savings``, ``report shadow`` and ``report monthly``."""
     parser = commands.add_parser("report", help="reports as HTML, PDF and JSON")
     parts = parser.add_subparsers(title="reports", metavar="REPORT", required=True)
 
@@ -55,6 +55,19 @@ def register(commands: Commands) -> None:
     shadow.add_argument("--criteria", type=Path, help="TOML that says otherwise than the defaults")
     _output(shadow)
     shadow.set_defaults(run=run_shadow)
+
+    monthly = parts.add_parser(
+        "monthly",
+        help="energy, temperatures, ISO/IEC 30134 indicators, fields of the EU's yearly report",
+    )
+    monthly.add_argument("--site", type=Path, required=True, help="folder of the site")
+    data = monthly.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data", type=Path, help="CSV or Parquet: time, and the site's tags")
+    data.add_argument("--state", type=Path, help="of `isotherm serve`: its stored telemetry")
+    monthly.add_argument("--month", required=True, help="as 2026-10, or a year as 2026")
+    monthly.add_argument("--declared", type=Path, help="TOML of what no meter tells")
+    _output(monthly)
+    monthly.set_defaults(run=run_monthly)
 
 
 def _output(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +171,45 @@ def run_shadow(args: argparse.Namespace) -> int:
     for reason in weighed:
         print(f"  {'holds' if reason.holds else 'FAILS'}  {reason.name}: {reason.found}")
     return 0 if report["go"] else 1
+
+
+def run_monthly(args: argparse.Namespace) -> int:
+    """Write ``monthly.json`` and the page."""
+    from controller.evaluation.indicators import DeclaredError, indicators, read_declared
+    from controller.evaluation.monthly import monthly_report, page
+    from controller.evaluation.savings import HourlyError
+    from controller.evaluation.shadow import ShadowError
+    from controller.evaluation.shadow.inputs import read_record
+    from facility.loading import SiteError, load_site
+
+    start, end = _span(args.month)
+    try:
+        site, declared = load_site(args.site), read_declared(args.declared)
+        frame = read_record(site, data=args.data, state=args.state, start=start, end=end)
+        found = indicators(site, frame, declared)
+        report = monthly_report(site, frame, found)
+    except (SiteError, ShadowError, HourlyError, DeclaredError) as error:
+        raise CommandError(str(error)) from None
+    write(args.out, "monthly", report, page(report, site, frame), args.form or ["html"])
+    absent = [one.name for one in found if one.value is None]
+    if absent:
+        message(f"absent, see the report for what would give them: {', '.join(absent)}")
+    return 0
+
+
+def _span(text: str) -> tuple[str, str]:
+    """First moments of a month or a year, and of the one after it."""
+    try:
+        numbers = [int(part) for part in text.split("-")]
+        if len(numbers) == 1:
+            return f"{numbers[0]:04d}-01-01", f"{numbers[0] + 1:04d}-01-01"
+        year, month = numbers
+        if not 1 <= month <= 12:
+            raise ValueError
+    except ValueError:
+        raise CommandError(f"--month: {text!r} is neither a month as 2026-10 nor a year") from None
+    after = (year + 1, 1) if month == 12 else (year, month + 1)
+    return f"{year:04d}-{month:02d}-01", f"{after[0]:04d}-{after[1]:02d}-01"
 
 
 def write(out: Path, name: str, report: dict[str, Any], html: str, forms: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from controller.evaluation.charts import Chart, draw
+from controller.charts import Chart, draw
 
 Row = Sequence[str]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.evaluation.charts import Chart, Line
+from controller.charts import Chart, Line
 from controller.evaluation.pieces import answers, charts, document, section, table, text
 from controller.evaluation.savings.adjusted import CONFIDENCE, AdjustedSavings
 from controller.evaluation.savings.adjustments import Adjustment

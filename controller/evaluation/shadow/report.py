@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.evaluation.charts import Chart, Line
+from controller.charts import Chart, Line
 from controller.evaluation.pieces import answers, charts, document, section, table, text
 from controller.evaluation.shadow.estimate import CONFIDENCE, Estimate
 from controller.evaluation.shadow.study import ShadowStudy

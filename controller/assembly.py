@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ from controller.authority.roles import Actor, Scope
 from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
+from controller.console.app import install as install_console
+from controller.console.render import Facts
 from controller.estimation.history import History
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
@@ -198,6 +200,14 @@ async def _serve(
                 users=users,
                 sessions=SessionBook(records, time.time),
             )
+        )
+        install_console(
+            app,
+            Facts(
+                release_command=f"isotherm release --gateway {settings.gateway.resolve()}",
+                model_version=bundle.version,
+                model_card=asdict(bundle.card),
+            ),
         )
         if tokens.first_start(settings.state / "admin.token"):
             log.info("an administrator's token lies in %s", settings.state / "admin.token")

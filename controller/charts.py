@@ -62,6 +62,8 @@ class Chart:
     from_zero: bool = False
     note: str = ""
     digits: int = 1
+    now_s: float | None = None
+    """Where the past ends and what is expected begins, if the chart shows both."""
 
 
 def thin(times_s: Array, values: Array, keep: str) -> tuple[Array, Array]:
@@ -107,6 +109,12 @@ def draw(chart: Chart) -> str:
             f'text-anchor="end">{_text(name)}</text>'
         )
     parts += [_path(frame, chart.times_s, line, line.style) for line in chart.lines]
+    if chart.now_s is not None and chart.now_s < frame.stop_s - 1.0:
+        x = frame.x(chart.now_s)
+        parts.append(
+            f'<line class="now-line" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="now-name" x="{x - 4:.1f}" y="{TOP + 10}" text-anchor="end">now</text>'
+        )
     parts.append(f'<line class="cross" x1="0" x2="0" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
     label = f"{chart.title}, {chart.unit}: {', '.join(line.name for line in chart.lines)}"
     return (

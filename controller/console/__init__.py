@@ -1,0 +1,1 @@
+"""The console: what an operator sees and does in a browser, over the same parts as REST."""

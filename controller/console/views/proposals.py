@@ -1,0 +1,220 @@
+"""A proposal as a person judges it: now, proposed and limit side by side, with what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from controller.authority.inbox import proposal_of
+from controller.charts import Band as Shade
+from controller.charts import Chart, Line
+from controller.console import words
+from controller.storage.ports import Record
+from facility.commands import Band, Mode, Proposal
+from facility.site import Actuator, Site
+from facility.telemetry import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLine:
+    """One setpoint that would move."""
+
+    actuator: str
+    name: str
+    unit: str
+    digits: int
+    now: float
+    proposed: float
+    minimum: float
+    maximum: float
+    cools_more: bool
+    asked: bool
+    """Whether an approval would write it: its mode is advisory."""
+
+    @property
+    def change(self) -> float:
+        """Proposed less now, in the setpoint's unit (degrees: K)."""
+        return self.proposed - self.now
+
+    @property
+    def from_percent(self) -> float:
+        """Where ``now`` lies in the range of the envelope, 0 to 100."""
+        return _percent(self.now, self.minimum, self.maximum)
+
+    @property
+    def to_percent(self) -> float:
+        """Where ``proposed`` lies in it."""
+        return _percent(self.proposed, self.minimum, self.maximum)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundLine:
+    """A reading that must stay within bounds while the proposal holds."""
+
+    name: str
+    unit: str
+    value: float | None
+    lower: float
+    upper: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does now."""
+        return self.value is not None and self.lower <= self.value <= self.upper
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The worst of a band over the horizon, for the proposal and for holding still."""
+
+    name: str
+    unit: str
+    limit: float | None
+    proposed: float
+    proposed_upper: float
+    holding: float
+    holding_upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalPage:
+    """All that the page shows of one proposal."""
+
+    id: str
+    state: str
+    outcome: Mapping[str, Any] | None
+    proposal: Proposal
+    currency: str
+    moves: tuple[MoveLine, ...]
+    bounds: tuple[BoundLine, ...]
+    reasons: tuple[str, ...]
+    """Without what binds, which has a table of its own."""
+    peaks: tuple[Peak, ...]
+    charts: tuple[Chart, ...]
+
+    @property
+    def asked(self) -> tuple[MoveLine, ...]:
+        """What an approval would move."""
+        return tuple(move for move in self.moves if move.asked)
+
+    @property
+    def outside(self) -> tuple[BoundLine, ...]:
+        """Readings that have left the proposal's region: it cannot be approved then."""
+        return tuple(bound for bound in self.bounds if not bound.holds)
+
+    @property
+    def saving_mwh_a_day(self) -> float:
+        """Predicted saving if the day went on like the horizon, MWh."""
+        return self.proposal.saving_kw * 24.0 / 1000.0
+
+
+def proposal_page(site: Site, record: Record, snapshot: Snapshot | None) -> ProposalPage:
+    """A record of a proposal, for the page."""
+    proposal = proposal_of(record)
+    modes = snapshot.modes if snapshot else {}
+    moves = [_move(site.actuators[m.actuator], m.now, m.proposed, modes) for m in proposal.moves]
+    bounds = []
+    for bound in proposal.region:
+        point = site.points.get(bound.tag)
+        bounds.append(
+            BoundLine(
+                name=words.actuator(bound.tag),
+                unit=words.unit(_unit(point.quantity)) if point else "",
+                value=snapshot.good(bound.tag) if snapshot else None,
+                lower=bound.lower,
+                upper=bound.upper,
+            )
+        )
+    pairs = _pairs(proposal)
+    return ProposalPage(
+        id=record.id,
+        state=record.state,
+        outcome=record.body.get("outcome"),
+        proposal=proposal,
+        currency=site.tariff.currency,
+        moves=tuple(moves),
+        bounds=tuple(bounds),
+        reasons=tuple(reason for reason in proposal.reasons if " binds: " not in reason),
+        peaks=tuple(_peak(band, hold) for band, hold in pairs),
+        charts=tuple(_chart(band, hold) for band, hold in pairs),
+    )
+
+
+def waiting(site: Site, record: Record | None) -> dict[str, Any] | None:
+    """A proposal in one line, or None."""
+    if record is None:
+        return None
+    proposal = proposal_of(record)
+    return {
+        "points": len(proposal.moves),
+        "saving_kw": proposal.saving_kw,
+        "saving_per_day": proposal.saving_per_day,
+        "currency": site.tariff.currency,
+        "expires_at_s": proposal.expires_at_s,
+    }
+
+
+def _unit(quantity: str) -> str:
+    from facility.quantities import QUANTITIES
+
+    return QUANTITIES[quantity].kind.unit
+
+
+def _move(actuator: Actuator, now: float, proposed: float, modes: Mapping[str, Mode]) -> MoveLine:
+    return MoveLine(
+        actuator=actuator.id,
+        name=words.actuator(actuator.id),
+        unit=words.unit(actuator.unit),
+        digits=1,
+        now=now,
+        proposed=proposed,
+        minimum=actuator.minimum,
+        maximum=actuator.maximum,
+        cools_more=actuator.is_more_cooling(proposed, now),
+        asked=modes.get(actuator.id) is Mode.ADVISORY,
+    )
+
+
+def _percent(value: float, low: float, high: float) -> float:
+    share = 100.0 * (value - low) / (high - low) if high > low else 0.0
+    return round(min(100.0, max(0.0, share)), 1)
+
+
+def _pairs(proposal: Proposal) -> list[tuple[Band, Band]]:
+    """The bands of the proposal beside those of holding still, by name."""
+    holding = {band.name: band for band in proposal.bands_now}
+    return [(band, holding[band.name]) for band in proposal.bands if band.name in holding]
+
+
+def _peak(band: Band, hold: Band) -> Peak:
+    return Peak(
+        name=band.name,
+        unit=words.unit(band.unit),
+        limit=band.limit,
+        proposed=max(band.expected),
+        proposed_upper=max(band.upper),
+        holding=max(hold.expected),
+        holding_upper=max(hold.upper),
+    )
+
+
+def _chart(band: Band, hold: Band) -> Chart:
+    unit = words.unit(band.unit)
+    return Chart(
+        title=band.name[:1].upper() + band.name[1:],
+        unit=unit,
+        times_s=np.array(band.times_s),
+        lines=(
+            Line("if nothing moves", np.array(hold.expected), "fixed"),
+            Line("as proposed", np.array(band.expected), "isotherm"),
+        ),
+        bands=(
+            Shade(np.array(hold.lower), np.array(hold.upper), "fixed"),
+            Shade(np.array(band.lower), np.array(band.upper), "isotherm"),
+        ),
+        limits=() if band.limit is None else ((f"limit {band.limit:g} {unit}", band.limit),),
+        from_zero=band.unit == "kW",
+    )

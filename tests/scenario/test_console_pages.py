@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from controller.authority.roles import Scope
@@ -17,8 +18,10 @@ from controller.console import acts
 from controller.console.app import POLICY, install
 from controller.console.door import own_page
 from controller.console.render import Facts, asset
+from controller.service.app import create_app
+from controller.service.stream import Stream
 from controller.storage.ports import Kind
-from tests.controller_fakes import CASE, CDU_SETPOINT, START_S
+from tests.controller_fakes import CASE, CDU_SETPOINT, START_S, FakeLink, context, small_site
 from tests.service_world import World, made_world
 
 PAGES = ["/", "/proposals", "/trends", "/overrides", "/alarms", "/shadow", "/model", "/audit"]
@@ -52,11 +55,24 @@ class Browser:
         return await self.world.client.post(path, data=data, headers={"Cookie": self.cookie})
 
 
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    """Service and console; its routes cost half a second to make, and depend on no world."""
+    link = FakeLink(small_site())
+    made = create_app(context(tmp_path_factory.mktemp("app"), link, lambda: 0.0))
+    install(made, Facts("isotherm release --gateway /run/it.sock", "v" * 64, CARD))
+    return made
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, app: FastAPI) -> AsyncIterator[World]:
     async with made_world(tmp_path) as made:
-        install(made.app, Facts("isotherm release --gateway /run/it.sock", "v" * 64, CARD))
-        yield made
+        made.app = app
+        app.state.context, app.state.stream = made.here, Stream(made.here)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://isotherm") as client:
+            made.client = client
+            yield made
 
 
 async def somebody(world: World, scope: Scope) -> Browser:

@@ -69,6 +69,21 @@ class SupplyDrive:
     """(T, ..., 1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Parameters as the references take them; (M,) but for the weights."""
+
+    weights: Tensor
+    """(M, M): how much a node's floor rises with each node's supply."""
+    outdoor: Tensor
+    bias: Tensor
+    shift: Tensor
+    knee: Tensor
+    per_load: Tensor
+    per_load_flow: Tensor
+    per_load_square: Tensor
+
+
 class Supplies(nn.Module):
     """Learned floors, knees and lags of all nodes: a base for each kind, a deviation for each."""
 
@@ -131,44 +146,57 @@ class Supplies(nn.Module):
         """(M, M): how much a node's floor rises with each node's supply."""
         return softplus(self.upstream) * cast(Tensor, self.edges)
 
+    def learned(self) -> Learned:
+        """The parameters of all nodes, worked out once for a call."""
+        return Learned(
+            weights=self.weights(),
+            outdoor=softplus(self.wet) * cast(Tensor, self.fed_by_air),
+            bias=self.value("bias"),
+            shift=self.value("shift"),
+            knee=softplus(self.value("knee")),
+            per_load=softplus(self.value("per_load")),
+            per_load_flow=softplus(self.value("per_load_flow")),
+            per_load_square=softplus(self.value("per_load_square")),
+        )
+
     def reference(
-        self, level: Tensor, drive: SupplyDrive, load: Tensor, supply_c: Tensor
+        self, level: Tensor, drive: SupplyDrive, load: Tensor, supply_c: Tensor, learned: Learned
     ) -> Tensor:
         """(T, ..., m) reference of the nodes of a level, given all supplies (T, ..., M)."""
-        floor, target, knee = self._parts(level, drive, load, supply_c)
+        floor, target, knee = self._parts(level, drive, load, supply_c, learned)
         held = target + knee * softplus((floor - target) / knee)
         return torch.where(cast(Tensor, self.has_setpoint)[level], held, floor)
 
     def slopes(
-        self, level: Tensor, drive: SupplyDrive, load: Tensor, supply_c: Tensor
+        self, drive: SupplyDrive, nodes_start: Tensor, supply_c: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(T, ..., m) derivatives of the reference: to the node's floor, and to its flow.
+        """(T, ..., M) derivatives of the references: to the node's floor, and to its flow.
 
         The derivative to its setpoint is 1 less the first; to the supply of node ``j``
         it is the first times the weight of ``j``.
         """
-        floor, target, knee = self._parts(level, drive, load, supply_c)
+        learned = self.learned()
+        load = lag(drive.load, self.gains()[0], nodes_start[0])
+        (every,) = self.all_nodes
+        floor, target, knee = self._parts(every, drive, load, supply_c, learned)
         at_floor = torch.sigmoid((floor - target) / knee)
         at_floor = torch.where(
-            cast(Tensor, self.has_setpoint)[level], at_floor, torch.ones_like(at_floor)
+            cast(Tensor, self.has_setpoint), at_floor, torch.ones_like(at_floor)
         )
-        per_flow = softplus(self.value("per_load_flow"))[level] * load[..., level]
-        return at_floor, at_floor * per_flow
+        return at_floor, at_floor * learned.per_load_flow * load
 
     def _parts(
-        self, level: Tensor, drive: SupplyDrive, load: Tensor, supply_c: Tensor
+        self, level: Tensor, drive: SupplyDrive, load: Tensor, supply_c: Tensor, learned: Learned
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Floor, setpoint as the node understands it, and knee."""
-        water = supply_c @ self.weights()[level].T
-        outdoor = drive.wet_bulb_c * (softplus(self.wet) * cast(Tensor, self.fed_by_air))[level]
+        water = supply_c @ learned.weights[level].T
+        outdoor = drive.wet_bulb_c * learned.outdoor[level]
         share = load[..., level]
-        slope = softplus(self.value("per_load"))[level] + (
-            softplus(self.value("per_load_flow"))[level] * drive.flow[..., level]
-        )
-        square = softplus(self.value("per_load_square"))[level]
-        floor = self.value("bias")[level] + water + outdoor + share * (slope + square * share)
-        target = drive.setpoint_c[..., level] + self.value("shift")[level]
-        return floor, target, softplus(self.value("knee"))[level]
+        slope = learned.per_load[level] + learned.per_load_flow[level] * drive.flow[..., level]
+        square = learned.per_load_square[level]
+        floor = learned.bias[level] + water + outdoor + share * (slope + square * share)
+        target = drive.setpoint_c[..., level] + learned.shift[level]
+        return floor, target, learned.knee[level]
 
     def gains(self) -> tuple[Tensor, Tensor, Tensor]:
         """(M,) gains of the load's lag and of the supply's two."""
@@ -192,12 +220,13 @@ class Supplies(nn.Module):
         """
         load_gain, first_gain, second_gain = self.gains()
         load = lag(drive.load, load_gain, drive.load[0] if start is None else start[0])
+        learned = self.learned()
         supply = torch.zeros_like(load)
         last = torch.stack([load[-1], torch.zeros_like(load[-1]), torch.zeros_like(load[-1])])
         # With the water upstream known, no node waits for another.
         for level in self.levels if measured_c is None else self.all_nodes:
             seen = supply if measured_c is None else measured_c
-            ref = self.reference(level, drive, load, seen)
+            ref = self.reference(level, drive, load, seen, learned)
             first = lag(ref, first_gain[level], ref[0] if start is None else start[1][..., level])
             second = lag(
                 first, second_gain[level], ref[0] if start is None else start[2][..., level]

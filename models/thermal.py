@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from models.contract import Array, Inputs, Sensitivities, Trajectory
 from models.dataset import STEP_S, DatasetError, History
 from models.layout import Layout, layout_of
 from models.racks import Racks
+from models.routes import Routes, routes_of
 from models.sensitivity import Nominal, sensitivities
 from models.state import OffsetNoise, Offsets, ThermalState
 from models.supplies import Supplies, SupplyDrive
@@ -44,6 +46,11 @@ class ThermalModel:
     net: ThermalNet
     supply_noise: OffsetNoise
     rack_noise: OffsetNoise
+
+    @cached_property
+    def routes(self) -> Routes:
+        """How setpoints reach racks."""
+        return routes_of(self.layout)
 
     def start(self, site: Site, recent: pd.DataFrame) -> ThermalState:
         """A state at the end of ``recent``: half an hour or more of history, better two hours.
@@ -124,9 +131,24 @@ class ThermalModel:
             Steps for which a move is held, one entry a block, with the sum T; None: each
             step moves on its own. With few blocks it is several times faster.
         """
+        return self.linearise(state, inputs, racks, blocks, None)[0]
+
+    def linearise(
+        self,
+        state: ThermalState,
+        inputs: Inputs,
+        racks: Sequence[int] | None,
+        blocks: Sequence[int] | None,
+        weight: Array | None,
+    ) -> tuple[Sensitivities, Array]:
+        """`sensitivities`, and (B, G) the derivative of ``sum(weight * limited_c)``, all racks.
+
+        ``weight`` is (T, R); the sum needs no memory for each rack.
+        """
         every = inner_steps(inputs)
         nominal = Nominal(
             self.layout,
+            self.routes,
             self.net.supplies,
             self.net.racks,
             supply_drive(self.layout, inputs),
@@ -136,7 +158,7 @@ class ThermalModel:
             every,
             tuple(blocks) if blocks is not None else (1,) * inputs.steps,
         )
-        return sensitivities(nominal, racks)
+        return sensitivities(nominal, racks, weight)
 
     def _run(self, state: ThermalState, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         drive = supply_drive(self.layout, inputs)

@@ -87,6 +87,27 @@ class PowerCuts:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitCuts:
+    """As `PowerCuts`, of powers that depend on a single group each: pumps and fans of units.
+
+    ``power_kw[k] >= constant[i] + slope[i] * setpoints[k, group[i]]``.
+    """
+
+    components: tuple[str, ...]
+    """``cdu_pumps/ID`` and so on, one a unit."""
+    component: NDArray[np.int64]
+    """(M,) index into ``components``."""
+    step: NDArray[np.int64]
+    """(M,) index of the step."""
+    group: NDArray[np.int64]
+    """(M,) index of the actuator group."""
+    constant: Array
+    """(M,) kW."""
+    slope: Array
+    """(M,) kW for each canonical unit of the setpoint."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leakage:
     """How the electric power of liquid-cooled IT rises with its temperature.
 

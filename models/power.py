@@ -10,6 +10,7 @@ layer, Amos et al. 2017, arXiv:1609.07152), with the signs that physics is sure 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from models.contract import Array, Inputs, Leakage, PowerCuts
+from models.contract import Array, Inputs, Leakage, PowerCuts, UnitCuts
 from models.power_features import FEATURES, PowerLayout
 
 HIDDEN = 24
@@ -91,11 +92,21 @@ class UnitPower:
         share = np.maximum(setpoint, 0.0) / self.scale
         return np.asarray(self.constant_kw + self.factor_kw * share**self.exponent)
 
-    def slope(self, setpoint: Array) -> Array:
-        """KW for each unit of the setpoint."""
-        share = np.maximum(setpoint, 0.0) / self.scale
-        steep = self.factor_kw * self.exponent / self.scale
-        return np.asarray(steep * share ** (self.exponent - 1.0))
+
+@dataclass(frozen=True)
+class _UnitTable:
+    """The same of all units, (U,) each."""
+
+    group: NDArray[np.int64]
+    scale: Array
+    constant_kw: Array
+    factor_kw: Array
+    exponent: Array
+
+    @staticmethod
+    def of(units: tuple[UnitPower, ...], component: str) -> list[int]:
+        """Which of them are of a component."""
+        return [i for i, unit in enumerate(units) if unit.component == component]
 
 
 @dataclass(frozen=True)
@@ -125,9 +136,11 @@ class PowerModel:
         with torch.no_grad():
             for name, net in self.plant.items():
                 answer[name] = net(torch.as_tensor(features), torch.as_tensor(exogenous)).numpy()
-        for unit in self.units:
-            before = answer.get(unit.component, 0.0)
-            answer[unit.component] = before + unit.kw(inputs.setpoints[:, unit.group])
+        units = self._unit_table
+        shares = np.maximum(inputs.setpoints[:, units.group], 0.0) / units.scale
+        kw = units.constant_kw + units.factor_kw * shares**units.exponent
+        for name in dict.fromkeys(unit.component for unit in self.units):
+            answer[name] = answer.get(name, 0.0) + kw[:, units.of(self.units, name)].sum(axis=1)
         if limited_c is not None:
             above_k = limited_c - self.leakage.reference_c
             answer[LEAKAGE] = (self.leakage_kw_per_k(inputs.it_power_kw) * above_k).sum(axis=1)
@@ -138,36 +151,56 @@ class PowerModel:
         return np.asarray(it_power_kw * self.leakage.per_k)
 
     def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
-        """``n`` tangents of each component and step; the first is at ``inputs`` itself.
+        """``n`` tangents of each component of the plant and step; the first is at ``inputs``.
 
-        The others lie towards more and less cooling: for the plant along all setpoints
-        at once, for a unit along its own, which is a component of its own
-        (``cdu_pumps/ID``). All are under-estimates, since the power is convex.
+        The others lie towards more and less cooling, along all setpoints at once. All are
+        under-estimates, since the power is convex.
         """
-        places = self.layout.places(inputs.setpoints, n)
-        rows: list[tuple[int, NDArray[np.int64], Array, Array]] = []
-        names: list[str] = []
-        steps = np.arange(inputs.steps, dtype=np.int64)
-        for name, net in self.plant.items():
-            for setpoints in places:
+        rows: list[tuple[int, Array, Array]] = []
+        for index, net in enumerate(self.plant.values()):
+            for setpoints in self.layout.places(inputs.setpoints, n):
                 value, slope = self._plant_tangent(cast(PlantPower, net), inputs, setpoints)
-                constant = value - (slope * setpoints).sum(axis=1)
-                rows.append((len(names), steps, constant, slope))
-            names.append(name)
-        for unit in self.units:
-            for setpoints in places:
-                at = setpoints[:, unit.group]
-                slope = np.zeros_like(setpoints)
-                slope[:, unit.group] = unit.slope(at)
-                rows.append((len(names), steps, unit.kw(at) - unit.slope(at) * at, slope))
-            names.append(f"{unit.component}/{unit.unit}")
+                rows.append((index, value - (slope * setpoints).sum(axis=1), slope))
+        groups = inputs.setpoints.shape[1]
         return PowerCuts(
-            components=tuple(names),
+            components=tuple(self.plant),
             component=np.repeat([row[0] for row in rows], inputs.steps).astype(np.int64),
-            step=np.concatenate([row[1] for row in rows]),
-            constant=np.concatenate([row[2] for row in rows]),
-            slope=np.concatenate([row[3] for row in rows]),
+            step=np.tile(np.arange(inputs.steps, dtype=np.int64), len(rows)),
+            constant=np.concatenate([np.zeros(0), *(row[1] for row in rows)]),
+            slope=np.concatenate([np.zeros((0, groups)), *(row[2] for row in rows)]),
         )
+
+    def unit_cuts(self, inputs: Inputs, n: int = 3) -> UnitCuts:
+        """The same of each unit's pumps or fans, along its own setpoint."""
+        units, steps = self._unit_table, inputs.steps
+        constants, slopes = [], []
+        for setpoints in self.layout.places(inputs.setpoints, n):
+            at = np.maximum(setpoints[:, units.group], 0.0)
+            shares = at / units.scale
+            steep = units.factor_kw * units.exponent / units.scale
+            slope = steep * shares ** (units.exponent - 1.0)
+            kw = units.constant_kw + units.factor_kw * shares**units.exponent
+            constants.append(kw - slope * at)
+            slopes.append(slope)
+        count = len(self.units)
+        every = np.arange(count, dtype=np.int64)
+        return UnitCuts(
+            components=tuple(f"{unit.component}/{unit.unit}" for unit in self.units),
+            component=np.tile(every, n * steps),
+            step=np.tile(np.repeat(np.arange(steps, dtype=np.int64), count), n),
+            group=np.tile(units.group, n * steps),
+            constant=np.concatenate([part.ravel() for part in constants]),
+            slope=np.concatenate([part.ravel() for part in slopes]),
+        )
+
+    @cached_property
+    def _unit_table(self) -> _UnitTable:
+        columns = zip(
+            *((u.group, u.scale, u.constant_kw, u.factor_kw, u.exponent) for u in self.units),
+            strict=True,
+        )
+        group, *rest = columns if self.units else ((),) * 5
+        return _UnitTable(np.array(group, dtype=np.int64), *(np.array(c, float) for c in rest))
 
     def _plant_tangent(
         self, net: PlantPower, inputs: Inputs, setpoints: Array

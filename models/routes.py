@@ -57,7 +57,7 @@ def routes_of(layout: Layout) -> Routes:
         moving.append(list(dict.fromkeys(groups)))
         for g in moving[i]:
             place[i, g] = len(place)
-    above = [
+    looking_up = [
         [(place[a, g], a, i) for a in layout.nodes[i].upstream if (a, g) in place] for i, g in place
     ]
     found: dict[tuple[int, int], int] = {}
@@ -72,7 +72,7 @@ def routes_of(layout: Layout) -> Routes:
             through[n].append((feature, place[i, g]))
             if g == layout.nodes[i].flow:
                 direct[n].append((feature, 1.0 / layout.nodes[i].flow_scale))
-    above_start, above_pair, above_node, above_below = _flat(above, 3)
+    above_start, above_pair, above_node, above_below = _flat(looking_up, 3)
     through_start, through_feature, through_pair = _flat(through, 2)
     nodes = layout.nodes
     return Routes(
@@ -113,5 +113,5 @@ def _starts(lists: Sequence[Sequence[object]]) -> Ints:
 
 def _flat(lists: Sequence[Sequence[tuple[int, ...]]], width: int) -> tuple[Ints, ...]:
     """Where each list starts, then each column of what is in them."""
-    table = _ints([list(entry) for line in lists for entry in line])  # type: ignore[arg-type]
+    table = _ints([value for line in lists for entry in line for value in entry])
     return (_starts(lists), *table.reshape(-1, width).T.copy())

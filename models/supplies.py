@@ -180,9 +180,7 @@ class Supplies(nn.Module):
         (every,) = self.all_nodes
         floor, target, knee = self._parts(every, drive, load, supply_c, learned)
         at_floor = torch.sigmoid((floor - target) / knee)
-        at_floor = torch.where(
-            cast(Tensor, self.has_setpoint), at_floor, torch.ones_like(at_floor)
-        )
+        at_floor = torch.where(cast(Tensor, self.has_setpoint), at_floor, torch.ones_like(at_floor))
         return at_floor, at_floor * learned.per_load_flow * load
 
     def _parts(

@@ -36,7 +36,7 @@ from facility.commands import (
 from facility.loading import parse_site
 from facility.site import RackKind, Site
 from facility.telemetry import Quality, Reading, Snapshot
-from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory
+from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts
 
@@ -103,17 +103,34 @@ class AnalyticPlant:
             found[k] = now = keep * now + (1.0 - keep) * line
         return Trajectory(limited_c=found, supply_c={}, loop_c={})
 
-    def sensitivities(self, state: Array, inputs: Inputs, blocks: tuple[int, ...]) -> Sensitivities:
+    def linearise(
+        self,
+        state: Array,
+        inputs: Inputs,
+        blocks: tuple[int, ...],
+        racks: Sequence[int],
+        weight: Array | None = None,
+    ) -> tuple[Sensitivities, Array]:
+        """Of all racks, whichever are asked for."""
+        found = self._sensitivities(inputs, blocks)
+        total = np.zeros((len(blocks), len(self.site.groups)))
+        if weight is not None:
+            by_pair = np.einsum("kn,nkb->nb", weight[:, found.rack], found.gain)
+            np.add.at(total.T, found.group, by_pair)
+        kept = np.isin(found.rack, racks)
+        return Sensitivities(found.rack[kept], found.group[kept], found.gain[kept]), total
+
+    def _sensitivities(self, inputs: Inputs, blocks: tuple[int, ...]) -> Sensitivities:
         steps = inputs.steps
         supply, flow = self._links()
-        racks = list(self.site.racks.values())
+        every = list(self.site.racks.values())
         keep = np.exp(-inputs.step_s / LAG_S)
         lead = np.subtract.outer(np.arange(steps), np.arange(steps))
         lag = np.where(lead >= 0, (1.0 - keep) * keep ** np.maximum(lead, 0), 0.0)
         rows, groups, gains = [], [], []
         owner = np.repeat(np.arange(len(blocks)), blocks)
         rise = self.settled(inputs.setpoints, inputs.it_power_kw) - inputs.setpoints[:, supply]
-        for r, rack in enumerate(racks):
+        for r, rack in enumerate(every):
             rows += [r, r]
             groups += [supply[r], flow[r]]
             per_flow = -RISE_EXPONENT[rack.kind] * rise[:, r] / inputs.setpoints[:, flow[r]]
@@ -167,27 +184,36 @@ class AnalyticPlant:
         return {"plant": self._plant(inputs.setpoints, inputs)[0], "fans_and_pumps": units}
 
     def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
-        units = self._units()
-        names = ("plant", *(name for name, *_ in units))
-        rows: list[tuple[int, int, float, Array]] = []
         spans = np.array([m[0].maximum - m[0].minimum for m in self.site.groups.values()])
+        values, slopes, places = [], [], []
         for share in (0.0, -0.1, 0.1)[:n]:
             at = inputs.setpoints + share * spans
             value, slope = self._plant(at, inputs)
-            for k in range(inputs.steps):
-                rows.append((0, k, float(value[k] - slope[k] @ at[k]), slope[k]))
-                for c, (_, g, full, kw) in enumerate(units):
-                    x = max(at[k, g], 0.0)
-                    line = np.zeros(len(spans))
-                    line[g] = 3.0 * kw * x**2 / full**3
-                    rows.append((c + 1, k, kw * (x / full) ** 3 - line[g] * x, line))
+            values.append(value - np.sum(slope * at, axis=1))
+            slopes.append(slope)
+            places.append(np.arange(inputs.steps))
         return PowerCuts(
-            components=names,
-            component=np.array([r[0] for r in rows]),
-            step=np.array([r[1] for r in rows]),
-            constant=np.array([r[2] for r in rows]),
-            slope=np.array([r[3] for r in rows]),
+            components=("plant",),
+            component=np.zeros(n * inputs.steps, dtype=np.int64),
+            step=np.concatenate(places),
+            constant=np.concatenate(values),
+            slope=np.concatenate(slopes),
         )
+
+    def unit_cuts(self, inputs: Inputs, n: int = 3) -> UnitCuts:
+        spans = np.array([m[0].maximum - m[0].minimum for m in self.site.groups.values()])
+        rows: list[tuple[int, int, int, float, float]] = []
+        for share in (0.0, -0.1, 0.1)[:n]:
+            at = inputs.setpoints + share * spans
+            for k in range(inputs.steps):
+                for c, (_, g, full, kw) in enumerate(self._units()):
+                    x = max(at[k, g], 0.0)
+                    slope = 3.0 * kw * x**2 / full**3
+                    rows.append((c, k, g, kw * (x / full) ** 3 - slope * x, slope))
+        columns = [np.array(column) for column in zip(*rows, strict=True)]
+        component, step, group, constant, slope = columns
+        names = tuple(name for name, *_ in self._units())
+        return UnitCuts(names, component, step, group, constant, slope)
 
     @property
     def power_basis(self) -> Array:

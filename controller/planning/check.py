@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from controller.planning.layout import Layout
-from controller.planning.problem import Answer, Numbers
+from controller.planning.problem import Answer, Numbers, Rows
 from models.contract import Array
 
 BOX_TOLERANCE = 1e-4
@@ -58,21 +58,26 @@ def objective_of(v: Array, numbers: Numbers, layout: Layout) -> float:
     Given ``v`` the best epigraph and slack values are known, so this is both a residual check
     (a slack or epigraph that cheats shows) and a check of the value that was claimed.
     """
-    settings = layout.settings
-    flat = layout.columns(v)
-    cuts = layout.power.matrix(numbers.cut) @ flat + numbers.cut_at_nominal
-    power = cuts.reshape(len(layout.components), layout.blocks, layout.cuts).max(axis=2)
-    over = np.maximum(layout.temperature.matrix(numbers.gain) @ flat - numbers.room_k, 0.0)
-    slack = over.reshape(-1, layout.slots).max(axis=1)
-    worst = np.maximum(layout.worst.matrix(numbers.worst_gain) @ flat - numbers.worst_room_k, 0.0)
-    excess = worst.reshape(len(layout.units), layout.slots, layout.blocks).max(axis=1)
-    hours = layout.check_hours
+    settings, cuts = layout.settings, numbers.cuts
+    blocks = len(numbers.nominal)
+    highest = np.full(blocks * cuts.components, -np.inf)
+    np.maximum.at(highest, cuts.power, cuts.slope @ layout.columns(v) + cuts.at_nominal)
+    power = highest.reshape(blocks, cuts.components)
     move = moves_of(v, numbers)
-    return float(
-        (power @ numbers.price).sum()
+    total = (
+        (power.sum(axis=1) * numbers.price).sum()
         + (numbers.leakage * v).sum()
         + settings.move_kwh * np.abs(move).sum()
         + settings.turn_kwh * (np.square(move).sum() + np.square(v - numbers.previous).sum())
-        + settings.slack_kw_per_k
-        * ((hours * (slack + slack**2)).sum() + (excess + excess**2).sum())
+        + sum(_penalty(soft, v) for soft in (numbers.temperature, numbers.worst))
     )
+    if numbers.demand is not None:
+        above_kw = (numbers.demand.level_kw + power.sum(axis=1)).max()
+        total += numbers.demand.price_kwh * max(above_kw, 0.0)
+    return float(total)
+
+
+def _penalty(soft: Rows, v: Array) -> float:
+    over = np.zeros(len(soft.weight))
+    np.maximum.at(over, soft.slack, soft.gain @ v.ravel() - soft.room_k)
+    return float(soft.weight @ (over + over**2))

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from controller.planning.linearise import Situation
 from controller.planning.problem import Answer, Numbers
+from controller.planning.situation import Situation
 from facility.commands import Binding
 
 SHOWN = 12
@@ -21,7 +21,7 @@ def binding_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[
     """The constraints of an answer that bind, with their shadow prices, most costly first."""
     layout, request = situation.layout, situation.request
     hours = layout.settings.steps * request.step_s / 3600.0
-    price = float(np.mean(request.price_per_kwh))
+    price = situation.mean_price
     currency = situation.site.tariff.currency
     totals: dict[tuple[str, str], float] = defaultdict(float)
 
@@ -30,15 +30,18 @@ def binding_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[
 
     limited = [rack.limited_temperature.replace("_", " ") for rack in situation.site.racks.values()]
     for key, racks in (
-        ("temperature", numbers.rack_of_row),
-        ("worst step", numbers.worst_rack_of_row),
+        ("temperature", numbers.temperature.rack),
+        ("worst step", numbers.worst.rack),
     ):
         after = " after the worst credible step" if key == "worst step" else ""
         duals = answer.duals.get(key, np.zeros(0)).ravel()
         for i in np.flatnonzero(duals > 1e-6):
             r = int(racks[i])
-            if r >= 0:
-                count(f"{limited[r]} of {layout.rack_names[r]}{after}", "K", float(duals[i]))
+            count(f"{limited[r]} of {layout.rack_names[r]}{after}", "K", float(duals[i]))
+
+    above_kw = float(answer.duals.get("demand", np.zeros(1)).sum())
+    if above_kw > 1e-6:
+        count("power above the month's peak", "kW", above_kw)
 
     corridor = situation.corridor
     lower, upper = corridor.ends

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from facility.site import RackKind, Site
-from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory
+from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
 from models.registry import Bundle
 from models.state import ThermalState
 from models.uncertainty import rack_groups
@@ -42,19 +43,28 @@ class LearnedPredictor:
         """Every rack over the inputs."""
         return self._bundle.thermal.roll_out(state, inputs)
 
-    def sensitivities(
-        self, state: ThermalState, inputs: Inputs, blocks: tuple[int, ...]
-    ) -> Sensitivities:
+    def linearise(
+        self,
+        state: ThermalState,
+        inputs: Inputs,
+        blocks: tuple[int, ...],
+        racks: Sequence[int],
+        weight: Array | None = None,
+    ) -> tuple[Sensitivities, Array]:
         """About the roll-out of the inputs, for moves held over blocks."""
-        return self._bundle.thermal.sensitivities(state, inputs, blocks=blocks)
+        return self._bundle.thermal.linearise(state, inputs, racks, blocks, weight)
 
     def power(self, inputs: Inputs) -> dict[str, Array]:
         """(T,) kW by component, without the leakage of IT."""
         return dict(self._bundle.power.predict(inputs))
 
     def cuts(self, inputs: Inputs, n: int = 3) -> PowerCuts:
-        """Affine under-estimates of those components."""
+        """Affine under-estimates of the plant's components."""
         return self._bundle.power.cuts(inputs, n)
+
+    def unit_cuts(self, inputs: Inputs, n: int = 3) -> UnitCuts:
+        """The same of pumps and fans of units."""
+        return self._bundle.power.unit_cuts(inputs, n)
 
     @property
     def power_basis(self) -> Array:

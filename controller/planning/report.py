@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.planning.linearise import Predictor, Situation
+from controller.planning.situation import Situation
 from controller.planning.verify import Prospect
 from controller.planning.words import Plan, row, table
 from facility.commands import Band, Binding
@@ -14,9 +14,8 @@ NORMAL_90 = 1.645
 """90 % of a normal distribution lies within so many standard deviations."""
 
 
-def plan_of(  # noqa: PLR0917 - the parts of a plan
+def plan_of(
     situation: Situation,
-    predictor: Predictor,
     prospect: Prospect,
     hold: Prospect,
     link: str,
@@ -45,8 +44,8 @@ def plan_of(  # noqa: PLR0917 - the parts of a plan
         leakage_kw=row(leakage),
         saving_kw=round(float(saved.mean()), 6),
         saving_per_h=round(float((saved * np.array(request.price_per_kwh)).mean()), 6),
-        bands=_bands(situation, predictor, prospect),
-        bands_now=_bands(situation, predictor, hold),
+        bands=_bands(situation, prospect),
+        bands_now=_bands(situation, hold),
         binding=binding,
         model_version=request.model_version,
     )
@@ -56,13 +55,13 @@ def _power(prospect: Prospect) -> Array:
     return np.round(np.stack(list(prospect.power_kw.values()), axis=1), 6).astype(float)
 
 
-def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tuple[Band, ...]:
+def _bands(situation: Situation, prospect: Prospect) -> tuple[Band, ...]:
     """The hottest rack (least room) of each kind of limited temperature, and the power."""
     site, request = situation.site, situation.request
     ratio = round(request.step_s / situation.layout.settings.verify_step_s)
     temperature = prospect.fine.limited_c[ratio - 1 :: ratio]
     lead_s = np.asarray((np.arange(len(temperature)) + 1.0) * request.step_s, dtype=np.float64)
-    lower, upper = predictor.band(lead_s)
+    lower, upper = situation.predictor.band(lead_s)
     kinds = [rack.limited_temperature for rack in site.racks.values()]
     bands = []
     for kind in dict.fromkeys(kinds):
@@ -82,14 +81,14 @@ def _bands(situation: Situation, predictor: Predictor, prospect: Prospect) -> tu
                 limit=float(situation.limit_c[hottest].min()),
             )
         )
-    return (*bands, _power_band(situation, predictor, prospect))
+    return (*bands, _power_band(situation, prospect))
 
 
-def _power_band(situation: Situation, predictor: Predictor, prospect: Prospect) -> Band:
+def _power_band(situation: Situation, prospect: Prospect) -> Band:
     """Of the cooling's electric power; what leakage adds to the IT is told apart from it."""
     request = situation.request
     total = _power(prospect).sum(axis=1)
-    reach = NORMAL_90 * predictor.power_error_kw
+    reach = NORMAL_90 * situation.predictor.power_error_kw
     times_s = np.asarray(
         request.now_s + (np.arange(len(total)) + 1.0) * request.step_s, dtype=np.float64
     )

@@ -26,8 +26,6 @@ class PlanningSettings:
     """Share of the prediction's margin that is kept in the worst credible step too."""
     hottest: int = 2
     """Rows a unit and step for its hottest racks, at first."""
-    spare: int = 1
-    """More rows for racks that break their limit when the plan is rolled out."""
     rounds: int = 2
     """Solves a tick, each linearised about the last solution."""
     round_gain: float = 0.005

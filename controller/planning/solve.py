@@ -1,9 +1,9 @@
 """From a request to a plan: sequential quadratic programming inside a chain of fallbacks.
 
-1. PIQP on the problem linearised about the last plan, checked, rolled out, and once more about
-   what came out; the step is halved where the nonlinear merit got worse. While the roll-out
-   objects, the racks that broke their limit get rows of their own and less room.
-2. Where PIQP fails the check: Clarabel. Every solve is from cold.
+1. PIQP on the problem linearised about the last plan, checked and rolled out; once more about
+   what came out where that pays. The step is halved where the nonlinear merit got worse. While the
+   roll-out objects, the racks that broke their limit get rows of their own and less room.
+2. Where PIQP fails the check: Clarabel, on the statement in CVXPY. Every solve is from cold.
 3. Where nothing is verified: the previous verified plan, shifted and rolled out again.
 4. Else the ramp to more cooling by rule.
 
@@ -13,27 +13,40 @@ Among the verified plans the cheapest by the nonlinear models wins, and holding 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from controller.planning import assemble
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import binding_of
-from controller.planning.layout import VISITED, Layout, lay_out
-from controller.planning.linearise import PatternError, Predictor, Situation, linearise
+from controller.planning.layout import Layout, lay_out
+from controller.planning.linearise import linearise
 from controller.planning.problem import Answer, Numbers, Problem
 from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
 from controller.planning.report import plan_of
+from controller.planning.rows import Extra
 from controller.planning.settings import PlanningSettings
+from controller.planning.situation import Predictor, Situation
 from controller.planning.verify import Prospect, objections, rollout
 from controller.planning.words import Attempt, PlanOutcome, PlanRequest
 from facility.commands import Binding
 from facility.site import Site
-from models.contract import Array, Inputs, PowerCuts, Sensitivities
+from models.contract import Array
 
-PIQP_OPTIONS = {"eps_abs": 1e-6, "eps_rel": 1e-7, "max_iter": 150}
-CLARABEL_OPTIONS = {"max_iter": 200}
+Solver = Callable[[Numbers, Layout], Answer]
+
+SOLVERS: dict[str, Solver] = {
+    "piqp": assemble.solve,
+    "clarabel": lambda numbers, layout: Problem(numbers, layout).solve("CLARABEL"),
+}
+"""In the order in which they are asked."""
+
+VISITED = 2
+"""Points of earlier rounds at which each power has a cut too."""
 
 STEPS = (1.0, 0.5, 0.2)
 """Shares of a step that are tried where the whole of it makes things worse."""
@@ -52,25 +65,48 @@ class _Search:
         self.attempts.append(Attempt(link, round_, status, not why, why, seconds))
 
 
+@dataclass
+class _Yardstick:
+    """Holding still, and the ramp to more cooling, which is asked only where something is warm."""
+
+    situation: Situation
+    hold: Prospect
+    _ramp: Prospect | None = None
+
+    def against(self, prospect: Prospect) -> dict[str, Array]:
+        """What stands against a plan; zeros where nothing does."""
+        if prospect.peak_k <= 0.0 and prospect.worst_excess_k.max() <= 0.0:
+            nothing = {"temperature": prospect.excess_k, "worst step": prospect.worst_excess_k}
+            return {name: np.zeros_like(values) for name, values in nothing.items()}
+        settings = self.situation.layout.settings
+        return objections(prospect, self.ramp, settings.tolerance_k)
+
+    @property
+    def ramp(self) -> Prospect:
+        """The rule's full ramp, at the site's rates."""
+        if self._ramp is None:
+            self._ramp = rollout(self.situation, ramp_to_cooling(self.situation.corridor))
+        return self._ramp
+
+    @cached_property
+    def too_warm(self) -> bool:
+        """Whether holding still is no answer."""
+        return any(found.any() for found in self.against(self.hold).values())
+
+
 class PlanMaker:
-    """Plans for one site and one set of models; keeps the compiled problem between requests."""
+    """Plans for one site and one set of models; a plan depends on nothing but its request."""
 
     def __init__(self, site: Site, predictor: Predictor, settings: PlanningSettings) -> None:
         self.site, self.predictor, self.settings = site, predictor, settings
-        self._layout: Layout | None = None
-        self._problem: Problem | None = None
-        self._seen: list[tuple[Sensitivities, PowerCuts]] = []
+        self.layout = lay_out(site, settings, predictor.power_basis)
+        self.solvers = dict(SOLVERS)
 
     def make(self, request: PlanRequest) -> PlanOutcome:
         """A plan for a request, always; see the module for how."""
         started = time.perf_counter()
         try:
-            try:
-                return self._make(request, started)
-            except PatternError as error:
-                self._seen.append(error.seen)
-                self._layout = None
-                return self._make(request, started)
+            return self._make(request, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, the step must have an answer
             attempts = (
                 Attempt("planner", 0, "failed", False, f"{type(error).__name__}: {error}"),
@@ -81,56 +117,43 @@ class PlanMaker:
 
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
-        layout = self._laid_out(request, state)
         urgent = Corridor(request, self.settings)
-        situation = Situation(self.site, request, state, layout, urgent)
-        hold = rollout(situation, self.predictor, urgent.holding())
-        ramp = rollout(situation, self.predictor, ramp_to_cooling(urgent))
-        too_warm = bool(_against(hold, ramp, self.settings).any())
-        if not too_warm:
+        situation = Situation(self.site, request, state, self.layout, urgent, self.predictor)
+        hold = rollout(situation, urgent.holding())
+        yardstick = _Yardstick(situation, hold)
+        if not yardstick.too_warm:
             calm = Corridor(request, self.settings, urgent=False)
             situation = replace(situation, corridor=calm)
         search = _Search()
-        self._solve(situation, hold, ramp, search)
+        self._solve(situation, yardstick, search)
         if not search.verified:
-            self._previous(situation, ramp, search)
+            self._previous(situation, yardstick, search)
         if search.verified:
             prospect, link, binding = min(search.verified, key=lambda item: item[0].merit)
             if (
-                not too_warm
+                not yardstick.too_warm
                 and self._saving_kw(situation, hold, prospect) < self.settings.hold_below_kw
             ):
                 prospect = hold
-            plan = plan_of(situation, self.predictor, prospect, hold, link, True, binding)
+            plan = plan_of(situation, prospect, hold, link, True, binding)
         else:
             since = time.perf_counter()
-            if not too_warm:
-                ramp = rollout(situation, self.predictor, ramp_to_cooling(urgent, GENTLE_SHARE))
-            plan = plan_of(situation, self.predictor, ramp, hold, "ramp", True, ())
+            ramp = yardstick.ramp
+            if not yardstick.too_warm:
+                ramp = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
+            plan = plan_of(situation, ramp, hold, "ramp", True, ())
             search.note("ramp", 0, "by rule", "", since)
         return PlanOutcome(plan, tuple(search.attempts), seconds=time.perf_counter() - started)
 
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
         return (hold.merit - other.merit) / float(situation.hours.sum())
 
-    def _laid_out(self, request: PlanRequest, state: object) -> Layout:
-        """The layout and the compiled problem; made anew only where the pattern has grown."""
-        if self._layout is None:
-            probe = probe_inputs(self.site, request)
-            now = request.inputs(np.tile(request.in_force, (request.steps, 1)))
-            for inputs in (now, probe):
-                sensitivities = self.predictor.sensitivities(state, inputs, self.settings.blocks)
-                self._seen.append((sensitivities, self.predictor.cuts(inputs)))
-            self._layout = lay_out(self.site, self.settings, self._seen, self.predictor.power_basis)
-            self._problem = Problem(self._layout)
-        return self._layout
-
-    def _solve(self, situation: Situation, hold: Prospect, ramp: Prospect, search: _Search) -> None:
+    def _solve(self, situation: Situation, yardstick: _Yardstick, search: _Search) -> None:
         """Rounds of linearisation, solution, check and roll-out."""
-        settings, layout = self.settings, situation.layout
+        settings, hold = self.settings, yardstick.hold
         tightening: dict[tuple[int, int], float] = {}
-        hot: dict[tuple[int, int], tuple[int, ...]] = {}
-        best = self._starting_point(situation, hold, ramp)
+        hot: Extra = {}
+        best = self._starting_point(situation, yardstick)
         trust, goes_on = settings.trust_range_share, True
         power_kw = float(sum(values.mean() for values in hold.power_kw.values()))
         enough_kw = max(settings.hold_below_kw, settings.round_gain * power_kw)
@@ -140,21 +163,19 @@ class PlanMaker:
             if search.verified and (round_ > settings.rounds or not goes_on):
                 return
             since = time.perf_counter()
-            numbers = linearise(
-                situation, self.predictor, best.blocks, visited, tightening, hot, trust
-            )
-            answer, link = self._ask(numbers, layout, round_, search, since)
+            numbers = linearise(situation, best, visited, tightening, hot, trust)
+            answer, link = self._ask(numbers, round_, search, since)
             if answer is None or answer.v is None:
                 return
-            wanted = situation.corridor.settle(numbers.nominal + layout.scale * answer.v)
+            wanted = situation.corridor.settle(numbers.nominal + self.layout.scale * answer.v)
             prospect, share = self._line_search(situation, best, wanted)
-            against = objections(prospect, ramp, settings.tolerance_k)
+            against = yardstick.against(prospect)
             why = _words(situation, against)
             search.note(link, round_, answer.status, why, since)
             if not why:
                 binding = binding_of(situation, answer, numbers)
                 search.verified.append((prospect, link, binding))
-                if not _words(situation, objections(best, ramp, settings.tolerance_k)):
+                if not _words(situation, yardstick.against(best)):
                     search.verified.append((best, link, binding))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
@@ -167,15 +188,15 @@ class PlanMaker:
             if prospect.merit < best.merit or why:
                 best = prospect
 
-    def _starting_point(self, situation: Situation, hold: Prospect, ramp: Prospect) -> Prospect:
+    def _starting_point(self, situation: Situation, yardstick: _Yardstick) -> Prospect:
         """The best of holding, the last plan and, where holding is too warm, the ramp."""
-        found = [hold]
+        found = [yardstick.hold]
         previous = situation.corridor.previous()
         if previous is not None:
-            found.append(rollout(situation, self.predictor, previous))
-        if _against(hold, ramp, self.settings).any():
+            found.append(rollout(situation, previous))
+        if yardstick.too_warm:
             # Start from the safe side, and take back what is not needed.
-            found.append(ramp)
+            found.append(yardstick.ramp)
         return min(found, key=lambda prospect: prospect.merit)
 
     def _line_search(
@@ -188,68 +209,35 @@ class PlanMaker:
         prospect, share = start, 1.0
         for share in STEPS:
             blocks = situation.corridor.settle(start.blocks + share * (wanted - start.blocks))
-            prospect = rollout(situation, self.predictor, blocks)
+            prospect = rollout(situation, blocks)
             if prospect.merit <= start.merit:
                 break
         return prospect, share
 
     def _ask(
-        self, numbers: Numbers, layout: Layout, round_: int, search: _Search, since: float
+        self, numbers: Numbers, round_: int, search: _Search, since: float
     ) -> tuple[Answer | None, str]:
-        """PIQP's answer, or Clarabel's where PIQP's does not stand up to the check."""
-        problem = self._problem
-        assert problem is not None  # noqa: S101 - `_laid_out` has made it
-        problem.set(numbers)
-        answer = problem.solve("PIQP", **PIQP_OPTIONS)
-        fault = fault_in(answer, numbers, layout)
-        if fault is None:
-            return answer, "piqp"
-        search.note("piqp", round_, answer.status, fault, since)
-        since = time.perf_counter()
-        answer = problem.solve("CLARABEL", **CLARABEL_OPTIONS)
-        fault = fault_in(answer, numbers, layout)
-        if fault is None:
-            return answer, "clarabel"
-        search.note("clarabel", round_, answer.status, fault, since)
+        """The first solver's answer that stands up to the check."""
+        for link, solver in self.solvers.items():
+            answer = solver(numbers, self.layout)
+            fault = fault_in(answer, numbers, self.layout)
+            if fault is None:
+                return answer, link
+            search.note(link, round_, answer.status, fault, since)
+            since = time.perf_counter()
         return None, ""
 
-    def _previous(self, situation: Situation, ramp: Prospect, search: _Search) -> None:
+    def _previous(self, situation: Situation, yardstick: _Yardstick, search: _Search) -> None:
         """The previous verified plan once more, where it still stands the roll-out."""
         blocks = situation.corridor.previous()
         if blocks is None:
             return
         since = time.perf_counter()
-        prospect = rollout(situation, self.predictor, blocks)
-        why = _words(situation, objections(prospect, ramp, self.settings.tolerance_k))
+        prospect = rollout(situation, blocks)
+        why = _words(situation, yardstick.against(prospect))
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
             search.verified.append((prospect, "previous", ()))
-
-
-def probe_inputs(site: Site, request: PlanRequest) -> Inputs:
-    """Inputs all over the plant's range, so that the pattern has a place for what may come."""
-    steps = request.steps
-    share = np.linspace(0.0, 1.0, steps)
-    # Each group walks its range at its own pace, so that they do not all lie at one end together.
-    walk = (share[:, None] * (1 + np.arange(len(request.limits)) % 3) + 0.37) % 1.0
-    lower = np.array([min(a.minimum for a in members) for members in site.groups.values()])
-    upper = np.array([max(a.maximum for a in members) for members in site.groups.values()])
-    rated = np.array([rack.rated_kw for rack in site.racks.values()])
-    wet_bulb = 30.0 * share[::-1] - 5.0
-    return Inputs(
-        start_s=request.now_s,
-        step_s=request.step_s,
-        setpoints=lower + walk * (upper - lower),
-        it_power_kw=np.outer(0.3 + 0.7 * np.abs(np.sin(7.0 * share)), rated),
-        wet_bulb_c=wet_bulb,
-        dry_bulb_c=wet_bulb + 4.0,
-    )
-
-
-def _against(hold: Prospect, ramp: Prospect, settings: PlanningSettings) -> Array:
-    """(..., R) every objection to holding still."""
-    found = objections(hold, ramp, settings.tolerance_k)
-    return np.vstack([found["temperature"], found["worst step"][None, :]])
 
 
 def _words(situation: Situation, against: dict[str, Array]) -> str:
@@ -272,7 +260,7 @@ def _demand(
     situation: Situation,
     over: Array,
     tightening: dict[tuple[int, int], float],
-    hot: dict[tuple[int, int], tuple[int, ...]],
+    hot: Extra,
 ) -> None:
     """Give rows and less room to the racks that broke their limit in the roll-out."""
     layout = situation.layout

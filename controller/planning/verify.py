@@ -7,12 +7,13 @@ even the ramp to more cooling cannot take away in time (a rack that is too hot a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controller.planning.linearise import Predictor, Situation
-from models.contract import Array, Inputs, Trajectory
+from controller.planning.situation import Situation
+from models.contract import Array, Trajectory
 
 UNAVOIDABLE_K = 0.2
 """A plan may be this much warmer than the ramp to more cooling where that is too hot too."""
@@ -46,24 +47,20 @@ class Prospect:
         return float(self.excess_k.max())
 
 
-def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospect:
+def rollout(situation: Situation, blocks: Array) -> Prospect:
     """Expect the consequences of setpoints (B, G)."""
-    settings = situation.layout.settings
+    settings, predictor = situation.layout.settings, situation.predictor
     inputs = situation.inputs(blocks)
-    fine = predictor.roll_out(situation.state, finer(inputs, settings.verify_step_s))
-    ratio = len(fine.limited_c) // inputs.steps
+    ratio = len(situation.fine_lead_s) // inputs.steps
+    setpoints = np.repeat(inputs.setpoints, ratio, axis=0)
+    fine = predictor.roll_out(situation.state, replace(situation.fine_inputs, setpoints=setpoints))
     require_finite("temperatures", fine.limited_c)
-    lead_s = np.asarray(
-        (np.arange(len(fine.limited_c)) + 1.0) * settings.verify_step_s, dtype=np.float64
-    )
-    margins = predictor.margins(lead_s)
-    excess = fine.limited_c - (situation.limit_c - margins)
+    excess = fine.limited_c - situation.allowed_c
 
     held = situation.worst_inputs(blocks[0])
     after = predictor.roll_out(situation.state, held).limited_c.max(axis=0)
     require_finite("temperatures after the worst credible step", after)
-    reserve = settings.worst_margin_share * predictor.margins(np.array([settings.worst_step_s]))
-    worst = after - (situation.limit_c - reserve[0])
+    worst = after - situation.allowed_worst_c
 
     power = {
         name: situation.factor(name) * values for name, values in predictor.power(inputs).items()
@@ -75,8 +72,8 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
     energy = float(situation.hours @ total)
     move = np.diff(blocks, axis=0, prepend=request_in_force(situation)) / situation.layout.scale
     moving = settings.move_kwh * np.abs(move).sum() + settings.turn_kwh * np.square(move).sum()
-    wished = np.maximum(excess, fine.limited_c - situation.recommended_c)
-    over_h = np.maximum(wished, 0.0).sum() * settings.verify_step_s / 3600.0
+    over_h = np.maximum(fine.limited_c - situation.wished_c, 0.0).sum()
+    over_h *= settings.verify_step_s / 3600.0
     penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
     return Prospect(
         blocks=blocks,
@@ -86,8 +83,19 @@ def rollout(situation: Situation, predictor: Predictor, blocks: Array) -> Prospe
         power_kw=power,
         leakage_kw=leakage,
         energy=energy,
-        merit=energy + float(moving + penalty),
+        merit=energy + float(moving + penalty + peak_cost(situation, power)),
     )
+
+
+def peak_cost(situation: Situation, power_kw: Mapping[str, Array]) -> float:
+    """What power above the month's peak costs, in kWh at the mean price; means over the blocks."""
+    request, layout = situation.request, situation.layout
+    if request.peak_kw is None:
+        return 0.0
+    total = request.it_power.sum(axis=1) + np.sum(list(power_kw.values()), axis=0)
+    mean = (layout.blocking / layout.blocking.sum(axis=0)).T @ total
+    above_kw = max(float(mean.max()) - request.peak_kw, 0.0)
+    return above_kw * request.demand_per_kw / situation.mean_price
 
 
 def request_in_force(situation: Situation) -> Array:
@@ -106,21 +114,6 @@ def require_finite(what: str, values: Array) -> None:
     """
     if not np.all(np.isfinite(values)):
         raise ArithmeticError(f"the model's {what} are not all finite")
-
-
-def finer(inputs: Inputs, step_s: float) -> Inputs:
-    """The same inputs at a shorter step."""
-    ratio = round(inputs.step_s / step_s)
-    if ratio < 1 or abs(ratio * step_s - inputs.step_s) > 1e-9:
-        raise ValueError(f"a step of {inputs.step_s:g} s is not a multiple of {step_s:g} s")
-    return Inputs(
-        start_s=inputs.start_s,
-        step_s=step_s,
-        setpoints=np.repeat(inputs.setpoints, ratio, axis=0),
-        it_power_kw=np.repeat(inputs.it_power_kw, ratio, axis=0),
-        wet_bulb_c=np.repeat(inputs.wet_bulb_c, ratio),
-        dry_bulb_c=np.repeat(inputs.dry_bulb_c, ratio),
-    )
 
 
 def objections(prospect: Prospect, ramp: Prospect, tolerance_k: float) -> dict[str, Array]:

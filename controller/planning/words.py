@@ -88,6 +88,11 @@ class PlanRequest:
     """By component of the power model: measured over expected lately; 1 where unknown."""
     previous: Table | None = None
     """(T, G) the last verified plan, shifted so that its first row is this horizon's."""
+    peak_kw: float | None = None
+    """Highest mean power of the site's metering periods so far this month; None where no demand
+    is charged or none has been measured."""
+    demand_per_kw: float = 0.0
+    """What a kW above it costs, in the site's currency."""
 
     @property
     def steps(self) -> int:
@@ -99,13 +104,18 @@ class PlanRequest:
         """(G,) setpoints in force."""
         return np.array([limit.in_force for limit in self.limits])
 
+    @cached_property
+    def it_power(self) -> Array:
+        """(T, R) `it_power_kw` as an array."""
+        return np.array(self.it_power_kw)
+
     def inputs(self, setpoints: Array) -> Inputs:
         """The inputs of the horizon under ``setpoints`` (T, G)."""
         return Inputs(
             start_s=self.now_s,
             step_s=self.step_s,
             setpoints=setpoints,
-            it_power_kw=np.array(self.it_power_kw),
+            it_power_kw=self.it_power,
             wet_bulb_c=np.array(self.wet_bulb_c),
             dry_bulb_c=np.array(self.dry_bulb_c),
         )

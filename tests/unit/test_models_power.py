@@ -35,6 +35,20 @@ def random_power(seed: int) -> PowerModel:
     return PowerModel(PowerLayout.of(SITE, LAYOUT), plant, (unit,), leakage, {})
 
 
+def all_cuts(power: PowerModel, inputs: Inputs, n: int) -> PowerCuts:
+    """Of plant and units together."""
+    plant, units = power.cuts(inputs, n), power.unit_cuts(inputs, n)
+    slope = np.zeros((len(units.group), inputs.setpoints.shape[1]))
+    slope[np.arange(len(slope)), units.group] = units.slope
+    return PowerCuts(
+        components=(*plant.components, *units.components),
+        component=np.concatenate([plant.component, units.component + len(plant.components)]),
+        step=np.concatenate([plant.step, units.step]),
+        constant=np.concatenate([plant.constant, units.constant]),
+        slope=np.concatenate([plant.slope, slope]),
+    )
+
+
 def by_component(cuts: PowerCuts, setpoints: Array, steps: int) -> dict[str, Array]:
     """The highest cut of each component at each step."""
     rows = cuts.constant + (cuts.slope * setpoints[cuts.step]).sum(axis=1)
@@ -63,7 +77,7 @@ def test_power_is_convex_in_the_setpoints(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_cuts_are_under_estimates_and_touch_at_the_point(seed: int) -> None:
     power, inputs = random_power(seed), small_inputs(20, 300.0, seed)
-    cuts = power.cuts(inputs, 4)
+    cuts = all_cuts(power, inputs, 4)
     here = by_component(cuts, inputs.setpoints, inputs.steps)
     np.testing.assert_allclose(sum(here.values()), total(inputs, power), rtol=1e-9)
     for other in range(5):
@@ -74,7 +88,7 @@ def test_cuts_are_under_estimates_and_touch_at_the_point(seed: int) -> None:
 
 def test_slopes_of_the_cuts_equal_finite_differences() -> None:
     power, inputs = random_power(1), small_inputs(3, 300.0, 1)
-    cuts = power.cuts(inputs, 1)
+    cuts = all_cuts(power, inputs, 1)
     for group in range(len(LAYOUT.groups)):
         up, down = inputs.setpoints.copy(), inputs.setpoints.copy()
         up[:, group] += 1e-4

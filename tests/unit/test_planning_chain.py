@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from controller.planning.corridor import Corridor
-from controller.planning.linearise import Situation
 from controller.planning.problem import Answer
 from controller.planning.settings import PlanningSettings
-from controller.planning.solve import PlanMaker
-from controller.planning.verify import finer, rollout
+from controller.planning.situation import Situation, finer
+from controller.planning.solve import PlanMaker, Solver
+from controller.planning.verify import rollout
 from controller.planning.words import PlanOutcome, PlanRequest
 from facility.wire import dumps, from_wire, to_wire
 from models.contract import Array, Inputs, Trajectory
@@ -191,28 +191,24 @@ def test_a_dear_hour_moves_work_out_of_it(maker: PlanMaker) -> None:
     assert flat.shape == (steps, len(maker.site.groups))
 
 
-class Broken:
-    """A problem whose solvers fail in a given way."""
+def broken(maker: PlanMaker, answers: dict[str, str]) -> PlanMaker:
+    """A planner whose solvers fail in a given way."""
+    made = PlanMaker(maker.site, maker.predictor, maker.settings)
+    for link, status in answers.items():
+        made.solvers[link] = failing(status)
+    return made
 
-    def __init__(self, real: Any, answers: dict[str, str]) -> None:
-        self._real, self._answers = real, answers
 
-    def set(self, numbers: Any) -> None:
-        self._real.set(numbers)
-
-    def solve(self, solver: str, **options: Any) -> Answer:
-        if solver in self._answers:
-            return Answer(self._answers[solver], None, None, {})
-        answer: Answer = self._real.solve(solver, **options)
-        return answer
+def failing(status: str) -> Solver:
+    return lambda _numbers, _layout: Answer(status, None, None, {})
 
 
 @pytest.mark.parametrize(
     ("answers", "link", "tried"),
     [
         ({}, "piqp", ["piqp", "piqp"]),
-        ({"PIQP": "solver_error"}, "clarabel", ["piqp", "clarabel", "piqp", "clarabel"]),
-        ({"PIQP": "x", "CLARABEL": "x"}, "previous", ["piqp", "clarabel", "previous"]),
+        ({"piqp": "solver_error"}, "clarabel", ["piqp", "clarabel", "piqp", "clarabel"]),
+        ({"piqp": "x", "clarabel": "x"}, "previous", ["piqp", "clarabel", "previous"]),
     ],
 )
 def test_each_link_of_the_chain_takes_over(
@@ -221,10 +217,7 @@ def test_each_link_of_the_chain_takes_over(
     asked = request(maker)
     first, _ = plan_for(maker, asked)
     asked = replace(asked, previous=tuple(tuple(map(float, line)) for line in first))
-    broken = PlanMaker(maker.site, maker.predictor, maker.settings)
-    broken._layout = maker._layout
-    broken._problem = Broken(maker._problem, answers)  # type: ignore[assignment]
-    _, outcome = plan_for(broken, asked)
+    _, outcome = plan_for(broken(maker, answers), asked)
     assert outcome.plan is not None
     assert outcome.plan.link == link
     assert [attempt.link for attempt in outcome.attempts] == tried
@@ -232,12 +225,8 @@ def test_each_link_of_the_chain_takes_over(
 
 
 def test_without_a_plan_to_go_back_to_the_rule_cools_more(maker: PlanMaker) -> None:
-    broken = PlanMaker(maker.site, maker.predictor, maker.settings)
-    broken._layout = maker._layout
-    failing = {"PIQP": "no", "CLARABEL": "no"}
-    broken._problem = Broken(maker._problem, failing)  # type: ignore[assignment]
     asked = request(maker)
-    setpoints, outcome = plan_for(broken, asked)
+    setpoints, outcome = plan_for(broken(maker, {"piqp": "no", "clarabel": "no"}), asked)
     assert outcome.plan is not None
     assert outcome.plan.link == "ramp"
     assert outcome.fallback
@@ -262,7 +251,6 @@ def test_a_rack_without_a_row_that_breaks_its_limit_is_given_one() -> None:
     asked = request_for(plant, load=1.0, setpoints=x)
     outcome = maker.make(asked)
     assert outcome.plan is not None
-    print(outcome.attempts, outcome.plan.saving_kw)
     assert outcome.plan.worst_excess_k <= settings.tolerance_k
 
 
@@ -320,10 +308,10 @@ def test_a_shadow_price_is_what_giving_way_earns() -> None:
         outcome = maker.make(asked)
         assert outcome.plan is not None
         corridor = Corridor(asked, settings)
-        assert maker._layout is not None
-        situation = Situation(plant.site, asked, plant.state(asked.state), maker._layout, corridor)
+        state = plant.state(asked.state)
+        situation = Situation(plant.site, asked, state, maker.layout, corridor, plant)
         blocks = np.array(outcome.plan.setpoints)[corridor.block_start]
-        costs.append(rollout(situation, plant, blocks).energy * 0.1 / 2.0)
+        costs.append(rollout(situation, blocks).energy * 0.1 / 2.0)
         binding = outcome.plan.binding
         prices += [b.shadow_price for b in binding if b.constraint == f"range of {name}"]
     assert (costs[0] - costs[1]) / 0.2 == pytest.approx(prices[0], rel=0.15)

@@ -1,0 +1,173 @@
+"""Rows of the softly limited temperatures: which racks get one, and what moves them.
+
+Of each unit the hottest racks at each check, and after the worst credible step at each block. A
+row that nothing within the box of a round can make bind is left out: that changes no answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from controller.planning.layout import Ints, Layout
+from controller.planning.problem import Rows
+from controller.planning.situation import Situation
+from controller.planning.verify import Prospect
+from models.contract import Array, Sensitivities
+
+NEAR = 1.0
+"""Scaled units within which one linearisation of the worst credible step serves all blocks."""
+
+Extra = dict[tuple[int, int], tuple[int, ...]]
+"""By (unit, check): racks that must have a row besides the hottest."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a round may change, (B, G) scaled; 0 where a setpoint is not ours."""
+
+    lower: Array
+    upper: Array
+    active: Array
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Racks that get a row, one a row."""
+
+    rack: Ints
+    unit: Ints
+    at: Ints
+    """Check of the temperature rows, block of those after the worst credible step."""
+
+
+def choose(layout: Layout, room: Array, extra: Extra) -> Chosen:
+    """Of each unit and line of ``room`` (lines, R) the racks with least room, and ``extra``."""
+    count = np.bincount(layout.unit_of_rack, minlength=len(layout.units))
+    first = np.cumsum(count) - count
+    racks, at = [], []
+    for line, left in enumerate(room):
+        order = np.lexsort((left, layout.unit_of_rack))
+        rank = np.arange(len(order)) - np.repeat(first, count)
+        hottest = order[rank < layout.settings.hottest]
+        racks.append(hottest)
+        at.append(np.full(len(hottest), line))
+    wanted = [(r, line) for (_, line), members in extra.items() for r in members]
+    racks.append(np.array([r for r, _ in wanted], dtype=np.int64))
+    at.append(np.array([line for _, line in wanted], dtype=np.int64))
+    key = np.unique(np.concatenate(at) * len(layout.rack_names) + np.concatenate(racks))
+    rack = key % len(layout.rack_names)
+    return Chosen(rack, layout.unit_of_rack[rack], key // len(layout.rack_names))
+
+
+def temperature_room(
+    situation: Situation, prospect: Prospect, tightening: dict[tuple[int, int], float]
+) -> Array:
+    """(checks, R) K between the nominal temperature at each check and what is wished."""
+    layout, request = situation.layout, situation.request
+    ratio = round(request.step_s / layout.settings.verify_step_s)
+    ends = (layout.checks + 1) * ratio - 1
+    room = situation.wished_c[ends] - prospect.fine.limited_c[ends]
+    for (rack, check), excess in tightening.items():
+        room[check, rack] -= excess
+    return np.asarray(room)
+
+
+def temperature_rows(
+    situation: Situation, sensitivities: Sensitivities, room: Array, chosen: Chosen, box: Box
+) -> Rows:
+    """The rows of the chosen racks at their checks."""
+    layout = situation.layout
+    order, start = _by_rack(sensitivities, len(layout.rack_names))
+    count = start[chosen.rack + 1] - start[chosen.rack]
+    row = np.repeat(np.arange(len(chosen.rack)), count)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    pair = order[start[chosen.rack[row]] + within]
+    group = sensitivities.group[pair]
+    values = sensitivities.gain[pair, layout.checks[chosen.at[row]]]
+    values = values * layout.scale[group][:, None] * box.active[:, group].T
+    column = np.arange(layout.blocks)[None, :] * layout.groups + group[:, None]
+    shape = (len(chosen.rack), layout.blocks * layout.groups)
+    entries = (np.repeat(row, layout.blocks), column.ravel())
+    gain = sparse.csr_array((values.ravel(), entries), shape=shape)
+    key = chosen.unit * len(layout.checks) + chosen.at
+    weight = np.tile(layout.settings.slack_kw_per_k * layout.check_hours, len(layout.units))
+    return _those_that_may_bind(gain, room[chosen.at, chosen.rack], key, chosen.rack, weight, box)
+
+
+def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
+    """Rows after the worst credible step, linearised about the first block and the last.
+
+    The blocks before the middle are about the first, which is the one about to be in force.
+    """
+    layout, nominal = situation.layout, prospect.blocks
+    # Where the plan hardly moves, the first block stands for all of them.
+    moves = float(np.abs((nominal[-1] - nominal[0]) / layout.scale).max()) > NEAR
+    half = (layout.blocks + 1) // 2 if moves else layout.blocks
+    anchors = [(0, range(half)), (layout.blocks - 1, range(half, layout.blocks))]
+    parts, rooms, racks, keys = [], [], [], []
+    for anchor, blocks in anchors[: 2 if moves else 1]:
+        room, rack, slopes = _after_worst(situation, nominal[anchor])
+        for b in blocks:
+            away = (nominal[b] - nominal[anchor]) / layout.scale
+            rows = sparse.coo_array(slopes * box.active[b])
+            place = (rows.coords[0], rows.coords[1] + b * layout.groups)
+            shape = (len(rack), layout.blocks * layout.groups)
+            parts.append(sparse.csr_array((rows.data, place), shape=shape))
+            rooms.append(room - slopes @ away)
+            racks.append(rack)
+            keys.append(layout.unit_of_rack[rack] * layout.blocks + b)
+    weight = np.full(len(layout.units) * layout.blocks, layout.settings.slack_kw_per_k)
+    return _those_that_may_bind(
+        sparse.csr_array(sparse.vstack(parts)),
+        np.concatenate(rooms),
+        np.concatenate(keys),
+        np.concatenate(racks),
+        weight,
+        box,
+    )
+
+
+def _after_worst(situation: Situation, setpoints: Array) -> tuple[Array, Ints, Array]:
+    """After the worst credible step under setpoints held, of the hottest racks of each unit.
+
+    Answers (n,) room in K, (n,) racks and (n, G) what each room loses for a unit of v.
+    """
+    layout, predictor = situation.layout, situation.predictor
+    inputs = situation.worst_inputs(setpoints)
+    found = predictor.roll_out(situation.state, inputs).limited_c
+    room = situation.allowed_worst_c - found.max(axis=0)
+    rack = choose(layout, room[None, :], {}).rack
+    sensitivities, _ = predictor.linearise(situation.state, inputs, (inputs.steps,), rack.tolist())
+    # Setpoints are held from the step on, as one block: the answer to it at the rack's peak.
+    peak = np.argmax(found, axis=0)
+    pairs = np.arange(len(sensitivities.rack))
+    static = sensitivities.gain[pairs, peak[sensitivities.rack], 0]
+    place = np.full(len(layout.rack_names), -1)
+    place[rack] = np.arange(len(rack))
+    slopes = np.zeros((len(rack), layout.groups))
+    at = (place[sensitivities.rack], sensitivities.group)
+    slopes[at] = static * layout.scale[sensitivities.group]
+    return room[rack], rack, slopes
+
+
+def _by_rack(sensitivities: Sensitivities, racks: int) -> tuple[Ints, Ints]:
+    """Pairs in the order of their racks, and (R+1,) where each rack's begin."""
+    order = np.argsort(sensitivities.rack, kind="stable")
+    count = np.bincount(sensitivities.rack, minlength=racks)
+    return order, np.concatenate([[0], np.cumsum(count)])
+
+
+def _those_that_may_bind(
+    gain: sparse.csr_array, room: Array, slack: Ints, rack: Ints, weight: Array, box: Box
+) -> Rows:
+    """Only the rows, and their slacks, that some setpoints within the box would break."""
+    rising, falling = gain.maximum(0.0), gain.minimum(0.0)
+    highest = rising @ box.upper.ravel() + falling @ box.lower.ravel()
+    kept = np.flatnonzero(highest > room)
+    used, number = np.unique(slack[kept], return_inverse=True)
+    return Rows(
+        gain[kept], room[kept], np.asarray(number, dtype=np.int64), rack[kept], weight[used]
+    )

@@ -6,11 +6,13 @@ so is told with every snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from adapters.gateway.core import Core
-from facility.points import Point
+from facility.points import Point, SafeDirection
 from facility.quantities import QUANTITIES
+from facility.site import Site
 from facility.telemetry import Condition, Priority, Snapshot
 
 FLOOD = 3
@@ -26,9 +28,41 @@ ACTIVE = {
     ),
 }
 """Contacts that are an alarm while they show 1; those with a safe direction are besides."""
+MEANWHILE = {
+    SafeDirection.TOWARDS: "only more cooling is written meanwhile",
+    SafeDirection.AWAY: "only less cooling is written meanwhile",
+    SafeDirection.HOLD: "nothing is moved meanwhile",
+    SafeDirection.RELEASE: "the device is in its own control",
+}
+"""What the envelope does while an alarm of the plant lasts."""
 
 
-def conditions_of(core: Core, snapshot: Snapshot) -> Iterator[Condition]:
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A point of the plant that is an alarm while it shows 1."""
+
+    tag: str
+    condition: Condition
+
+
+def contacts_of(site: Site) -> tuple[Contact, ...]:
+    """The contacts of a site, in the order of its points list."""
+    found = ((point, _asks(point)) for point in site.points.values())
+    return tuple(
+        Contact(
+            point.tag,
+            Condition(
+                f"plant:{point.tag}", asks[0], f"{point.equipment}: {_meaning(point)}", asks[1]
+            ),
+        )
+        for point, asks in found
+        if asks is not None
+    )
+
+
+def conditions_of(
+    core: Core, contacts: Iterable[Contact], snapshot: Snapshot
+) -> Iterator[Condition]:
     """Everything at this moment, each with what to do."""
     if doubt := core.limit_book.doubt:
         yield Condition(
@@ -38,28 +72,40 @@ def conditions_of(core: Core, snapshot: Snapshot) -> Iterator[Condition]:
             "compare the site files with what was agreed; approve with two people, or restore",
         )
     yield from _given_back(core)
-    for point in core.site.points.values():
-        told = _contact(point)
-        if told is not None and snapshot.good(point.tag) == 1.0:
-            priority, action = told
-            meaning = (
-                QUANTITIES[point.quantity].meaning.removeprefix("1 while ").removeprefix("1 where ")
-            )
-            yield Condition(f"plant:{point.tag}", priority, f"{point.equipment}: {meaning}", action)
+    yield from _no_way_out(core)
+    for contact in contacts:
+        if snapshot.good(contact.tag) == 1.0:
+            yield contact.condition
 
 
-def _contact(point: Point) -> tuple[Priority, str] | None:
+def _meaning(point: Point) -> str:
+    meaning = QUANTITIES[point.quantity].meaning
+    return meaning.removeprefix("1 while ").removeprefix("1 where ")
+
+
+def _asks(point: Point) -> tuple[Priority, str] | None:
+    """How much a contact matters and what to do about it; None where it is none."""
     if point.quantity in ACTIVE:
         return ACTIVE[point.quantity]
-    if point.safe_direction is not None:
-        way = {
-            "towards": "only more cooling is written meanwhile",
-            "away": "only less cooling is written meanwhile",
-            "hold": "nothing is moved meanwhile",
-            "release": "the device is in its own control",
-        }[point.safe_direction.value]
-        return Priority.MEDIUM, f"look after {point.equipment}; {way}"
-    return None
+    if point.safe_direction is None:
+        return None
+    way = MEANWHILE[point.safe_direction]
+    return Priority.MEDIUM, f"look after {point.equipment}; {way}"
+
+
+def _no_way_out(core: Core) -> Iterator[Condition]:
+    """Setpoints of the plant's own that lie outside a limit while we hold it, by check."""
+    by_check: dict[str, list[str]] = {}
+    for actuator, verdict in core.fallbacks.items():
+        by_check.setdefault(verdict.check, []).append(actuator)
+    for check, actuators in by_check.items():
+        yield Condition(
+            f"fallback:{check}",
+            Priority.LOW,
+            f"if it were given back now, the plant's own setpoint of {_some(actuators)} would be "
+            f"outside a limit ({check}): {core.fallbacks[actuators[0]].detail}",
+            "set the plant's own setpoints within the limits; letting go is no way out until then",
+        )
 
 
 def _given_back(core: Core) -> Iterator[Condition]:
@@ -70,8 +116,6 @@ def _given_back(core: Core) -> Iterator[Condition]:
             key = (hold.latch.why, hold.latch.needs_person)
             by_reason.setdefault(key, []).append(device)
     for (why, needs_person), devices in by_reason.items():
-        shown = ", ".join(devices[:FLOOD])
-        more = f" and {len(devices) - FLOOD} more" if len(devices) > FLOOD else ""
         action = (
             "when the reason is mended: `isotherm arm`, then set the mode"
             if needs_person
@@ -81,6 +125,11 @@ def _given_back(core: Core) -> Iterator[Condition]:
             f"given_back:{devices[0]}" if len(devices) <= FLOOD else f"given_back:{why[:60]}",
             # What a person took back on purpose, or holds at the panel, is in good hands.
             Priority.LOW if needs_person else Priority.MEDIUM,
-            f"{shown}{more} went back to local control: {why}",
+            f"{_some(devices)} went back to local control: {why}",
             action,
         )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - FLOOD} more" if len(names) > FLOOD else ""
+    return ", ".join(names[:FLOOD]) + more

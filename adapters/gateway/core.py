@@ -76,7 +76,8 @@ class Core:
         self.counts: Counter[str] = Counter()
         self.fallbacks: Mapping[str, Verdict] = {}
         """By actuator: where the plant's own value would have been outside a limit at the last
-        judgement: a standing warning, since letting go is then no way out."""
+        judgement: a standing warning, since letting go is then no way out. Empty while nothing is
+        held."""
         self._second_s: float | None = None
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
 
@@ -172,6 +173,7 @@ class Core:
     def judge_in_force(self, now_s: float) -> tuple[Correction, ...]:
         """What the envelope asks about the values that we hold."""
         if not self.armed():
+            self.fallbacks = {}
             return ()
         snapshot = self.snapshot(now_s)
         self.state, corrections = self.envelope.judge_in_force(self.state, snapshot, now_s)

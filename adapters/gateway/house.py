@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,9 @@ class House:
         StateFolderError, safety.journal.JournalError
             What was kept cannot be used.
         """
-        book = LimitBook(limits_of(site), None if state is None else state / "limits.json")
-        envelope = Envelope(limits_of(site, book.version))
+        wanted = limits_of(site)
+        book = LimitBook(wanted, None if state is None else state / "limits.json")
+        envelope = Envelope(replace(wanted, version=book.version))
         holds = holds_of(site)
         memory = EnvelopeState()
         journal: JournalPort = ListJournal()

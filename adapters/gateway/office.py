@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from adapters.gateway.conditions import conditions_of
+from adapters.gateway.conditions import conditions_of, contacts_of
 from adapters.gateway.core import Core
 from adapters.gateway.door import Refusal
 from adapters.gateway.rounds import Rounds
@@ -33,6 +33,7 @@ class Office:
 
     def __init__(self, core: Core, rounds: Rounds, gate: WriteGate, journal: JournalPort) -> None:
         self._core, self._rounds, self._gate, self._journal = core, rounds, gate, journal
+        self._contacts = contacts_of(core.site)
 
     # -- at once, whatever else is going on ----------------------------------------------------
 
@@ -55,7 +56,9 @@ class Office:
         """The site now."""
         core = self._core
         found = core.envelope.honest(core.state, core.snapshot(now_s), now_s)
-        return snapshot_json(replace(found, conditions=tuple(conditions_of(core, found))))
+        return snapshot_json(
+            replace(found, conditions=tuple(conditions_of(core, self._contacts, found)))
+        )
 
     def status(self, now_s: float) -> str:
         """How the gateway is doing."""

@@ -20,8 +20,8 @@ PLAN_MISSED_S = 900.0
 FLOOD = 3
 """More alarms of one kind than this are told as one."""
 DEAD_BAND_K = 0.5
-"""An alarm of a temperature goes once it is so far under its limit (EEMUA 191: 1 % of span for
-temperatures, and no less than the noise of the sensor)."""
+"""An alarm of a temperature goes once it is so far under its limit. Our own choice: a few times
+the noise of a rack's sensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def conditions(
     Parameters
     ----------
     raised
-        Ids of conditions that are on the list: they go by their dead band.
+        Ids of conditions that last: they go by their dead band.
     """
     if health.gateway_error:
         yield Condition(

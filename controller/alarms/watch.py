@@ -58,7 +58,9 @@ class AlarmBook:
             plan_age_s=live.plan_age_s(),
             plan_expected=now_s - live.started_at_s > FIRST_PLAN_S,
         )
-        found = {c.id: c for c in conditions(self._site, snapshot, health, now_s, self._open)}
+        # What has returned must cross its limit again, not only come within the dead band of it.
+        so_far = {cause for cause, record in self._open.items() if record.state != RETURNED}
+        found = {c.id: c for c in conditions(self._site, snapshot, health, now_s, so_far)}
         self._since_s = {cause: self._since_s.get(cause, now_s) for cause in found}
         for cause in found:
             self._last_so_s[cause] = now_s

@@ -170,3 +170,21 @@ def test_what_the_gateway_sees_comes_with_its_snapshot() -> None:
     found = {c["id"]: c for c in json.loads(office.snapshot(world.now_s))["conditions"]}
     assert found["plant:cdu-1.leak"]["priority"] == "high"
     assert "find the leak" in found["plant:cdu-1.leak"]["action"]
+
+
+def test_that_letting_go_is_no_way_out_is_an_alarm_while_something_is_held() -> None:
+    world = World()
+    world.settle()
+    world.move({SUPPLY: 32.4})
+    office = world.gateway.house.office
+    dew_point = next(tag for tag in world.site.points if tag.endswith("dew_point_temperature"))
+    device = world.devices[world.site.points[dew_point].device]
+    device.values[dew_point] = world.site.actuators[SUPPLY].fallback - 1.0
+    world.run(3)
+    (warning,) = json.loads(office.snapshot(world.now_s))["conditions"]
+    assert (warning["id"], warning["priority"]) == ("fallback:dew_point", "low")
+    assert SUPPLY in warning["text"]
+    world.client_lives = False
+    world.run(30)
+    told = {each["id"] for each in json.loads(office.snapshot(world.now_s))["conditions"]}
+    assert told == {"given_back:cdu-1"}

@@ -77,6 +77,23 @@ def test_a_cause_that_comes_and_goes_is_one_alarm(records: LocalRecords, live: L
     assert len(records.find(Kind.ALARM)) == 1
 
 
+def test_what_has_returned_comes_again_above_its_limit_only(
+    records: LocalRecords, live: Live
+) -> None:
+    book = AlarmBook(SITE, records)
+    for t, value_c, state in (
+        (0, 75.1, "active"),
+        (5, 74.4, "active"),
+        (70, 74.4, "returned"),
+        (75, 74.8, "returned"),  # within the dead band, from below
+        (80, 75.0, "returned"),
+        (85, 75.1, "active"),
+        (150, 74.8, "active"),  # within the dead band, from above
+    ):
+        book.update(snapshot(START_S + t, MODES, {CASE: value_c}), live, START_S + t)
+        assert states(records) == {"limit:rack1": state}
+
+
 def test_a_missing_plan_and_a_lost_gateway_are_told(records: LocalRecords, live: Live) -> None:
     book = AlarmBook(SITE, records)
     live.gateway_error = "no gateway answers"

@@ -217,10 +217,9 @@ class RedfishDriver:
             raise WriteFailed(f"{name}: {tag} cannot be written", sent=False)
         until = time.monotonic() + within_s
         number = codec.scalar(point, data)
-        for _ in range(2):  # a resource that changed meanwhile was not written: look again
+        answer = await self._look_and_change(tag, number, until)
+        if answer.status_code == _REFUSED:  # it changed meanwhile and was not written: look again
             answer = await self._look_and_change(tag, number, until)
-            if answer.status_code != _REFUSED:
-                break
         if not answer.is_success:
             words = words_of(answer.status_code, _json(answer))
             raise WriteFailed(f"{name} refuses to write {tag}: {words}", sent=True)

@@ -65,8 +65,8 @@ def simulate() -> Zones:
     """
     shipped = energyplus.model_file(INPUT).read_text(encoding="latin-1")
     table = energyplus.run(idf(shipped), {}, variables())
-    it_w = sum(table[f"{zone}_it_w"] for zone in ZONES)
-    share = sum(table[f"{zone}_cooled_w"] for zone in ZONES) / it_w
+    it_w = table[[f"{zone}_it_w" for zone in ZONES]].sum(axis=1)
+    share = table[[f"{zone}_cooled_w" for zone in ZONES]].sum(axis=1) / it_w
     return Zones(
         it_kw=float(it_w.mean()) / 1e3,
         handed_on=float(share.mean()),

@@ -36,7 +36,7 @@ def hours(days: int, seed: int = 3, start_s: float = START_S, noise: float = 0.0
     """A plant whose cooling power follows load and wet bulb, with errors that last for hours."""
     rng = np.random.default_rng(seed)
     count = 24 * days
-    times_s = start_s + 3600.0 * np.arange(count)
+    times_s = start_s + 3600.0 * np.arange(count, dtype=np.float64)
     phase = 2.0 * np.pi * times_s / 86_400.0
     drift = np.repeat(rng.normal(0.0, 2.5, days), 24)
     wet_bulb = 11.0 + 4.0 * np.sin(phase) + drift
@@ -124,7 +124,7 @@ class TestBaseline:
 
     def test_autocorrelation_leaves_gaps_out(self) -> None:
         values = np.array([1.0, -1.0, 1.0, -1.0])
-        together = 3600.0 * np.arange(4)
+        together = 3600.0 * np.arange(4, dtype=np.float64)
         assert lag_one(values, together) == pytest.approx(-1.0)
         apart = together + np.array([0.0, 0.0, 7200.0, 7200.0])
         assert lag_one(values, apart) == pytest.approx(-1.0)

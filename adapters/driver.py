@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from adapters import codec
-from facility.points import Access, Point, Role
+from facility.points import Access, Point, Role, Table
 from facility.site import Device
 from facility.telemetry import Quality, Reading
 
@@ -37,6 +37,10 @@ class DriverError(Exception):
 
 class Unreachable(DriverError):
     """There is no connection, or it was lost in the act."""
+
+
+class ReadRefused(DriverError):
+    """The device answered that there is nothing to read there."""
 
 
 class WriteFailed(DriverError):
@@ -123,6 +127,53 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Close the connection; never raises."""
+        ...
+
+
+@runtime_checkable
+class HasRegisters(Protocol):
+    """A device whose registers can be read as they lie, with or without points on them."""
+
+    async def registers(self, table: Table, first: int, count: int) -> bytes:
+        """Registers (two bytes each) or bits (packed, the first lowest) as they travel.
+
+        Raises
+        ------
+        ReadRefused
+            The device has not got them all, or answers in another length.
+        Unreachable
+            There is no connection, or no answer in time.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Something that a device says it holds, with or without a point on it."""
+
+    address: str
+    name: str
+    path: str
+    """From the root, with slashes."""
+    data_type: str = ""
+    """As a points list names it; empty for what holds no number."""
+    value: float | None = None
+    writable: bool = False
+    opens: bool = False
+    """Whether there is more below it."""
+
+
+@runtime_checkable
+class HasPlaces(Protocol):
+    """A device that tells what it holds."""
+
+    async def places(self, below: str) -> tuple[Place, ...]:
+        """What lies directly below an address; below the root where it is empty.
+
+        Raises
+        ------
+        ReadRefused, Unreachable
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters import codec
-from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
+from adapters.driver import LinkStatus, Now, ReadRefused, Unreachable, WriteFailed, point_address
 from adapters.modbus_link import LinkLost, ModbusException, ModbusLink, TooLate
 from adapters.pki import Pki, tls_context
 from facility.points import Access, Point, Table
@@ -211,6 +211,24 @@ class ModbusDriver:
             return [block]
         found.update(block.decode(reply[2:], time_s))
         return [block]
+
+    async def registers(self, table: Table, first: int, count: int) -> bytes:
+        link, name = self._link, self._device.id
+        if link is None or not link.is_open:
+            raise Unreachable(f"{name}: {self.status.note}")
+        size = (count + 7) // 8 if table in _BITS else 2 * count
+        try:
+            request = struct.pack(">BHH", _READ[table], first, count)
+            reply = await link.request(request, self._device.timeout_s)
+        except (LinkLost, TooLate) as error:
+            raise Unreachable(f"{name}: {error}") from None
+        except ModbusException as error:
+            self._last_reply_s = self._now()
+            raise ReadRefused(f"{name}: {error}") from None
+        self._last_reply_s = self._now()
+        if len(reply) != size + 2 or reply[1] != size:
+            raise ReadRefused(f"{name}: asked for {size} bytes, got {len(reply) - 2}")
+        return bytes(reply[2:])
 
     def encode(self, tag: str, value: float) -> bytes:
         return codec.encode(self._points[tag], value)

@@ -16,10 +16,18 @@ from collections.abc import Collection, Mapping
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
-from adapters import codec
-from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
+from adapters import codec, opcua_browse
+from adapters.driver import (
+    LinkStatus,
+    Now,
+    Place,
+    ReadRefused,
+    Unreachable,
+    WriteFailed,
+    point_address,
+)
 from adapters.opcua_security import secure
 from adapters.pki import APPLICATION_URI, Pki
 from adapters.transport import abort
@@ -158,6 +166,18 @@ class OpcUaDriver:
             ]
             plan.append((names, parameters))
         return plan
+
+    async def places(self, below: str) -> tuple[Place, ...]:
+        client, name = self._client, self._device.id
+        if client is None or not self.status.connected:
+            raise Unreachable(f"{name}: {self.status.note}")
+        try:
+            async with asyncio.timeout(4.0 * self._device.timeout_s):
+                return await opcua_browse.places(client, below)
+        except UaStatusCodeError as error:
+            raise ReadRefused(f"{name}: {error}") from None
+        except _FAULTS as error:
+            raise Unreachable(f"{name}: {str(error) or 'no answer in time'}") from None
 
     def encode(self, tag: str, value: float) -> bytes:
         return codec.encode(self._points[tag], value)

@@ -140,7 +140,17 @@ class Core:
     def beats_due(self, now_s: float) -> tuple[str, ...]:
         """Devices whose heart beats now."""
         return tuple(
-            d for d, h in self.holds.items() if h.armed and h.connected and now_s >= h.next_beat_s
+            d
+            for d, h in self.holds.items()
+            if h.armed and h.connected and h.silent_until_s is None and now_s >= h.next_beat_s
+        )
+
+    def lapsed(self) -> tuple[str, ...]:
+        """Armed devices without a beat, for their own time-out is measured, that took over."""
+        return tuple(
+            d
+            for d, h in self.holds.items()
+            if h.armed and h.silent_until_s is not None and self.readings.get(h.active).good == 0.0
         )
 
     def in_doubt(self, now_s: float) -> tuple[tuple[str, ...], str]:
@@ -148,6 +158,9 @@ class Core:
         armed = self.armed()
         if armed and (doubt := self.watch.doubt(now_s)):
             return armed, doubt
+        late = tuple(d for d in armed if now_s >= (self.holds[d].silent_until_s or now_s + 1.0))
+        if late:
+            return late, "the device's own time-out did not come while it was measured"
         lost = tuple(d for d in armed if self.readings.is_lost(d, now_s))
         if lost:
             return lost, "the device's telemetry is lost"
@@ -247,6 +260,7 @@ class Core:
         """A device is armed."""
         hold = self.holds[device]
         hold.armed, hold.failures, hold.armed_at_s = True, 0, now_s
+        hold.silent_until_s = None
         hold.echoes = self.readings.get(hold.heartbeat).good == hold.beat
         hold.next_beat_s = now_s + hold.device.heartbeat_s
 
@@ -254,7 +268,7 @@ class Core:
         """Nothing of ours is in force on these devices any more."""
         for device in devices:
             hold = self.holds[device]
-            hold.armed, hold.failures = False, 0
+            hold.armed, hold.failures, hold.silent_until_s = False, 0, None
             self.state = self.envelope.released(self.state, [a.id for a in hold.actuators])
 
     def failed(self, actuator: str) -> None:

@@ -44,6 +44,8 @@ class Hold:
     latch: Latch | None = None
     beat: int = 0
     next_beat_s: float = 0.0
+    silent_until_s: float | None = None
+    """While its own time-out is measured no heart beats; if it has not come by then, we release."""
     failures: int = 0
     """Writes that failed one after the other."""
     next_scan_s: float = 0.0

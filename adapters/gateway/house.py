@@ -15,6 +15,7 @@ from adapters.gateway.holds import Latches, holds_of
 from adapters.gateway.limit_book import LimitBook
 from adapters.gateway.modes import Modes, write_atomically
 from adapters.gateway.office import Office
+from adapters.gateway.probe import Probe
 from adapters.gateway.rounds import Rounds
 from adapters.gateway.write_gate import JournalPort, WriteGate
 from facility.site import Site
@@ -63,6 +64,7 @@ class House:
     gate: WriteGate
     journal: JournalPort
     drivers: Mapping[str, Driver]
+    probe: Probe
     now: Now
 
     @classmethod
@@ -106,7 +108,7 @@ class House:
         )
         if book.doubt:
             log.warning("nothing will be written: %s", book.doubt)
-        return cls(core, rounds, office, gate, journal, drivers, now)
+        return cls(core, rounds, office, gate, journal, drivers, Probe(core, drivers), now)
 
     def note(self, kind: str, data: Mapping[str, Any]) -> None:
         """A record of the shell's own; a journal that fails at the end is only logged."""

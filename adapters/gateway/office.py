@@ -23,6 +23,8 @@ log = logging.getLogger("gateway")
 T = TypeVar("T")
 MOST_COMMANDS = 2048
 """Of one request."""
+LONGEST_SILENCE_S = 600.0
+"""The longest that a device's own time-out is waited for."""
 
 
 class Office:
@@ -184,6 +186,26 @@ class Office:
         return json.dumps(
             {"released": remote, "confirmed": confirmed, "actuators": actuators, "mode": "shadow"}
         )
+
+    def fall_silent(self, connection: int, args: dict[str, Any], now_s: float) -> str:
+        """Stop beating a device's heart, so that its own time-out can be measured.
+
+        It is still held: what releases armed devices releases this one, and the time that
+        its time-out may take is bounded.
+        """
+        who, why, device = words(args, "who"), words(args, "why"), words(args, "device")
+        longest_s = args.get("longest_s")
+        if not isinstance(longest_s, (int, float)) or not 0.0 < longest_s <= LONGEST_SILENCE_S:
+            raise Refusal(f"longest_s is a number of seconds up to {LONGEST_SILENCE_S:g}")
+        if self._core.watch.holder != connection:
+            raise Refusal("only the client that beats may let a heart fall silent")
+        hold = self._core.holds.get(device)
+        if hold is None or not hold.armed:
+            raise Refusal(f"{device} is not held, so its time-out does not run")
+        data = {"device": device, "longest_s": longest_s, "who": who, "why": why}
+        self._journal.extend([("fell_silent", data)], now_s)
+        hold.silent_until_s = now_s + longest_s
+        return json.dumps({"device": device, "watchdog_s": hold.device.watchdog_s})
 
     def arm(self, args: dict[str, Any], now_s: float) -> str:
         """Lift every latch; the next command that passes takes a device over."""

@@ -57,6 +57,8 @@ class Rounds:
         if devices:
             await self.give_up(devices, why)
         if scanned:
+            if lapsed := core.lapsed():
+                await self.release(lapsed, "its own time-out was measured and came", latch=False)
             if masters := core.other_masters():
                 why = "another system writes its heartbeat: two masters"
                 await self.release(masters, why, needs_person=True)

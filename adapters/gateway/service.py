@@ -11,6 +11,7 @@ from typing import Any
 from adapters.gateway.door import Refusal
 from adapters.gateway.field import Visit
 from adapters.gateway.house import House
+from adapters.gateway.probe import PROBES
 from facility.clock import Clock, RunEnded
 from safety.journal import JournalError
 
@@ -137,6 +138,9 @@ class Service:
             return office.hello(now_s)
         if op == "status":
             return office.status(now_s)
+        if op in PROBES:
+            # Reads alone, which no turn needs to wait for: a slow device holds up nobody's heart.
+            return await self._house.probe.answer(op, args)
         try:
             async with self._turn:
                 return await self._in_turn(connection, op, args)
@@ -161,6 +165,8 @@ class Service:
             return await office.set_mode(args, now_s)
         if op == "release":
             return await office.release(args, now_s)
+        if op == "fall_silent":
+            return office.fall_silent(connection, args, now_s)
         simple = {
             "decide": office.decide,
             "override": office.override,
@@ -169,9 +175,8 @@ class Service:
             "approve_limits": office.approve_limits,
         }
         if op not in simple:
-            known = "hello, beat, snapshot, status, command, set_mode, release, " + ", ".join(
-                simple
-            )
+            known = "hello, beat, snapshot, status, command, set_mode, release, fall_silent, "
+            known += ", ".join((*simple, *PROBES))
             raise Refusal(f"there is no op {op!r}; there are {known}")
         return simple[op](args, now_s)
 

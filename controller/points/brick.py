@@ -14,6 +14,7 @@ from facility.units import Kind
 BRICK = Namespace("https://brickschema.org/schema/Brick#")
 REC = Namespace("https://w3id.org/rec#")
 """RealEstateCore: Brick 1.4 leaves places to it."""
+OURS = Namespace("urn:isotherm:vocabulary#")
 UNIT = Namespace("http://qudt.org/vocab/unit/")
 QUDT_UNIT = URIRef("http://qudt.org/schema/qudt/Unit")
 
@@ -45,11 +46,11 @@ def graph(site: Site) -> Graph:
     here = Namespace(f"urn:isotherm:{quote(site.id, safe='')}#")
     found.bind("brick", BRICK)
     found.bind("rec", REC)
+    found.bind("isotherm", OURS)
     found.bind("unit", UNIT)
     found.bind("", here)
     _equipment(site, found, here)
-    places = {*site.halls, site.id}
-    equipment = {*site.racks, *site.loops, *site.cdus, *site.crahs, *site.chillers, *site.towers}
+    equipment = {*site.racks, *site.cdus, *site.crahs, *site.chillers, *site.towers}
     for point in site.points.values():
         node = _name(here, f"point:{point.tag}")
         found.add((node, RDF.type, BRICK[_class(point)]))
@@ -62,9 +63,16 @@ def graph(site: Site) -> Graph:
             # So that the graph is complete without the vocabulary of units.
             found.add((UNIT[QUDT_NAMES[kind]], RDF.type, QUDT_UNIT))
         owner = point.equipment
-        if owner not in equipment and owner not in places:
-            owner = f"device:{owner}" if owner in site.devices else site.id
-        found.add((node, BRICK.isPointOf, _name(here, owner)))
+        if owner in equipment:
+            found.add((node, BRICK.isPointOf, _name(here, owner)))
+        elif owner in site.loops:
+            found.add((_name(here, owner), REC.includes, node))
+        elif owner in site.devices:
+            found.add((node, BRICK.isPointOf, _name(here, f"device:{owner}")))
+        else:
+            # Brick's own shape of isPointOf still asks for its old classes of places.
+            place = owner if owner in site.halls else site.id
+            found.add((node, REC.isPointOf, _name(here, place)))
     return found
 
 
@@ -83,28 +91,30 @@ def _equipment(site: Site, found: Graph, here: Namespace) -> None:
         add(loop.id, "Water_Loop")
     for cdu in site.cdus.values():
         node = add(cdu.id, "Heat_Exchanger", f"coolant distribution unit {cdu.id}")
-        found.add((node, BRICK.hasLocation, _name(here, cdu.hall)))
+        found.add((node, REC.locatedIn, _name(here, cdu.hall)))
         found.add((_name(here, cdu.loop), REC.includes, node))
     for crah in site.crahs.values():
         node = add(crah.id, "Computer_Room_Air_Handler")
-        found.add((node, BRICK.hasLocation, _name(here, crah.hall)))
+        found.add((node, REC.locatedIn, _name(here, crah.hall)))
         found.add((_name(here, crah.loop), REC.includes, node))
     for chiller in site.chillers.values():
         node = add(chiller.id, "Chiller")
         found.add((_name(here, chiller.loop), REC.includes, node))
     for tower in site.towers.values():
-        found.add((add(tower.id, "Cooling_Tower"), BRICK.hasLocation, whole))
+        found.add((add(tower.id, "Cooling_Tower"), REC.locatedIn, whole))
     for rack in site.racks.values():
         node = add(rack.id, "ICT_Rack")
-        found.add((node, BRICK.hasLocation, _name(here, rack.hall)))
+        found.add((node, REC.locatedIn, _name(here, rack.hall)))
         for unit in rack.units:
-            fed = _name(here, rack.hall) if rack.kind is RackKind.AIR else node
-            found.add((_name(here, unit), BRICK.feeds, fed))
+            # Brick lets nothing but spaces and HVAC be fed: a rack is said to be cooled.
+            if rack.kind is not RackKind.AIR:
+                found.add((_name(here, unit), OURS.cools, node))
+            found.add((_name(here, unit), BRICK.feeds, _name(here, rack.hall)))
     for device in site.devices.values():
         owners = {point.equipment for point in site.device_points(device.id)}
         if device.id in owners or not owners:
             label = f"{device.protocol.value} device {device.id}"
-            found.add((add(f"device:{device.id}", "Controller", label), BRICK.hasLocation, whole))
+            found.add((add(f"device:{device.id}", "Controller", label), REC.locatedIn, whole))
 
 
 def _class(point: Point) -> str:

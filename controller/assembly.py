@@ -47,7 +47,7 @@ from controller.planning.solve import PlanMaker
 from controller.planning.worker import WorkerPlanner
 from controller.records import TickRecord
 from controller.service.app import create_app
-from controller.service.context import Context
+from controller.service.context import Context, Model
 from controller.storage.ports import Kind, Record, RecordStore, StorageError, TelemetryStore
 from controller.storage.records import LocalRecords
 from controller.storage.telemetry import LocalTelemetry
@@ -199,6 +199,8 @@ async def _serve(
                 tokens=tokens,
                 users=users,
                 sessions=SessionBook(records, time.time),
+                model=Model(bundle.version, asdict(bundle.card), LearnedPredictor(site, bundle)),
+                reports=settings.state / "reports",
             )
         )
         install_console(

@@ -18,7 +18,7 @@ from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
 from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
 from controller.live import Live
-from controller.service.context import Context
+from controller.service.context import Context, Model
 from controller.storage.records import LocalRecords
 from controller.storage.telemetry import LocalTelemetry
 from controller.storage.ticks import TickArchive
@@ -56,6 +56,7 @@ from facility.site import (
     Tariff,
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
+from tests.planning_plant import AnalyticPlant
 from tests.safety_kit import envelope
 
 START_S = 1_712_448_000.0  # 2024-04-07T00:00:00Z
@@ -311,4 +312,6 @@ def context(
         tokens=TokenBook(records, wall),
         users=UserBook(records, wall, QUICK),
         sessions=SessionBook(records, wall),
+        model=Model("m1", {"site": site.id}, AnalyticPlant(site)),
+        reports=directory / "reports",
     )

@@ -12,6 +12,8 @@ from controller.service import (
     deciding,
     history,
     limits,
+    metrics,
+    planned,
     problems,
     reading,
     sessions,
@@ -58,7 +60,7 @@ def create_app(context: Context, rates: Rates | None = None) -> FastAPI:
     app.add_middleware(Replies, now_s=time.time)
     app.add_middleware(Guard, rates=rates)
     describe(app)
-    for module in (reading, stream, deciding, standing, acting, limits, history):
+    for module in (reading, stream, deciding, standing, acting, limits, planned, history, metrics):
         app.include_router(module.router, prefix="/v1")
     for module in (tokens, users, sessions):
         app.include_router(module.router, prefix="/v1")

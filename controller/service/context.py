@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -16,6 +18,7 @@ from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
 from controller.gateway_link import GatewayLink
 from controller.live import Live
+from controller.planning.linearise import Predictor
 from controller.storage.ports import RecordStore, TelemetryStore
 from controller.storage.ticks import TickArchive
 from facility.clock import Clock
@@ -23,7 +26,17 @@ from facility.site import Site
 from facility.telemetry import Snapshot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The learned model that plans here."""
+
+    version: str
+    card: Mapping[str, Any]
+    """Where it came from and how good it is."""
+    predictor: Predictor
+
+
+@dataclass(frozen=True, eq=False)
 class Context:
     """One site's parts, as `controller.assembly` wires them."""
 
@@ -39,6 +52,9 @@ class Context:
     alarms: AlarmBook
     tokens: TokenBook
     users: UserBook
+    model: Model
+    reports: Path
+    """Where the folders of reports lie."""
     sessions: SessionBook
 
     def snapshot(self) -> Snapshot:

@@ -1,0 +1,112 @@
+"""Figures for Prometheus: how Isotherm does, and the points that can be acted on.
+
+Base units, as Prometheus names them: ``_celsius``, ``_watts``, ``_ratio``, ``_pascals``. A point
+whose quality is not good has no value here: a gap, never a flat line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from controller.service.auth import Viewer
+from controller.service.context import Context, Here
+from controller.service.problems import responses
+from facility.quantities import QUANTITIES
+
+router = APIRouter(tags=["service"], responses=responses(401))
+
+UNITS = {
+    # canonical unit: (name of the family, factor to the base unit)
+    "degC": ("celsius", 1.0),
+    "K": ("kelvin", 1.0),
+    "kW": ("watts", 1000.0),
+    "kPa": ("pascals", 1000.0),
+    "%": ("ratio", 0.01),
+    "L/s": ("cubic_meters_per_second", 0.001),
+    "m3/s": ("cubic_meters_per_second", 1.0),
+}
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
+)
+async def metrics(here: Here, _: Viewer) -> Response:
+    """How Isotherm and the plant do, in the text format of Prometheus."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(here))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Figures(Collector):
+    def __init__(self, here: Context) -> None:
+        self._here = here
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _controller(self._here)
+        yield from _points(self._here)
+
+
+def _controller(here: Context) -> Iterator[Metric]:
+    live, now_s = here.live, here.clock.now_s()
+    yield _gauge("gateway_up", "1 while the gateway answers", float(not live.gateway_error))
+    if live.snapshot is not None:
+        age_s = now_s - live.snapshot.time_s
+        yield _gauge("snapshot_age_seconds", "Age of the last word from the field", age_s)
+        modes = GaugeMetricFamily("isotherm_actuators", "Actuators by mode", labels=["mode"])
+        for mode, count in Counter(m.value for m in live.snapshot.modes.values()).items():
+            modes.add_metric([mode], count)
+        yield modes
+    if (plan_age_s := live.plan_age_s()) is not None:
+        yield _gauge("plan_age_seconds", "Age of the plan in force", plan_age_s)
+    yield _gauge("proposals_pending", "Proposals that wait", len(here.desk.inbox.pending()))
+    yield _gauge("overrides", "Overrides in force", len(here.desk.overrides(now_s)))
+    alarms = GaugeMetricFamily("isotherm_alarms", "Open alarms", labels=["priority", "state"])
+    counts = Counter((str(a.body["priority"]), a.state) for a in here.alarms.open())
+    for labels, count in counts.items():
+        alarms.add_metric(labels, count)
+    yield alarms
+    yield CounterMetricFamily("isotherm_ticks", "Control steps", value=live.ticks)
+    yield CounterMetricFamily(
+        "isotherm_fallbacks", "Steps without a solver's answer", live.fallbacks
+    )
+    receipts = CounterMetricFamily("isotherm_writes", "Commands by result", labels=["result"])
+    for result, count in live.receipts.items():
+        receipts.add_metric([result], count)
+    yield receipts
+    yield CounterMetricFamily("isotherm_limited", "Commands that were limited", value=live.limited)
+    seconds = live.summary()["tick_seconds_p95"]
+    if seconds is not None:
+        yield _gauge("tick_seconds_p95", "95 % of control steps take less", seconds)
+
+
+def _points(here: Context) -> Iterator[Metric]:
+    if here.live.snapshot is None:
+        return
+    families: dict[str, GaugeMetricFamily] = {}
+    for point in here.site.points.values():
+        value = here.live.snapshot.good(point.tag)
+        known = UNITS.get(QUANTITIES[point.quantity].kind.unit)
+        if value is None or known is None:
+            continue
+        name, factor = known
+        if name not in families:
+            families[name] = GaugeMetricFamily(
+                f"isotherm_point_{name}",
+                f"Points in {name.replace('_', ' ')}",
+                labels=["tag", "equipment", "quantity"],
+            )
+        families[name].add_metric([point.tag, point.equipment, point.quantity], value * factor)
+    yield from families.values()
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"isotherm_{name}", text, value=value)

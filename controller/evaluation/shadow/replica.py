@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from controller.estimation.history import tags_used
 from controller.estimation.learned import LearnedEstimator
 from facility.commands import Mode
 from facility.site import Site
@@ -55,6 +56,7 @@ class Replica:
             raise ShadowError(str(error)) from None
         self._frame = frame[[t for t in frame.columns if t in site.points]].astype(float)
         self._frame = self._frame.resample(f"{STEP_S:g}s").mean()
+        self._known = self._frame[[tag for tag in tags_used(site) if tag in self._frame]]
         self._tags = [str(tag) for tag in self._frame.columns]
         self._values = self._frame.to_numpy(np.float64)
         self.row = _first_row(self.history)
@@ -170,7 +172,7 @@ class Replica:
 
     def recent(self) -> pd.DataFrame:
         """The record's last minutes as known now: nothing later is in it."""
-        return self._frame.iloc[max(0, self.row - FACTORS_ROWS) : self.row]
+        return self._known.iloc[max(0, self.row - FACTORS_ROWS) : self.row]
 
     def _mine(self, row: int) -> Array:
         """(G,) our setpoints in a row, and kept as such: ours where we hold, else the plant's."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.planning.linearise import Predictor
+from controller.planning.situation import Predictor
 from controller.planning.words import Plan, PlanRequest, Row, row
 from facility.site import Site
 from models.contract import Array

@@ -18,7 +18,7 @@ from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
 from controller.gateway_link import GatewayLink
 from controller.live import Live
-from controller.planning.linearise import Predictor
+from controller.planning.situation import Predictor
 from controller.storage.ports import RecordStore, TelemetryStore
 from controller.storage.ticks import TickArchive
 from facility.clock import Clock

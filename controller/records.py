@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.environment import Environment
 from controller.estimation.history import tags_used
+from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanOutcome, PlanRequest
 from facility.commands import Command, Decision, Mode, Override, Proposal, Receipt
 from facility.site import Site
-from facility.telemetry import Reading, Snapshot
+from facility.telemetry import DeviceStatus, Reading, Snapshot
+
+FORMAT = 2
+"""Of the record: 1 had neither settings nor environment nor devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,13 @@ class TickRecord:
     note: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
     """Wall-clock seconds by stage."""
+    devices: Mapping[str, DeviceStatus] = field(default_factory=dict)
+    """As the gateway saw them, by device."""
+    settings: PlanningSettings | None = None
+    """The planner's."""
+    environment: Environment | None = None
+    """Where it was computed."""
+    format: int = 1
 
     @classmethod
     def empty(
@@ -53,9 +65,12 @@ class TickRecord:
         site: Site,
         model_version: str,
         overrides: tuple[Override, ...],
+        *,
+        settings: PlanningSettings | None = None,
+        environment: Environment | None = None,
     ) -> TickRecord:
         """The record of a step that has only seen its snapshot yet."""
-        tags = tags_used(site)
+        tags = dict.fromkeys((*tags_used(site), *site.tags("cooling_load")))
         return cls(
             number=number,
             time_s=snapshot.time_s,
@@ -72,6 +87,10 @@ class TickRecord:
             decision=None,
             commands=(),
             receipts=(),
+            devices=snapshot.devices,
+            settings=settings,
+            environment=environment,
+            format=FORMAT,
         )
 
     @property

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from controller.authority.port import Authority
+from controller.environment import environment
 from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
@@ -88,7 +89,15 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
     state = replace(state.seen(snapshot), number=state.number + 1)
     setpoints = limits.in_force(site, snapshot, state.setpoints)
     overrides = parts.authority.overrides(now_s)
-    record = TickRecord.empty(state.number, snapshot, site, parts.model_version, overrides)
+    record = TickRecord.empty(
+        state.number,
+        snapshot,
+        site,
+        parts.model_version,
+        overrides,
+        settings=settings,
+        environment=environment(),
+    )
     try:
         found = estimation.estimate(state.estimate, state.history, site, parts.estimator)
         state = replace(state, estimate=found, setpoints=setpoints)

@@ -194,6 +194,8 @@ class PlanOutcome:
     attempts: tuple[Attempt, ...]
     timed_out: bool = False
     seconds: float = field(default=0.0, compare=False)
+    carried_from: int | None = None
+    """Number of the request whose verified plan was at hand where the planner did not answer."""
 
     @property
     def fallback(self) -> bool:

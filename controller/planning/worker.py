@@ -133,15 +133,22 @@ class WorkerPlanner:
     ) -> PlanOutcome:
         """The last verified plan, where it is still one to act on; else the rule's."""
         attempts = [Attempt("worker", 0, "timed out" if timed_out else "failed", False, why)]
-        plan = None
+        plan, carried_from = None, None
         if self._last is not None:
+            carried_from = self._last[0].number
             plan = carry_on(self._last[1], request)
             said = "" if plan is not None else "it is out of date, or its limits have moved"
             attempts.append(Attempt("previous", 0, "shifted", plan is not None, said))
         if plan is None:
             plan = ramp_plan(request, self._settings)
             attempts.append(Attempt("ramp", 0, "by rule", True))
-        return PlanOutcome(plan, tuple(attempts), timed_out, time.perf_counter() - started)
+        return PlanOutcome(
+            plan,
+            tuple(attempts),
+            timed_out,
+            time.perf_counter() - started,
+            carried_from=carried_from,
+        )
 
     async def close(self) -> None:
         """End the worker."""

@@ -41,17 +41,15 @@ from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
-from controller.planning.predictor import LearnedPredictor
+from controller.planning.build import plan_maker
 from controller.planning.settings import PlanningSettings
-from controller.planning.solve import PlanMaker
 from controller.planning.worker import WorkerPlanner
 from controller.records import TickRecord
+from controller.replay.inputs import keep_inputs
 from controller.service.app import create_app
 from controller.service.context import Context, Model
+from controller.storage.opening import Place, open_stores
 from controller.storage.ports import Kind, Record, RecordStore, StorageError, TelemetryStore
-from controller.storage.records import LocalRecords
-from controller.storage.telemetry import LocalTelemetry
-from controller.storage.ticks import TickArchive
 from controller.tick import Parts, Through, TickState, tick
 from facility.clock import Clock, SteppedClock, WallClock
 from facility.commands import Mode
@@ -88,6 +86,8 @@ class Settings:
     port: int = 8420
     mode: Mode | None = None
     """To be asked for from the gateway at the start; None leaves the modes as they are."""
+    database: str | None = None
+    """Of a fleet, for records and telemetry; None keeps them in ``state``."""
 
 
 class LearnedTick:
@@ -136,11 +136,12 @@ async def _serve(
     listener: socket.socket,
     told_clock: dict[str, Any] | None,
 ) -> int:
-    records = telemetry = None
+    stores = None
     try:
-        records = LocalRecords(settings.state / "records.db")
         dead_bands = {point.tag: point.dead_band for point in site.points.values()}
-        telemetry = LocalTelemetry(settings.state / "telemetry", dead_bands)
+        stores = open_stores(Place(settings.state, settings.database), dead_bands)
+        records, telemetry, ticks = stores.records, stores.telemetry, stores.ticks
+        keep_inputs(settings.state, (settings.site, site), (settings.model, bundle))
         planning = PlanningSettings()
         if told_clock is not None and "port" in told_clock:
             planning = replace(planning, wall_clock_limit_s=STEPPED_LIMIT_S)
@@ -155,7 +156,6 @@ async def _serve(
         asking = Asking(site, records, desk)
         live = Live(site.id, clock.now_s(), clock.now_s())
         alarms = AlarmBook(site, records)
-        ticks = TickArchive(settings.state / "ticks", records)
         tokens, users = TokenBook(records, time.time), UserBook(records, time.time)
         parts = Parts(
             site=site,
@@ -227,9 +227,8 @@ async def _serve(
     except StorageError as error:
         raise StartError(str(error)) from error
     finally:
-        for store in (telemetry, records):
-            if store is not None:
-                store.close()
+        if stores is not None:
+            stores.close()
     return 0
 
 
@@ -244,12 +243,6 @@ def _first_user(users: UserBook, settings: Settings, listener: socket.socket) ->
         file=sys.stderr,
         flush=True,
     )
-
-
-def plan_maker(site: Path, model: Path, settings: PlanningSettings) -> PlanMaker:
-    """The planner inside its worker process."""
-    loaded = load_site(site)
-    return PlanMaker(loaded, LearnedPredictor(loaded, Bundle.load(model, loaded)), settings)
 
 
 def resumed(site: Site, records: RecordStore, telemetry: TelemetryStore, now_s: float) -> TickState:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import cluster
 
 # Tests run side by side, so each process takes one thread; set before any library is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -42,3 +45,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir() or not any(SHARED_DATA.iterdir()):
         pytest.skip("shared/data is absent")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Return the address of a PostgreSQL cluster; skip the test where none can be had."""
+    yield from cluster()

@@ -21,7 +21,7 @@ from controller.live import Live
 from controller.service.context import Context, Model
 from controller.storage.records import LocalRecords
 from controller.storage.telemetry import LocalTelemetry
-from controller.storage.ticks import TickArchive
+from controller.storage.ticks import FolderBodies, TickArchive
 from facility.clock import FixedClock
 from facility.commands import (
     Bound,
@@ -305,7 +305,7 @@ def context(
         link=link,
         telemetry=LocalTelemetry(directory / "telemetry"),
         records=records,
-        ticks=TickArchive(directory / "ticks", records),
+        ticks=TickArchive(FolderBodies(directory / "ticks"), records),
         desk=(desk := Desk(site, records, link)),
         asking=Asking(site, records, desk),
         alarms=AlarmBook(site, records),

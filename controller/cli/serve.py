@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from controller.cli.base import CommandError, Commands, message
@@ -14,6 +15,13 @@ def register(commands: Commands) -> None:
     parser = commands.add_parser("serve", help="run the controller and its REST interface")
     parser.add_argument("--site", type=Path, required=True, help="directory of the site")
     parser.add_argument("--state", type=Path, required=True, help="where it keeps what it knows")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("ISOTHERM_DATABASE"),
+        metavar="URL",
+        help="postgresql://user@host/database for records and telemetry (default: in --state; "
+        "ISOTHERM_DATABASE); the password goes into PGPASSFILE",
+    )
     parser.add_argument("--gateway", type=Path, required=True, help="the gateway's socket")
     parser.add_argument("--model", type=Path, required=True, help="directory of a trained model")
     parser.add_argument(
@@ -49,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 host=args.host,
                 port=args.port,
                 mode=Mode(args.mode) if args.mode else None,
+                database=args.database,
             )
         )
     except StartError as error:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.evaluation.files import ISOTHERM, RunFiles
 from controller.in_process_link import InProcessLink
+from controller.replay.inputs import keep_inputs
 from facility.clock import RunEnded, iso
 from facility.commands import Mode
 from facility.loading import load_site
@@ -102,6 +103,7 @@ def run_in_process(
         raise InProcessError(f"{out} holds a run already; choose another folder")
     site = lay_site(prepared, out)
     parts = _learned(site, model, prepared.grid)
+    keep_inputs(out / "controller", (out / "site", site), (model, parts.bundle))
     (out / "run.json").write_text(
         json.dumps(_provenance(prepared, model, mode), indent=2, sort_keys=True) + "\n",
         encoding="utf-8",
@@ -252,11 +254,11 @@ async def _controlled(
     from controller.loop import ControlLoop, LoopParts
     from controller.storage.records import LocalRecords
     from controller.storage.telemetry import LocalTelemetry
-    from controller.storage.ticks import TickArchive
+    from controller.storage.ticks import FolderBodies, TickArchive
 
     world = _World(prepared, site, out, tell)
     clock, state = world.clock, out / "controller"
-    state.mkdir()
+    state.mkdir(exist_ok=True)
     link = InProcessLink(world.gateway.house, clock.now_s)
     records = LocalRecords(state / "records.db")
     dead_bands = {point.tag: point.dead_band for point in site.points.values()}
@@ -271,7 +273,7 @@ async def _controlled(
                 desk=desk,
                 alarms=AlarmBook(site, records),
                 telemetry=telemetry,
-                ticks=TickArchive(state / "ticks", records),
+                ticks=TickArchive(FolderBodies(state / "ticks"), records),
                 tick=make_tick(site, clock, desk, link),
                 live=Live(site.id, clock.now_s(), clock.now_s()),
                 summary_file=state / "summary.json",

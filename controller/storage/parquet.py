@@ -1,19 +1,16 @@
-"""The cold side: finished hours, then finished days, as Parquet files that anyone can open.
+"""The files of the cold side, which anyone can open.
 
-Columns: ``tag``, ``at_utc`` (from when the reading holds), ``seen_utc`` (when it was received),
-``value`` in the canonical unit (null where there is none) and ``quality`` in words. Rows are
-ordered by tag and time, so that a query of few tags reads few row groups.
-
-A file is written under a new name, flushed to the disk with its directory, and only then listed
-by the hot segment, in the transaction that drops the rows; a file that is not listed is a
-crash's leaving and is removed on opening.
+Readings: ``tag``, ``at_utc`` (from when the reading holds), ``seen_utc`` (when it was received),
+``value`` in the canonical unit (null where there is none) and ``quality`` in words. Trends:
+``tag``, ``at_utc`` (start of the five minutes), ``good_ms`` (how long a value could be acted on),
+``mean`` over that time, ``lowest`` and ``highest``. Rows are ordered by tag and time, so that a
+query of few tags reads few row groups.
 """
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,11 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from controller.storage.hot import File, Hot, HotSegment
+from controller.storage.hot import READINGS, TRENDS, File, Hot
 from controller.storage.samples import QUALITIES
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 SCHEMA = pa.schema(
     [
         ("tag", pa.string()),
@@ -36,7 +31,19 @@ SCHEMA = pa.schema(
         ("quality", pa.string()),
     ]
 )
-ROW_GROUP = 65_536
+TREND_SCHEMA = pa.schema(
+    [
+        ("tag", pa.string()),
+        ("at_utc", pa.timestamp("ms")),
+        ("good_ms", pa.int64()),
+        ("mean", pa.float64()),
+        ("lowest", pa.float64()),
+        ("highest", pa.float64()),
+    ]
+)
+SCHEMAS = {READINGS: SCHEMA, TRENDS: TREND_SCHEMA}
+ORDER = [("tag", "ascending"), ("at_utc", "ascending")]
+ROW_GROUP = 16_384
 
 
 def table_of(hot: Hot, tags: dict[int, str]) -> Any:
@@ -48,103 +55,59 @@ def table_of(hot: Hot, tags: dict[int, str]) -> Any:
     value = rows["value"]
     return pa.table(
         [
-            _words(positions, [tags[int(number)] for number in numbers]),
+            words(positions, [tags[int(number)] for number in numbers]),
             pa.array(rows["at_ms"].astype("datetime64[ms]")),
             pa.array(seen_ms.astype("datetime64[ms]")),
             pa.array(value, mask=np.isnan(value)),
-            _words(rows["quality"].astype(np.int32), [quality.value for quality in QUALITIES]),
+            words(rows["quality"].astype(np.int32), [quality.value for quality in QUALITIES]),
         ],
         schema=SCHEMA,
     )
 
 
-def _words(positions: np.ndarray[Any, np.dtype[np.int32]], words: list[str]) -> Any:
-    coded = pa.DictionaryArray.from_arrays(pa.array(positions), pa.array(words, pa.string()))
+def words(positions: np.ndarray[Any, np.dtype[np.int32]], known: list[str]) -> Any:
+    """A column of words from their positions in a list."""
+    coded = pa.DictionaryArray.from_arrays(pa.array(positions), pa.array(known, pa.string()))
     return coded.dictionary_decode()
 
 
-class Archive:
-    """The Parquet files of a directory, listed by a hot segment."""
+def ordered(table: Any) -> Any:
+    """A table of readings or trends in the order of its files."""
+    more = [("seen_utc", "ascending")] if "seen_utc" in table.column_names else []
+    return table.sort_by([*ORDER, *more])
 
-    def __init__(self, directory: Path, hot: HotSegment) -> None:
-        self._directory, self._hot = directory, hot
-        self._replaced: list[str] = []
-        self._remove(self._unlisted())
 
-    def paths(self, files: Sequence[File]) -> list[str]:
-        """Where these files lie."""
-        return [str(self._directory / file.name) for file in files]
+def read(directory: Path, files: list[File], kind: str) -> Any:
+    """The files' rows, one after the other."""
+    schema = SCHEMAS[kind]
+    parts = [pq.read_table(directory / file.name, schema=schema) for file in files]
+    return pa.concat_tables([schema.empty_table(), *parts])
 
-    def compact(self, now_s: float) -> int:
-        """Write finished hours out of the hot segment, and join the hours of finished days."""
-        now_ms = int(now_s * 1000.0)
-        # A reader may still hold what the last compaction replaced; by now it is done.
-        self._remove(self._replaced)
-        self._replaced = []
-        moved = sum(self._write_hour(start) for start in self._hot.hours_before(now_ms, HOUR_MS))
-        for day in self._finished_days(now_ms):
-            self._join_day(day)
-        return moved
 
-    def _write_hour(self, start_ms: int) -> int:
-        end_ms = start_ms + HOUR_MS
-        files, hot = self._hot.read(start_ms, end_ms - 1)
-        # Times may come twice: a simulated run that starts anew over the same state directory.
-        parts = [pq.read_table(path, schema=SCHEMA) for path in self.paths(files)]
-        table = pa.concat_tables([*parts, table_of(hot, self._hot.tags)])
-        start_ms = min([start_ms, *(file.start_ms for file in files)])
-        end_ms = max([end_ms, *(file.end_ms for file in files)])
-        self._put(table, start_ms, end_ms, files, drop_batches=True)
-        return len(hot.rows)
-
-    def _finished_days(self, now_ms: int) -> list[int]:
-        today = now_ms - now_ms % DAY_MS
-        hours = [f for f in self._hot.files() if f.end_ms - f.start_ms < DAY_MS]
-        days = {f.start_ms - f.start_ms % DAY_MS for f in hours if f.end_ms <= today}
-        return sorted(days)
-
-    def _join_day(self, start_ms: int) -> None:
-        end_ms = start_ms + DAY_MS
-        files, _ = self._hot.read(start_ms, end_ms - 1)
-        tables = [pq.read_table(path, schema=SCHEMA) for path in self.paths(files)]
-        self._put(
-            pa.concat_tables(tables),
-            start_ms,
-            end_ms,
-            files,
-            drop_batches=False,
+def write(directory: Path, table: Any, start_ms: int, end_ms: int, kind: str) -> File:
+    """Write a table under a new name, and flush it to the disk with its directory."""
+    moment = datetime.fromtimestamp(start_ms / 1000.0, UTC)
+    whole_days = end_ms - start_ms >= 86_400_000
+    stem = moment.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%dT%H")
+    name = f"{stem}.{'' if kind == READINGS else f'{kind}.'}{uuid.uuid4().hex[:8]}.parquet"
+    with (directory / name).open("wb") as file:
+        pq.write_table(
+            ordered(table),
+            file,
+            compression="zstd",
+            row_group_size=ROW_GROUP,
+            use_dictionary=["tag", "quality"],
+            column_encoding={"at_utc": "DELTA_BINARY_PACKED"}
+            | ({"seen_utc": "DELTA_BINARY_PACKED"} if kind == READINGS else {}),
         )
-
-    def _put(
-        self, table: Any, start_ms: int, end_ms: int, gone: Sequence[File], *, drop_batches: bool
-    ) -> None:
-        day = datetime.fromtimestamp(start_ms / 1000.0, UTC)
-        whole_day = end_ms - start_ms >= DAY_MS
-        stem = day.strftime("%Y-%m-%d" if whole_day else "%Y-%m-%dT%H")
-        name = f"{stem}.{uuid.uuid4().hex[:8]}.parquet"
-        path = self._directory / name
-        order = [("tag", "ascending"), ("at_utc", "ascending"), ("seen_utc", "ascending")]
-        with path.open("wb") as file:
-            pq.write_table(table.sort_by(order), file, compression="zstd", row_group_size=ROW_GROUP)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_directory(self._directory)
-        names = [file.name for file in gone]
-        self._hot.swap(
-            File(name, start_ms, end_ms, table.num_rows), names, drop_batches=drop_batches
-        )
-        self._replaced += names
-
-    def _unlisted(self) -> list[str]:
-        live = {file.name for file in self._hot.files()}
-        return [p.name for p in self._directory.glob("*.parquet") if p.name not in live]
-
-    def _remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            (self._directory / name).unlink(missing_ok=True)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(directory)
+    return File(name, start_ms, end_ms, table.num_rows, kind)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Flush a directory's names to the disk."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

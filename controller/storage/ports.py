@@ -15,10 +15,54 @@ from facility.telemetry import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 class StorageError(Exception):
     """A store that cannot be opened or used: what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long telemetry is kept; None for ever.
+
+    Readings older than ``readings_days`` go once their five-minute trends are kept; trends go
+    after ``trends_days``.
+    """
+
+    readings_days: float | None = None
+    trends_days: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would lose data at once, or keep details longer than their summary."""
+        for name, days in (("readings", self.readings_days), ("trends", self.trends_days)):
+            if days is not None and not days >= 1.0:
+                raise ValueError(f"{name} are kept for at least 1 day, not {days:g}")
+        if self.trends_days is not None and (
+            self.readings_days is None or self.trends_days < self.readings_days
+        ):
+            raise ValueError("trends are kept at least as long as the readings they sum up")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a telemetry store is."""
+
+    tags: int
+    readings: int
+    """Rows kept, of every quality."""
+    hot_readings: int
+    """Of them not compacted yet; None of them where a store makes no such difference."""
+    trends: int
+    """Rows of five-minute trends."""
+    bytes: int
+    """On disk, all of the store's files or tables."""
+    first_s: float | None
+    last_s: float | None
+    readings_from_s: float | None
+    """Before this, retention left trends alone; None where it took nothing."""
+    trends_to_s: float | None
+    """Up to here trends have been summed up; None before the first."""
 
 
 class TelemetryStore(Protocol):
@@ -48,7 +92,8 @@ class TelemetryStore(Protocol):
         """Values in force at each multiple of ``every_s`` from ``start_s`` to ``end_s``.
 
         One column a tag, in the order asked, in canonical units. With ``known_by_s`` only
-        what had been received by then is shown.
+        what had been received by then is shown. Where retention took the readings there is a
+        gap: a mean of five minutes is no value in force.
         """
         ...
 
@@ -57,8 +102,28 @@ class TelemetryStore(Protocol):
     ) -> pd.DataFrame:
         """Mean, lowest and highest in each interval of ``every_s``, labelled by its start.
 
-        Columns are pairs of tag and ``mean``, ``min`` or ``max``.
+        Columns are pairs of tag and ``mean``, ``min`` or ``max``; each value counts for as long
+        as it stood. Intervals that are multiples of five minutes are read from kept trends; so
+        is everything of which retention took the readings.
         """
+        ...
+
+    def rows(self, tags: Sequence[str], start_s: float, end_s: float) -> pa.Table:
+        """The readings as they are kept, received from ``start_s`` up to but without ``end_s``.
+
+        Columns as `controller.storage.parquet.SCHEMA`, ordered by tag and time.
+        """
+        ...
+
+    def put(self, rows: pa.Table) -> int:
+        """Keep rows with the columns of `rows` durably, all or none; answer how many were new.
+
+        Rows that are there already are left out, so that it may be done again.
+        """
+        ...
+
+    def tags(self) -> tuple[str, ...]:
+        """Every tag that has been kept, in order."""
         ...
 
     def extent(self) -> tuple[float, float] | None:
@@ -66,7 +131,15 @@ class TelemetryStore(Protocol):
         ...
 
     def compact(self, now_s: float) -> int:
-        """Move finished hours out of the hot segment; answer how many rows moved."""
+        """Move finished hours out of the hot segment, sum them up; answer how many rows moved."""
+        ...
+
+    def retain(self, policy: Retention, now_s: float) -> int:
+        """Let go of what is older than the policy says; answer how many readings went."""
+        ...
+
+    def usage(self) -> Usage:
+        """How full the store is."""
         ...
 
     def close(self) -> None:

@@ -1,74 +1,60 @@
-"""`RecordStore` on one machine: one table in SQLite, every commit on the disk."""
+"""`RecordStore` over SQL: one table, in SQLite on one machine or in PostgreSQL for a fleet."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from controller.storage.hot import connect
-from controller.storage.ports import ConflictError, Kind, Record, StorageError
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    time_s REAL NOT NULL,
-    state TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    UNIQUE (kind, id)
-);
-CREATE INDEX IF NOT EXISTS records_by_time ON records (kind, time_s);
-CREATE INDEX IF NOT EXISTS records_by_state ON records (kind, state);
-"""
-FORMAT = 1
-COLUMNS = "kind, id, time_s, body, state, version, sequence"
+from controller.storage.engines import sqlite_engine, writing
+from controller.storage.migrate import make_ready
+from controller.storage.ports import ConflictError, Kind, Record
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+RECORDS = sa.Table(
+    "records",
+    sa.MetaData(),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("kind", sa.Text),
+    sa.Column("id", sa.Text),
+    sa.Column("time_s", sa.Double),
+    sa.Column("state", sa.Text),
+    sa.Column("version", sa.Integer),
+    sa.Column("body", sa.JSON),
+)
+R = RECORDS.c
 
 
-class LocalRecords:
-    """Records in one SQLite file; several processes may have it open."""
+class SqlRecords:
+    """Records in one table; several processes may have it open."""
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._db = connect(path)
-        try:
-            found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if found > FORMAT:
-                raise StorageError(
-                    f"{path} has format {found}, this version knows {FORMAT}: it was written by a "
-                    "newer Isotherm; run that one, or give another state directory"
-                )
-            self._db.executescript(SCHEMA + f"PRAGMA user_version = {FORMAT};")
-        except sqlite3.Error as error:
-            raise StorageError(f"{path}: {error}") from error
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        make_ready(engine, "records")
 
     def write(self, add: Sequence[Record] = (), change: Sequence[Record] = ()) -> None:
         """Add and change records: all or none, durable on return; see the port."""
         if not add and not change:
             return
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                for record in add:
-                    self._add(record)
-                for record in change:
-                    self._change(record)
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        for record in (*add, *change):
+            json.dumps(record.body, allow_nan=False)
+        with writing(self._engine) as connection:
+            for record in add:
+                _add(connection, record)
+            for record in change:
+                _change(connection, record)
 
     def get(self, kind: Kind, record_id: str) -> Record | None:
         """The record as it stands."""
-        with self._lock:
-            row = self._db.execute(
-                f"SELECT {COLUMNS} FROM records WHERE kind = ? AND id = ?",  # noqa: S608 - constant
-                (kind.value, record_id),
-            ).fetchone()
+        query = sa.select(RECORDS).where(R.kind == kind.value, R.id == record_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
         return None if row is None else _record(row)
 
     def find(
@@ -82,84 +68,70 @@ class LocalRecords:
         limit: int = 100,
     ) -> tuple[Record, ...]:
         """Records, newest first; see the port."""
-        where = ["kind = ?"]
-        values: list[str | float] = [kind.value]
-        for condition, value in (
-            ("time_s >= ?", since_s),
-            ("time_s <= ?", until_s),
-            ("sequence < ?", before),
-        ):
-            if value is not None:
-                where.append(condition)
-                values.append(value)
+        query = sa.select(RECORDS).where(R.kind == kind.value)
+        if since_s is not None:
+            query = query.where(R.time_s >= since_s)
+        if until_s is not None:
+            query = query.where(R.time_s <= until_s)
+        if before is not None:
+            query = query.where(R.sequence < before)
         if states:
-            where.append(f"state IN ({', '.join('?' * len(states))})")
-            values += states
-        with self._lock:
-            rows = self._db.execute(
-                f"SELECT {COLUMNS} FROM records WHERE {' AND '.join(where)} "  # noqa: S608 - constants
-                "ORDER BY sequence DESC LIMIT ?",
-                (*values, limit),
-            ).fetchall()
+            query = query.where(R.state.in_(states))
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(R.sequence.desc()).limit(limit)).all()
         return tuple(_record(row) for row in rows)
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._db.close()
+        """Let go of the connections."""
+        self._engine.dispose()
 
-    def _add(self, record: Record) -> None:
-        try:
-            self._db.execute(
-                "INSERT INTO records (kind, id, time_s, body, state, version) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    record.kind.value,
-                    record.id,
-                    record.time_s,
-                    _dump(record),
-                    record.state,
-                    record.version,
-                ),
+
+class LocalRecords(SqlRecords):
+    """Records in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(sqlite_engine(path))
+
+
+def _add(connection: Connection, record: Record) -> None:
+    try:
+        connection.execute(
+            sa.insert(RECORDS).values(
+                kind=record.kind.value,
+                id=record.id,
+                time_s=record.time_s,
+                state=record.state,
+                version=record.version,
+                body=record.body,
             )
-        except sqlite3.IntegrityError as error:
-            raise ConflictError(
-                record.kind, record.id, f"there is a {record.kind.value} {record.id} already"
-            ) from error
-
-    def _change(self, record: Record) -> None:
-        done = self._db.execute(
-            "UPDATE records SET time_s = ?, body = ?, state = ?, version = version + 1 "
-            "WHERE kind = ? AND id = ? AND version = ?",
-            (
-                record.time_s,
-                _dump(record),
-                record.state,
-                record.kind.value,
-                record.id,
-                record.version,
-            ),
         )
-        if done.rowcount != 1:
-            raise ConflictError(
-                record.kind,
-                record.id,
-                f"{record.kind.value} {record.id} has been changed by somebody else meanwhile",
-            )
+    except IntegrityError as error:
+        raise ConflictError(
+            record.kind, record.id, f"there is a {record.kind.value} {record.id} already"
+        ) from error
 
 
-def _dump(record: Record) -> str:
-    return json.dumps(record.body, separators=(",", ":"), allow_nan=False)
+def _change(connection: Connection, record: Record) -> None:
+    done = connection.execute(
+        sa.update(RECORDS)
+        .where(R.kind == record.kind.value, R.id == record.id, R.version == record.version)
+        .values(time_s=record.time_s, state=record.state, version=R.version + 1, body=record.body)
+    )
+    if done.rowcount != 1:
+        raise ConflictError(
+            record.kind,
+            record.id,
+            f"{record.kind.value} {record.id} has been changed by somebody else meanwhile",
+        )
 
 
-def _record(row: Sequence[object]) -> Record:
-    kind, record_id, time_s, body, state, version, sequence = row
+def _record(row: Any) -> Record:
     return Record(
-        kind=Kind(kind),
-        id=str(record_id),
-        time_s=float(str(time_s)),
-        body=json.loads(str(body)),
-        state=str(state),
-        version=int(str(version)),
-        sequence=int(str(sequence)),
+        kind=Kind(row.kind),
+        id=row.id,
+        time_s=row.time_s,
+        body=row.body,
+        state=row.state,
+        version=row.version,
+        sequence=row.sequence,
     )

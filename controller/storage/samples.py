@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facility.telemetry import Quality, Reading, Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HOLD_S = 60.0
 """The longest that a row stands for an unchanged point: the models' sample interval."""
@@ -81,19 +85,34 @@ class Thinning:
         return abs(reading.value - kept.value) > self._dead_bands.get(tag, 0.0)
 
 
-def encode(picked: list[tuple[str, Reading]], numbers: Mapping[str, int], seen_s: float) -> bytes:
-    """Rows of one snapshot as bytes; ``numbers`` are the points' by tag."""
-    rows = np.empty(len(picked), ROW)
+def encode(picked: list[tuple[str, Reading]], numbers: Mapping[str, int], seen_s: float) -> Rows:
+    """Rows of one snapshot; ``numbers`` are the points' by tag."""
     seen_ms = to_ms(seen_s)
-    for i, (tag, reading) in enumerate(picked):
-        good = reading.quality is Quality.GOOD
-        rows[i] = (
+    rows = [
+        (
             numbers[tag],
-            to_ms(reading.time_s) if good else seen_ms,
+            to_ms(reading.time_s) if reading.quality is Quality.GOOD else seen_ms,
             np.nan if reading.value is None else reading.value,
             CODES[reading.quality],
         )
-    return rows.tobytes()
+        for tag, reading in picked
+    ]
+    return np.array(rows, ROW)
+
+
+def batches_of(table: pa.Table, numbers: Mapping[str, int]) -> list[tuple[int, Rows]]:
+    """Rows of a table of readings by the moment when they were received, in order."""
+    words = [quality.value for quality in QUALITIES]
+    rows = np.empty(len(table), ROW)
+    rows["point"] = [numbers[tag] for tag in table["tag"].to_pylist()]
+    rows["at_ms"] = table["at_utc"].to_numpy().astype("datetime64[ms]").astype(np.int64)
+    rows["value"] = table["value"].to_numpy()
+    rows["quality"] = [words.index(word) for word in table["quality"].to_pylist()]
+    seen_ms = table["seen_utc"].to_numpy().astype("datetime64[ms]").astype(np.int64)
+    order = np.argsort(seen_ms, kind="stable")
+    moments, starts = np.unique(seen_ms[order], return_index=True)
+    parts = np.split(rows[order], starts[1:])
+    return [(int(moment), part) for moment, part in zip(moments, parts, strict=True)]
 
 
 def to_ms(time_s: float) -> int:

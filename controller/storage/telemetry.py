@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.storage.hot import HotSegment
-from controller.storage.parquet import Archive, table_of
-from controller.storage.ports import StorageError
-from controller.storage.samples import HOLD_S, Thinning, encode, to_ms
+from controller.storage.archive import Archive
+from controller.storage.hot import READINGS, TRENDS, File, HotSegment, Seen
+from controller.storage.parquet import SCHEMA, TREND_SCHEMA, ordered, table_of
+from controller.storage.ports import Retention, StorageError, TelemetryStore, Usage
+from controller.storage.query import TREND_MS, Marks, Series, connect
+from controller.storage.samples import HOLD_S, Thinning, batches_of, encode, to_ms
 from facility.telemetry import Snapshot
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
 
-LATE_MS = 60_000
-"""A reading is received at most so long after the moment from which it holds."""
-
-COLUMNS = """
-    SELECT tag::VARCHAR AS tag, epoch_ms(at_utc) AS moment, epoch_ms(seen_utc) AS seen,
-           value, quality::VARCHAR AS quality
-    FROM """
-
-# One row a tag and interval. `moment` is from when a row holds, in ms; the last row of an interval
-# says what is in force at its end.
-QUERY = """
-WITH readings AS ({sources}),
-spans AS (
-    SELECT *,
-           CAST({bucket} AS BIGINT) AS bucket,
-           lead(moment) OVER (PARTITION BY tag ORDER BY moment, seen) AS next
-    FROM readings
-    WHERE tag IN (SELECT unnest($tags))
-      AND moment >= $start AND moment <= $end AND seen <= $known_by
-),
-weighed AS (
-    -- Rows come when something changes, so each counts for as long as it stands.
-    SELECT *, greatest(1, least(next, moment + $hold, (bucket + 1) * $every) - moment) AS weight
-    FROM spans
-)
-SELECT tag,
-       bucket,
-       CAST(arg_max(quality, (moment, seen)) = 'good' AS DOUBLE) AS good,
-       CAST(max(moment) AS DOUBLE) AS latest,
-       arg_max(value, (moment, seen)) FILTER (quality = 'good') AS last,
-       sum(value * weight) FILTER (quality = 'good')
-           / sum(weight) FILTER (quality = 'good') AS mean,
-       min(value) FILTER (quality = 'good') AS min,
-       max(value) FILTER (quality = 'good') AS max
-FROM weighed
-GROUP BY tag, bucket
+READING_COLUMNS = """
+    SELECT tag, epoch_ms(at_utc) AS moment, epoch_ms(seen_utc) AS seen, value, quality FROM {table}
+"""
+TREND_COLUMNS = """
+    SELECT tag, epoch_ms(at_utc) AS start, good_ms, mean, lowest, highest FROM {table}
+"""
+ROWS = """
+    SELECT tag, make_timestamp_ms(moment)::TIMESTAMP_MS AS at_utc,
+           make_timestamp_ms(seen)::TIMESTAMP_MS AS seen_utc, value, quality
+    FROM ({readings}) WHERE seen >= $start AND seen < $end
 """
 
 
@@ -83,10 +61,11 @@ class LocalTelemetry:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{directory}: cannot be made: {error.strerror}") from error
-        self._hold_s = hold_s
+        self._directory, self._hold_s = directory, hold_s
         self._thinning = Thinning(dead_bands or {}, hold_s)
         self._hot = HotSegment(directory / "hot.sqlite", durable=durable)
-        self._archive = Archive(directory, self._hot)
+        self._series = Series(self._view, hold_s)
+        self._archive = Archive(directory, self._hot, self._sum_up)
 
     @property
     def hold_s(self) -> float:
@@ -99,7 +78,7 @@ class LocalTelemetry:
         if picked:
             numbers = self._hot.numbers(tag for tag, _ in picked)
             readings = encode(picked, numbers, snapshot.time_s)
-            self._hot.append(to_ms(snapshot.time_s), readings)
+            self._hot.append([(to_ms(snapshot.time_s), readings.tobytes())])
             self._thinning.keep(picked, snapshot.time_s)
         return len(picked)
 
@@ -112,41 +91,33 @@ class LocalTelemetry:
         known_by_s: float | None = None,
     ) -> pd.DataFrame:
         """Values in force at each multiple of ``every_s``; see the port."""
-        every_ms = _interval_ms(every_s, start_s, end_s)
-        grid = range(math.ceil(to_ms(start_s) / every_ms), math.floor(to_ms(end_s) / every_ms) + 1)
-        # The interval that ends at a grid moment belongs to it.
-        rows = self._grouped(
-            tags,
-            f"ceil(moment / {every_ms}.0)",
-            every_ms,
-            (grid.start * every_ms, (grid.stop - 1) * every_ms),
-            None if known_by_s is None else to_ms(known_by_s),
-        )
-        held = _held(rows, tags, grid, every_ms, self._hold_ms)
-        held.index = _utc(held.index, every_ms)
-        return held
+        return self._series.frame(tags, start_s, end_s, every_s, known_by_s)
 
     def trend(
         self, tags: Sequence[str], start_s: float, end_s: float, every_s: float
     ) -> pd.DataFrame:
         """Mean, lowest and highest of each interval; see the port."""
-        import pandas as pd
+        return self._series.trend(tags, start_s, end_s, every_s)
 
-        every_ms = _interval_ms(every_s, start_s, end_s)
-        first = math.floor(to_ms(start_s) / every_ms)
-        grid = range(first, max(first + 1, math.ceil(to_ms(end_s) / every_ms)))
-        between_ms = (grid.start * every_ms, grid.stop * every_ms - 1)
-        rows = self._grouped(tags, f"floor(moment / {every_ms}.0)", every_ms, between_ms)
-        held = _held(rows, tags, grid, every_ms, self._hold_ms)
-        parts = {}
-        for name in ("mean", "min", "max"):
-            measured = _wide(rows, name, tags, grid)
-            # Where nothing new came, the value before stands.
-            parts[name] = measured.where(measured.notna(), held)
-        wide = pd.concat(parts, axis=1).swaplevel(axis=1)
-        wide = wide[[(tag, name) for tag in tags for name in ("mean", "min", "max")]]
-        wide.index = _utc(wide.index, every_ms)
-        return wide
+    def rows(self, tags: Sequence[str], start_s: float, end_s: float) -> Any:
+        """The readings as they are kept; see the port."""
+        start, end = to_ms(start_s), to_ms(end_s)
+        with self._view(start, end - 1) as view, connect() as reader:
+            query = ROWS.format(readings=view.readings(reader, tags))
+            table = reader.sql(query, params={"start": start, "end": end}).to_arrow_table()
+        return ordered(table.cast(SCHEMA))
+
+    def put(self, rows: Any) -> int:
+        """Keep rows durably, all or none; see the port."""
+        new = unknown_rows(self, rows)
+        if len(new):
+            numbers = self._hot.numbers(new["tag"].unique().to_pylist())
+            self._hot.append([(seen, part.tobytes()) for seen, part in batches_of(new, numbers)])
+        return len(new)
+
+    def tags(self) -> tuple[str, ...]:
+        """Every tag that has been kept, in order."""
+        return tuple(sorted(self._hot.tags.values()))
 
     def extent(self) -> tuple[float, float] | None:
         """First and last moment that something was received."""
@@ -157,83 +128,142 @@ class LocalTelemetry:
         """Move finished hours out of the hot segment; answer how many rows moved."""
         return self._archive.compact(now_s)
 
+    def retain(self, policy: Retention, now_s: float) -> int:
+        """Let go of what is older than the policy says; answer how many readings went."""
+        return self._archive.retain(policy, now_s)
+
+    def usage(self) -> Usage:
+        """How full the store is."""
+        files, marks, extent = self._hot.files(), self._hot.marks, self.extent()
+        hot = self._hot.hot_readings()
+        count = {kind: sum(f.readings for f in files if f.kind == kind) for kind in _KINDS}
+        names = [file.name for file in files] + ["hot.sqlite", "hot.sqlite-wal"]
+        paths = [self._directory / name for name in names]
+        return Usage(
+            tags=len(self._hot.tags),
+            readings=count[READINGS] + hot,
+            hot_readings=hot,
+            trends=count[TRENDS],
+            bytes=sum(path.stat().st_size for path in paths if path.exists()),
+            first_s=extent[0] if extent else None,
+            last_s=extent[1] if extent else None,
+            readings_from_s=marks.readings_from / 1000.0 if marks.readings_from else None,
+            trends_to_s=marks.rolled_to / 1000.0 if marks.rolled_to else None,
+        )
+
     def close(self) -> None:
         """Let go of files."""
         self._hot.close()
 
-    @property
-    def _hold_ms(self) -> float:
-        # A row is renewed at the first scan after `hold_s`; that scan needs time to come.
-        return self._hold_s * 1000.0 + LATE_MS / 4
+    @contextmanager
+    def _view(self, start_ms: int, end_ms: int) -> Iterator[_View]:
+        seen = self._hot.read(start_ms, end_ms)
+        yield _View(self._directory, seen, self._hot.tags, seen.marks)
 
-    def _grouped(
+    def _sum_up(self, start_ms: int, end_ms: int) -> Any:
+        tags = self.tags()
+        return self._series.pieces(tags, start_ms, end_ms, TREND_MS, kept=False, result=trend_table)
+
+
+_KINDS = (READINGS, TRENDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the hot segment showed at one moment."""
+
+    directory: Path
+    seen: Seen
+    known: dict[int, str]
+    marks: Marks
+
+    def readings(
         self,
+        reader: duckdb.DuckDBPyConnection,
         tags: Sequence[str],
-        bucket: str,
-        every_ms: int,
-        between_ms: tuple[int, int],
-        known_by_ms: int | None = None,
-    ) -> pd.DataFrame:
-        import duckdb
-
-        start = between_ms[0] - int(self._hold_s * 1000.0) - LATE_MS
-        end = between_ms[1]
-        files, hot = self._hot.read(start, end + LATE_MS)
-        parameters: dict[str, Any] = {
-            "tags": list(tags),
-            "start": start,
-            "end": end,
-            "hold": round(self._hold_ms),
-            "every": every_ms,
-            "known_by": 2**62 if known_by_ms is None else known_by_ms,
-        }
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> str:
+        """Readings of the hot segment and of the files of that time."""
+        wanted = set(tags)
+        reader.register(
+            "hot", table_of(self.seen.hot, {n: t for n, t in self.known.items() if t in wanted})
+        )
+        query = READING_COLUMNS.format(table="hot")
+        files = [
+            file
+            for file in self.seen.files
+            if file.kind == READINGS
+            and (start_ms is None or file.end_ms > start_ms)
+            and (end_ms is None or file.start_ms <= end_ms)
+        ]
         if files:
-            parameters["paths"] = self._archive.paths(files)
-        with duckdb.connect(":memory:", config={"threads": 2}) as reader:
-            wanted = set(tags)
-            numbers = {n: tag for n, tag in self._hot.tags.items() if tag in wanted}
-            reader.register("hot", table_of(hot, numbers))
-            sources = COLUMNS + "hot"
-            if files:
-                sources += " UNION ALL " + COLUMNS + "read_parquet($paths)"
-            query = QUERY.format(sources=sources, bucket=bucket)
-            return reader.execute(query, parameters).df()
+            query += f" UNION ALL {READING_COLUMNS.format(table=self._parquet(files))}"
+            query += f" WHERE {among(tags)}"
+        return query
+
+    def trends(
+        self, reader: duckdb.DuckDBPyConnection, tags: Sequence[str], start_ms: int, end_ms: int
+    ) -> str:
+        """Trends of the files of that time."""
+        files = [
+            file
+            for file in self.seen.files
+            if file.kind == TRENDS and file.end_ms > start_ms and file.start_ms <= end_ms
+        ]
+        if not files:
+            reader.register("trends", TREND_SCHEMA.empty_table())
+            return TREND_COLUMNS.format(table="trends")
+        return (
+            f"{TREND_COLUMNS.format(table=self._parquet(files))} WHERE {among(tags)} "
+            f"AND epoch_ms(at_utc) BETWEEN {start_ms} AND {end_ms}"
+        )
+
+    def _parquet(self, files: Sequence[File]) -> str:
+        names = ", ".join(quoted(str(self.directory / file.name)) for file in files)
+        return f"read_parquet([{names}])"
 
 
-def _interval_ms(every_s: float, start_s: float, end_s: float) -> int:
-    if every_s < 1.0 or not start_s <= end_s:
-        raise ValueError("every_s must be at least 1, and start_s at most end_s")
-    return to_ms(every_s)
+def among(tags: Sequence[str]) -> str:
+    """A condition on the tag, as literals: so it is checked against each row group's range."""
+    return f"tag IN ({', '.join(map(quoted, tags))})" if tags else "false"
 
 
-def _wide(rows: pd.DataFrame, column: str, tags: Sequence[str], grid: range) -> pd.DataFrame:
-    """One column of the query's answer as buckets by tags."""
-    import pandas as pd
+def quoted(text: str) -> str:
+    """A literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
-    wide = rows.pivot(index="bucket", columns="tag", values=column)
-    return wide.reindex(index=pd.RangeIndex(grid.start, grid.stop), columns=list(tags)).astype(
-        float
+
+def trend_table(answer: duckdb.DuckDBPyRelation) -> Any:
+    """Pieces of five minutes as the table of a file of trends."""
+    import pyarrow as pa
+
+    found = answer.to_arrow_table()
+    starts = pa.compute.multiply(found["bucket"].cast(pa.int64()), TREND_MS)
+    columns = [found["tag"], starts.cast(pa.timestamp("ms")), found["good_ms"].cast(pa.float64())]
+    columns += [found[name] for name in ("mean", "lowest", "highest")]
+    columns[2] = pa.compute.round(columns[2]).cast(pa.int64())
+    return pa.table(columns, names=TREND_SCHEMA.names).cast(TREND_SCHEMA)
+
+
+def unknown_rows(store: TelemetryStore, rows: Any) -> Any:
+    """Those of ``rows`` that the store has not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(rows):
+        return rows
+    first, last = (
+        bound.cast(pa.int64()).as_py() / 1000.0 for bound in pc.min_max(rows["seen_utc"]).values()
     )
-
-
-def _held(
-    rows: pd.DataFrame, tags: Sequence[str], grid: range, every_ms: int, hold_ms: float
-) -> pd.DataFrame:
-    """What each bucket's last row says at the moment that the bucket's number stands for.
-
-    Where a bucket has none, the row before stands for at most ``hold_ms``.
-    """
-    steps = math.ceil(hold_ms / every_ms)
-    longer = range(grid.start - steps, grid.stop)
-    good, value, latest = (
-        _wide(rows, column, tags, longer).ffill(limit=steps)
-        for column in ("good", "last", "latest")
-    )
-    age_ms = (-latest).add(latest.index.to_numpy() * float(every_ms), axis=0)
-    return value.where((good == 1.0) & (age_ms <= hold_ms)).loc[grid.start : grid.stop - 1]
-
-
-def _utc(buckets: pd.Index, every_ms: int) -> pd.DatetimeIndex:
-    import pandas as pd
-
-    return pd.to_datetime(buckets.to_numpy() * every_ms, unit="ms", utc=True)
+    known = store.rows(rows["tag"].unique().to_pylist(), first, last + 0.001)
+    with connect() as reader:
+        reader.register("wanted", rows)
+        reader.register("known", known)
+        return (
+            reader.sql(
+                "SELECT DISTINCT * FROM wanted ANTI JOIN known USING (tag, at_utc, seen_utc)"
+            )
+            .to_arrow_table()
+            .cast(SCHEMA)
+        )

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.storage.engines import postgres_engine
 from controller.storage.ports import ConflictError, Kind, Record, RecordStore, StorageError
-from controller.storage.records import LocalRecords
+from controller.storage.records import LocalRecords, SqlRecords
+from tests.postgres import new_database
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> RecordStore:
-    return LocalRecords(tmp_path / "records.db")
+@pytest.fixture(params=["local", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RecordStore]:
+    store: RecordStore
+    if request.param == "local":
+        store = LocalRecords(tmp_path / "records.db")
+    else:
+        store = SqlRecords(postgres_engine(new_database(request.getfixturevalue("postgres"))))
+    yield store
+    store.close()
 
 
 def record(name: str, time_s: float = 1.0, state: str = "new", kind: Kind = Kind.AUDIT) -> Record:
@@ -76,8 +85,9 @@ def test_a_number_that_is_not_finite_is_refused(store: RecordStore) -> None:
 
 def test_a_newer_format_and_a_strange_file_are_refused_with_the_mend(tmp_path: Path) -> None:
     newer = tmp_path / "newer.db"
+    LocalRecords(newer).close()
     with sqlite3.connect(newer) as db:
-        db.execute("PRAGMA user_version = 99")
+        db.execute("UPDATE isotherm_records_version SET version_num = 'r9999'")
     db.close()
     with pytest.raises(StorageError, match="newer Isotherm"):
         LocalRecords(newer)

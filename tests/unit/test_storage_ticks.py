@@ -10,7 +10,7 @@ import pytest
 from controller.records import TickRecord
 from controller.storage.ports import Kind, StorageError
 from controller.storage.records import LocalRecords
-from controller.storage.ticks import TickArchive
+from controller.storage.ticks import FolderBodies, TickArchive
 from facility.commands import Mode
 from facility.wire import dumps, from_wire
 from tests.controller_fakes import CDU_SETPOINT, START_S, proposal
@@ -40,7 +40,7 @@ def tick(number: int = 1) -> TickRecord:
 
 def test_a_tick_comes_back_whole(tmp_path: Path) -> None:
     records = LocalRecords(tmp_path / "records.db")
-    archive = TickArchive(tmp_path / "ticks", records)
+    archive = TickArchive(FolderBodies(tmp_path / "ticks"), records)
     entry = archive.keep(tick())
     assert entry["file"] == "2024-04-07/000001.20240407T000000Z.json.gz"
     text = archive.read(entry["id"])
@@ -51,7 +51,7 @@ def test_a_tick_comes_back_whole(tmp_path: Path) -> None:
 
 
 def test_the_same_tick_twice_is_a_fault_that_names_the_mend(tmp_path: Path) -> None:
-    archive = TickArchive(tmp_path / "ticks", LocalRecords(tmp_path / "records.db"))
+    archive = TickArchive(FolderBodies(tmp_path / "ticks"), LocalRecords(tmp_path / "records.db"))
     archive.keep(tick())
     with pytest.raises(StorageError, match="own --state"):
         archive.keep(tick())

@@ -42,6 +42,7 @@ from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
 from controller.planning.build import plan_maker
+from controller.planning.predictor import LearnedPredictor
 from controller.planning.settings import PlanningSettings
 from controller.planning.worker import WorkerPlanner
 from controller.records import TickRecord

@@ -66,7 +66,7 @@ def graph(site: Site) -> Graph:
         if owner in equipment:
             found.add((node, BRICK.isPointOf, _name(here, owner)))
         elif owner in site.loops:
-            found.add((_name(here, owner), REC.includes, node))
+            found.add((node, BRICK.isPointOf, _name(here, f"header:{owner}")))
         elif owner in site.devices:
             found.add((node, BRICK.isPointOf, _name(here, f"device:{owner}")))
         else:
@@ -88,7 +88,9 @@ def _equipment(site: Site, found: Graph, here: Namespace) -> None:
         room = add(hall.id, "DataServerRoom", hall.name, REC)
         found.add((whole, REC.hasPart, room))
     for loop in site.loops.values():
-        add(loop.id, "Water_Loop")
+        # A loop is a collection of equipment; what is measured in it is measured at its header.
+        header = add(f"header:{loop.id}", "HVAC_Equipment", f"header of {loop.id}")
+        found.add((add(loop.id, "Water_Loop"), REC.includes, header))
     for cdu in site.cdus.values():
         node = add(cdu.id, "Heat_Exchanger", f"coolant distribution unit {cdu.id}")
         found.add((node, REC.locatedIn, _name(here, cdu.hall)))

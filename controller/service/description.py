@@ -71,8 +71,15 @@ def _complete(operation: dict[str, Any], path: str, method: str) -> None:
         known.pop("409")
     too_large = {"description": "The body is larger than anything that is asked for"}
     operation["responses"].setdefault("413", too_large)
+    answers = operation["responses"]
     for status, text in known.items():
-        operation["responses"].setdefault(status, _problem(text))
+        answers.setdefault(status, {"description": text})
+    if operation.get("parameters"):
+        answers.setdefault("422", {"description": CHANGING["422"]})
+    for status, answer in answers.items():
+        # FastAPI would promise its own shape of a validation error, and plain JSON.
+        if status.startswith(("4", "5")) and status != "413":
+            answers[status] = _problem(answer["description"])
 
 
 def _problem(text: str) -> dict[str, Any]:

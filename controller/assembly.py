@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 import math
 import os
@@ -17,14 +16,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import uvicorn
 
 from controller.alarms.watch import AlarmBook
 from controller.authority.asking import Asking
@@ -41,6 +37,7 @@ from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
+from controller.notify.courier import Courier
 from controller.planning.build import plan_maker
 from controller.planning.predictor import LearnedPredictor
 from controller.planning.settings import PlanningSettings
@@ -49,10 +46,15 @@ from controller.records import TickRecord
 from controller.replay.inputs import keep_inputs
 from controller.service.app import create_app
 from controller.service.context import Context, Model
+from controller.service.oidc import Provider
+from controller.service.serving import CertificateError, PatientServer, configured
+from controller.service.settings import FILE as SERVICE_FILE
+from controller.service.settings import ServiceSettings, load_settings
+from controller.starting import StartError, join_clock, listening, state_of, told_clock, who
 from controller.storage.opening import Place, open_stores
 from controller.storage.ports import Kind, Record, RecordStore, StorageError, TelemetryStore
 from controller.tick import Parts, Through, TickState, tick
-from facility.clock import Clock, SteppedClock, WallClock
+from facility.clock import SteppedClock
 from facility.commands import Mode
 from facility.loading import SiteError, load_site
 from facility.site import Site
@@ -60,7 +62,7 @@ from facility.telemetry import Snapshot
 from models.registry import Bundle, RegistryError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,6 @@ GATEWAY_WITHIN_S = 20.0
 """Wall-clock seconds that a gateway which starts beside us has to answer."""
 STEPPED_LIMIT_S = 120.0
 """For a plan where time stands still: a busy machine must not change what a run does."""
-
-
-class StartError(Exception):
-    """The controller cannot start: what is wrong and how to mend it. Nothing was started."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,8 @@ class Settings:
     port: int = 8420
     mode: Mode | None = None
     """To be asked for from the gateway at the start; None leaves the modes as they are."""
+    service: Path | None = None
+    """``service.toml``; by default the site's, where there is one."""
     database: str | None = None
     """Of a fleet, for records and telemetry; None keeps them in ``state``."""
 
@@ -122,20 +122,25 @@ def serve(settings: Settings) -> int:
     try:
         site = load_site(settings.site)
         bundle = Bundle.load(settings.model, site)
-    except (SiteError, RegistryError) as error:
+        own = settings.site / SERVICE_FILE
+        chosen = settings.service or (own if own.is_file() else None)
+        service = ServiceSettings() if chosen is None else load_settings(chosen)
+        configured(service.tls)  # a certificate that cannot be used is found here
+    except (SiteError, RegistryError, CertificateError) as error:
         raise StartError(str(error)) from error
     torch.set_num_threads(1)  # small tensors: more threads only wait for one another
-    told = _told_clock(settings.clock_file)
-    with _listening(settings.host, settings.port) as listener, _state_of(settings.state):
-        return asyncio.run(_serve(settings, site, bundle, listener, told))
+    told = told_clock(settings.clock_file)
+    with listening(settings.host, settings.port) as listener, state_of(settings.state):
+        return asyncio.run(_serve(settings, service, site, bundle, listener, told))
 
 
 async def _serve(
     settings: Settings,
+    service: ServiceSettings,
     site: Site,
     bundle: Bundle,
     listener: socket.socket,
-    told_clock: dict[str, Any] | None,
+    told: dict[str, Any] | None,
 ) -> int:
     stores = None
     try:
@@ -144,14 +149,14 @@ async def _serve(
         records, telemetry, ticks = stores.records, stores.telemetry, stores.ticks
         keep_inputs(settings.state, (settings.site, site), (settings.model, bundle))
         planning = PlanningSettings()
-        if told_clock is not None and "port" in told_clock:
+        if told is not None and "port" in told:
             planning = replace(planning, wall_clock_limit_s=STEPPED_LIMIT_S)
         planner = WorkerPlanner(
             functools.partial(plan_maker, settings.site, settings.model, planning), planning
         )
         # Before the clock is joined: nobody waits for us yet.
         await planner.prepare()
-        clock = await _clock(told_clock)
+        clock = await join_clock(told)
         link = SocketGatewayLink(settings.gateway, site.content_hash)
         desk = Desk(site, records, link)
         asking = Asking(site, records, desk)
@@ -182,7 +187,7 @@ async def _serve(
                 tick=step,
                 live=live,
                 summary_file=settings.state / "summary.json",
-                ends_at_s=(told_clock or {}).get("ends_at_s", math.inf),
+                ends_at_s=(told or {}).get("ends_at_s", math.inf),
             )
         )
         app = create_app(
@@ -202,7 +207,19 @@ async def _serve(
                 sessions=SessionBook(records, time.time),
                 model=Model(bundle.version, asdict(bundle.card), LearnedPredictor(site, bundle)),
                 reports=settings.state / "reports",
-            )
+                oidc=None if service.oidc is None else Provider(service.oidc),
+            ),
+            service.rates,
+        )
+        courier = Courier(
+            site.name or site.id,
+            records,
+            alarms.open,
+            desk.inbox.pending,
+            clock.now_s,
+            rules=service.rules,
+            mail=service.mail,
+            webhook=service.webhook,
         )
         install_console(
             app,
@@ -214,11 +231,12 @@ async def _serve(
         )
         if tokens.first_start(settings.state / "admin.token"):
             log.info("an administrator's token lies in %s", settings.state / "admin.token")
-        _first_user(users, settings, listener)
+        _first_user(users, settings, _address(settings, service, listener)["url"])
         try:
             await _greet(link, asking, settings.mode, clock.now_s())
-            write_json(settings.state / "serve.json", _address(settings, listener))
-            await _until_the_end(loop, app, live, listener)
+            write_json(settings.state / "serve.json", _address(settings, service, listener))
+            server = PatientServer(configured(service.tls, app))
+            await _until_the_end(loop, live, server, courier, listener)
         finally:
             (settings.state / "serve.json").unlink(missing_ok=True)
             await step.close()
@@ -233,13 +251,13 @@ async def _serve(
     return 0
 
 
-def _first_user(users: UserBook, settings: Settings, listener: socket.socket) -> None:
+def _first_user(users: UserBook, settings: Settings, url: str) -> None:
     """Where nobody can log in yet: an administrator with a one-time password, told once."""
     file = settings.state / "first-login"
     if (password := users.first_start(file)) is None:
         return
     print(  # noqa: T201 - a password belongs in no log
-        f"First start: log in at {_address(settings, listener)['url']}/ as admin with the one-time "
+        f"First start: log in at {url}/ as admin with the one-time "
         f"password {password} within a day (kept in {file}); it asks for one of your own.",
         file=sys.stderr,
         flush=True,
@@ -267,36 +285,6 @@ def resumed(site: Site, records: RecordStore, telemetry: TelemetryStore, now_s: 
     return replace(state, number=number, history=history)
 
 
-def _told_clock(file: Path | None) -> dict[str, Any] | None:
-    """What a simulator says of its clock; None for the wall's."""
-    if file is None:
-        return None
-    try:
-        ready = json.loads(file.read_text(encoding="utf-8"))
-        told = {"ends_at_s": ready.get("ends_at_s", math.inf), **ready["clock"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StartError(
-            f"{file}: no clock is described there ({error!r}); give the ready.json of a simulator"
-        ) from error
-    if not {"host", "port"} <= set(told) and not {"start_s", "start_monotonic_s"} <= set(told):
-        raise StartError(f"{file}: its clock has neither host and port nor a start")
-    return told
-
-
-async def _clock(told: dict[str, Any] | None) -> Clock:
-    if told is None:
-        return WallClock()
-    if "port" not in told:
-        return WallClock(told["start_s"], told["start_monotonic_s"], told.get("rate", 1.0))
-    try:
-        return await SteppedClock.join(told["host"], int(told["port"]), "controller")
-    except OSError as error:
-        raise StartError(
-            f"no clock answers at {told['host']}:{told['port']} ({error}): the simulator that "
-            "wrote the clock file has ended; start it again"
-        ) from error
-
-
 async def _greet(link: SocketGatewayLink, asking: Asking, mode: Mode | None, now_s: float) -> None:
     """Wait for the gateway, and ask it for the mode that the controller was started with."""
     deadline = time.monotonic() + GATEWAY_WITHIN_S
@@ -310,7 +298,7 @@ async def _greet(link: SocketGatewayLink, asking: Asking, mode: Mode | None, now
                 return
             await asyncio.sleep(0.1)
     if mode is not None:
-        actor = Actor(_who(), Scope.ENGINEER, "command line")
+        actor = Actor(who(), Scope.ENGINEER, "command line")
         try:
             why = "asked for with --mode at the start"
             answer = await asking.mode(None, mode, actor, why, now_s)
@@ -322,95 +310,35 @@ async def _greet(link: SocketGatewayLink, asking: Asking, mode: Mode | None, now
             raise StartError(f"mode {mode.value} cannot be set: {error}") from error
 
 
-def _who() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return f"uid {os.getuid()}"
-
-
 async def _until_the_end(
-    loop: ControlLoop, app: FastAPI, live: Live, listener: socket.socket
+    loop: ControlLoop, live: Live, server: PatientServer, courier: Courier, listener: socket.socket
 ) -> None:
-    server = _Server(
-        uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="off"
-        )
-    )
     control = asyncio.create_task(loop.run(), name="control")
     web = asyncio.create_task(server.serve([listener]), name="web")
+    post = asyncio.create_task(courier.run(), name="notices")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stopped = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({control, web, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+    post.cancel()
     live.hub.close()
     server.should_exit = True
     control.cancel()
-    outcomes = await asyncio.gather(control, web, stopped, return_exceptions=True)
-    for outcome in outcomes[:2]:
+    outcomes = await asyncio.gather(control, web, post, stopped, return_exceptions=True)
+    for outcome in outcomes[:3]:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the process belongs to the control loop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A bound socket, so that a port in use is found before anything starts."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise StartError(f"--host {host}: {error.strerror or error}") from error
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise StartError(
-                f"port {port} of {host} cannot be used ({error.strerror}): something else listens "
-                "there, perhaps another `isotherm serve`; stop it, or give --port another number "
-                "(0 takes any free one)"
-            ) from error
-        yield listener
-
-
-@contextmanager
-def _state_of(directory: Path) -> Iterator[None]:
-    """One controller alone on a state directory."""
-    import fcntl
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / "serve.lock").open("a", encoding="utf-8")
-    except OSError as error:
-        raise StartError(f"--state {directory}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StartError(
-                f"--state {directory} belongs to an `isotherm serve` that runs: stop it, or give "
-                "another directory"
-            ) from error
-        yield
-
-
-def _address(settings: Settings, listener: socket.socket) -> dict[str, Any]:
+def _address(
+    settings: Settings, service: ServiceSettings, listener: socket.socket
+) -> dict[str, Any]:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     return {
-        "url": f"http://{shown}:{port}",
+        "url": f"{'http' if service.tls is None else 'https'}://{shown}:{port}",
         "pid": os.getpid(),
         "gateway": str(settings.gateway.resolve()),
         "site": str(settings.site.resolve()),

@@ -181,22 +181,29 @@ class UserBook:
         except StateError:  # another log-in of this moment was first
             return self.get(record.id)
 
-    def from_outside(self, name: str, scope: Scope) -> User:
+    def from_outside(self, name: str, scope: Scope, subject: str) -> User:
         """The user of an identity that the organisation's provider vouches for.
+
+        Parameters
+        ----------
+        subject
+            The same for the same person for ever: a name that is given to somebody else later
+            opens nothing that was this one's.
 
         Raises
         ------
         LoginError
-            The user is disabled, or the name belongs to a local user.
+            The user is disabled, or the name belongs to somebody else.
         """
         name = name.strip().lower()
         if NAME.fullmatch(name) is None:
             raise LoginError("the provider tells a name that cannot be a user's here")
         record = self._records.get(Kind.USER, name)
         if record is None:
-            self._create(name, {"scope": scope.value, "source": OIDC})
+            self._create(name, {"scope": scope.value, "source": OIDC, "subject": subject})
             record = self._record(name)
-        if record.body["source"] != OIDC or record.state != ACTIVE:
+        is_theirs = record.body["source"] == OIDC and record.body["subject"] == subject
+        if not is_theirs or record.state != ACTIVE:
             raise LoginError(f"{name} may not log in this way; ask an administrator")
         lesser = not scope.covers(user_of(record).scope)
         body = {

@@ -27,6 +27,12 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--clock-file", type=Path, help="ready.json of a simulator (default: the wall's clock)"
     )
+    parser.add_argument(
+        "--service",
+        type=Path,
+        help="service.toml: TLS, log-in by the organisation's account, mail, webhook, rates "
+        "(default: the one in the site's directory, where there is one)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8420, help="0 takes any free port")
     parser.add_argument(
@@ -56,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 clock_file=args.clock_file,
                 host=args.host,
                 port=args.port,
+                service=args.service,
                 mode=Mode(args.mode) if args.mode else None,
                 database=args.database,
             )

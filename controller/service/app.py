@@ -13,6 +13,7 @@ from controller.service import (
     history,
     limits,
     metrics,
+    outside,
     planned,
     problems,
     reading,
@@ -64,6 +65,6 @@ def create_app(context: Context, rates: Rates | None = None) -> FastAPI:
         app.include_router(module.router, prefix="/v1")
     for module in (tokens, users, sessions):
         app.include_router(module.router, prefix="/v1")
-    for router in (reading.open_router, sessions.open_router):
+    for router in (reading.open_router, sessions.open_router, outside.open_router):
         app.include_router(router, prefix="/v1")
     return app

@@ -19,6 +19,7 @@ from controller.authority.users import UserBook
 from controller.gateway_link import GatewayLink
 from controller.live import Live
 from controller.planning.situation import Predictor
+from controller.service.oidc import Provider
 from controller.storage.ports import RecordStore, TelemetryStore
 from controller.storage.ticks import TickArchive
 from facility.clock import Clock
@@ -56,6 +57,8 @@ class Context:
     reports: Path
     """Where the folders of reports lie."""
     sessions: SessionBook
+    oidc: Provider | None = None
+    """The organisation's provider of identities, where it has one."""
 
     def snapshot(self) -> Snapshot:
         """The latest snapshot.

@@ -33,6 +33,11 @@ class TableReader:
         """How many problems there are so far, of all tables."""
         return len(self._problems)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The fields that are there."""
+        return frozenset(self._fields)
+
     def problem(self, field: str, what: str, mend: str) -> None:
         """Note a problem with ``field`` of this table."""
         self._problems.append(Problem(self._file, self._row, field, what, mend))

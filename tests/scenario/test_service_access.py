@@ -75,7 +75,12 @@ OPERATIONS = {
     ("DELETE", "/sessions/current"): Scope.VIEWER,
     ("PUT", "/sessions/current/password"): Scope.VIEWER,
 }
-OPEN = {("GET", "/health"), ("POST", "/sessions")}
+OPEN = {
+    ("GET", "/health"),
+    ("POST", "/sessions"),
+    ("GET", "/oidc/login"),
+    ("GET", "/oidc/callback"),
+}
 ENDS_THE_SESSION = {("DELETE", "/sessions/current"), ("PUT", "/sessions/current/password")}
 ENDLESS = {("GET", "/stream")}
 

@@ -9,16 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.assembly import (
-    Settings,
-    StartError,
-    _clock,
-    _listening,
-    _state_of,
-    _told_clock,
-    resumed,
-    serve,
-)
+from controller.assembly import Settings, resumed, serve
+from controller.starting import StartError, join_clock, listening, state_of, told_clock
 from controller.storage.ports import Kind, Record
 from controller.storage.records import LocalRecords
 from controller.storage.telemetry import LocalTelemetry
@@ -32,24 +24,24 @@ def test_a_port_in_use_is_named_with_the_mend() -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(StartError, match=rf"port {port}.*--port"),
-            _listening("127.0.0.1", port),
+            listening("127.0.0.1", port),
         ):
             pass
-    with _listening("127.0.0.1", 0) as free:
+    with listening("127.0.0.1", 0) as free:
         assert free.getsockname()[1] > 0
 
 
 def test_a_state_directory_has_one_controller(tmp_path: Path) -> None:
     with (
-        _state_of(tmp_path / "state"),
+        state_of(tmp_path / "state"),
         pytest.raises(StartError, match="that runs"),
-        _state_of(tmp_path / "state"),
+        state_of(tmp_path / "state"),
     ):
         pass
-    with _state_of(tmp_path / "state"):
+    with state_of(tmp_path / "state"):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartError, match="--state"), _state_of(tmp_path / "file" / "state"):
+    with pytest.raises(StartError, match="--state"), state_of(tmp_path / "file" / "state"):
         pass
 
 
@@ -57,10 +49,10 @@ def test_a_state_directory_has_one_controller(tmp_path: Path) -> None:
 def test_a_clock_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "ready.json"
     with pytest.raises(StartError, match=r"ready\.json"):
-        _told_clock(file)
+        told_clock(file)
     file.write_text(text)
     with pytest.raises(StartError, match="clock"):
-        _told_clock(file)
+        told_clock(file)
 
 
 async def test_clocks_by_file(tmp_path: Path) -> None:
@@ -68,14 +60,14 @@ async def test_clocks_by_file(tmp_path: Path) -> None:
     file.write_text(
         json.dumps({"clock": {"start_s": 5.0, "start_monotonic_s": 0.0, "rate": 2.0}, "pid": 1})
     )
-    clock = await _clock(_told_clock(file))
+    clock = await join_clock(told_clock(file))
     assert isinstance(clock, WallClock)
     assert clock.rate == 2.0
-    assert isinstance(await _clock(None), WallClock)
+    assert isinstance(await join_clock(None), WallClock)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(StartError, match="has ended"):
-        await asyncio.wait_for(_clock({"host": "127.0.0.1", "port": port}), 5)
+        await asyncio.wait_for(join_clock({"host": "127.0.0.1", "port": port}), 5)
 
 
 def test_a_site_that_is_none_starts_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from adapters.commissioning.actuator_result import Person, Plan, Result
 from adapters.commissioning.holding import AsyncGateway, CheckRefused
@@ -40,8 +41,6 @@ BACK_WITHIN_S = 90.0
 """So long after its time-out a device may take to be back at its own value."""
 REST_S = 8.0
 """A value that stands so long has arrived."""
-JUMP_S = 2.0
-"""A way back that takes longer is a ramp."""
 
 
 Tell = Callable[[str, float], None]
@@ -172,19 +171,18 @@ class Checker:
             result.note("effect", None, f"{measured} of {actuator.equipment} is not measured")
             return
         device = self.site.points[tag].device
-        first = await self._value(device, tag)
+        first = await self._mean(device, tag)
         began_s = now_s = await self._now_s()
         last = first
         while first is not None and now_s - began_s < within_s:
             share = 0.1 + 0.4 * (now_s - began_s) / within_s
             self.tell(f"{actuator.id}: watching {tag}", share)
-            await self.sleep(5.0 * POLL_S)
-            last, now_s = await self._value(device, tag) or last, await self._now_s()
+            last = await self._mean(device, tag)
+            now_s = await self._now_s()
             if last is not None and (last - first) * step >= EFFECT_SHARE * step * step:
                 result.effect_after_s = now_s - began_s
-                result.note("effect", True,
-                            f"{tag} went from {first:g} to {last:g} in {now_s - began_s:.0f} s",
-                            )  # fmt: skip
+                told = f"{tag} went from {first:.4g} to {last:.4g} in {now_s - began_s:.0f} s"
+                result.note("effect", True, told)
                 return
         result.note(
             "effect", None,
@@ -215,7 +213,9 @@ class Checker:
             if lapsed_s is None and now_s - began_s > longest_s:
                 break
             if lapsed_s is not None and now_s - lapsed_s >= REST_S and _rests(series, actuator):
-                break
+                left = not series or abs(series[-1][1] - target) > 2.0 * _tolerance(actuator)
+                if left or now_s - lapsed_s >= BACK_WITHIN_S:
+                    break
             await self.sleep(POLL_S)
         if lapsed_s is None:
             result.note("time-out", False, f"it did not come within {longest_s:g} s")
@@ -242,12 +242,16 @@ class Checker:
         if abs(last - target) <= 2.0 * _tolerance(actuator):
             result.note("way back", None, "it did not leave the stepped value: nothing to see")
             return
-        left = [t for t, v in series if abs(v - target) > _tolerance(actuator)]
-        arrived = [t for t, v in series if abs(v - last) <= _tolerance(actuator) and t >= left[0]]
-        spread_s = arrived[0] - left[0]
-        result.hand_back = "ramp" if spread_s > JUMP_S else "jump"
+        travel = abs(last - target)
+        pairs = list(pairwise(series))
+        # A jump is done between two looks; a ramp is seen on its way.
+        at_once = max(abs(after[1] - before[1]) for before, after in pairs) > 0.5 * travel
+        result.hand_back = "jump" if at_once else "ramp"
         if result.hand_back == "ramp":
-            result.hand_back_per_min = 60.0 * abs(last - target) / spread_s
+            near = 0.2 * _tolerance(actuator)
+            began_s = max((t for t, v in series if abs(v - target) <= near), default=series[0][0])
+            ended_s = min(t for t, v in series if abs(v - last) <= near and t > began_s)
+            result.hand_back_per_min = 60.0 * travel / (ended_s - began_s)
             told = f"it ramps, {result.hand_back_per_min:.2g} {actuator.unit} a minute"
         else:
             told = f"it jumps, {abs(last - target):.3g} {actuator.unit} at once"
@@ -316,6 +320,15 @@ class Checker:
         (told,) = await self.gateway.call("command", commands=[to_wire(command)])
         return from_wire(Receipt, told)
 
+    async def _mean(self, device: str, tag: str) -> float | None:
+        """Of three readings a second apart, for sensors are noisy; None where one is missing."""
+        values = []
+        for _ in range(3):
+            values.append(await self._value(device, tag))
+            await self.sleep(1.0)
+        good = [value for value in values if value is not None]
+        return sum(good) / len(good) if len(good) == len(values) else None
+
     def _active(self, device: str) -> str:
         """The tag of the device's word on who holds it."""
         points = self.site.device_points(device)
@@ -366,4 +379,4 @@ def _told(receipt: Receipt) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:g}"
+    return "nothing" if value is None else f"{value:.4g}"

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from controller.cli import commission_paper
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
 from controller.cli.field import add_options, devices_of, gateway_of, same_site, site_at, socket_of
 
@@ -48,6 +49,7 @@ def register(commands: Commands) -> None:
     )
     _person(check)
     check.set_defaults(run=run_actuator)
+    commission_paper.add(parts, _person)
 
 
 def _person(parser: argparse.ArgumentParser) -> None:

@@ -162,7 +162,9 @@ async def test_an_interrupted_check_leaves_nothing_behind(after: str) -> None:
     assert json.loads(world.gateway.house.office.status(world.now_s))["overrides"] == []
 
 
-async def test_a_killed_check_is_given_back_by_the_gateway() -> None:
+async def test_a_killed_check_is_given_back_by_the_gateway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world, socket, checker = bench()
     device = world.devices["cdu-1"]
     task = asyncio.create_task(checker.check(SUPPLY, Plan(effect_s=300.0)))
@@ -173,14 +175,15 @@ async def test_a_killed_check_is_given_back_by_the_gateway() -> None:
     async def dead(op: str, **arguments: Any) -> Any:
         raise GatewayRefusal("this process is gone")
 
-    socket.call = dead  # type: ignore[method-assign] # a kill: nothing is asked any more
+    # A kill: nothing is asked any more.
+    monkeypatch.setattr(socket, "call", dead)
     task.cancel()
     with pytest.raises((asyncio.CancelledError, GatewayRefusal)):
         await task
     world.client_lives = False
     world.gateway.hang_up()
     world.run(2)
-    assert not device.remote
+    assert world.devices["cdu-1"].remote is False
     assert device.in_force(SUPPLY) == 32.0
 
 
@@ -194,8 +197,29 @@ async def test_only_one_holds_the_gateway() -> None:
 
 
 async def test_no_heart_stays_silent_beyond_its_time() -> None:
-    world, socket, _ = bench()
+    _, socket, _ = bench()
     with pytest.raises(GatewayRefusal, match="is not held"):
         await socket.call("fall_silent", device="cdu-1", longest_s=5.0, who="me", why="a test")
     with pytest.raises(GatewayRefusal, match="seconds up to"):
         await socket.call("fall_silent", device="cdu-1", longest_s=1e9, who="me", why="a test")
+
+
+async def test_a_ramp_is_seen_on_its_way_with_its_rate() -> None:
+    world, _, checker = bench()
+    device = world.devices["cdu-1"]
+    plain, lapsed_s = type(device).in_force, [0.0]
+
+    def ramps(setpoint: str) -> float | None:
+        """0.1 K a second from the stepped value to the device's own."""
+        if device.remote:
+            lapsed_s[0] = world.now_s
+            return plain(device, setpoint)
+        own = device.local[setpoint]
+        held = device.values.get(setpoint) or own
+        return min(own, held + 0.1 * (world.now_s - lapsed_s[0]))
+
+    device.in_force = ramps  # type: ignore[method-assign] # this device, not its class
+    result = await checker.check(SUPPLY, Plan(effect_s=0.0))
+    assert result.hand_back == "ramp"
+    assert result.hand_back_per_min == pytest.approx(6.0, rel=0.25)
+    assert result.ok

@@ -55,6 +55,7 @@ _NUMBERS = frozenset(
 )
 _NODES_PER_READ = 500
 """Nodes of one read request: servers state limits from 100 up; most take 1,000."""
+_READS_AT_ONCE = 3
 _SELDOM_S = 3600.0
 """asyncua would probe the server every second; the scans of the gateway do that anyway."""
 
@@ -133,25 +134,39 @@ class OpcUaDriver:
         key = tuple(tags)
         if key not in self._requests:
             self._requests[key] = self._plan(key)
-        for names, parameters in self._requests[key]:
-            client = self._client
-            if client is None or not self.status.connected:
-                break
-            sent = time.monotonic()
-            try:
-                async with asyncio.timeout(self._device.timeout_s):
-                    values = await client.uaclient.read(parameters)
-            except _FAULTS as error:
-                await self._lose(f"read failed: {error}" if str(error) else "read timed out")
-                break
-            self._round_trip_s = time.monotonic() - sent
-            time_s = self._last_reply_s = self._now()
-            if len(values) != len(names):
-                await self._lose(f"asked for {len(names)} values, got {len(values)}")
-                break
-            for tag, value in zip(names, values, strict=True):
-                found[tag] = _reading(self._points[tag], value, time_s)
+        waiting = iter(self._requests[key])
+
+        async def work() -> None:
+            # The server makes one answer while another is taken apart here.
+            for names, parameters in waiting:
+                if not await self._read_nodes(names, parameters, found):
+                    return
+
+        await asyncio.gather(*(work() for _ in range(_READS_AT_ONCE)))
         return found
+
+    async def _read_nodes(
+        self, names: tuple[str, ...], parameters: ua.ReadParameters, found: dict[str, Reading]
+    ) -> bool:
+        """Read nodes into ``found``; False where the connection is gone."""
+        client = self._client
+        if client is None or not self.status.connected:
+            return False
+        sent = time.monotonic()
+        try:
+            async with asyncio.timeout(self._device.timeout_s):
+                values = await client.uaclient.read(parameters)
+        except _FAULTS as error:
+            await self._lose(f"read failed: {error}" if str(error) else "read timed out")
+            return False
+        self._round_trip_s = time.monotonic() - sent
+        time_s = self._last_reply_s = self._now()
+        if len(values) != len(names):
+            await self._lose(f"asked for {len(names)} values, got {len(values)}")
+            return False
+        for tag, value in zip(names, values, strict=True):
+            found[tag] = _reading(self._points[tag], value, time_s)
+        return True
 
     def _plan(self, tags: tuple[str, ...]) -> list[tuple[tuple[str, ...], ua.ReadParameters]]:
         readable = [tag for tag in tags if self._points[tag].access is not Access.WRITE]

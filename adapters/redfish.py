@@ -30,6 +30,8 @@ from facility.telemetry import Quality, Reading
 ROOT = "/redfish/v1/"
 _AT_ONCE = 2
 """Resources asked for at once; one connection more is kept for writes."""
+_CONNECT_SHARE = 0.45
+"""Of the time for an exchange, what each of the two steps of connecting may take."""
 _REFUSED = 412
 """Precondition failed: the resource has changed, and nothing was carried out."""
 
@@ -131,7 +133,7 @@ class RedfishDriver:
             transport=transport,
             auth=auth,
             headers={"OData-Version": "4.0", "Accept": "application/json"},
-            timeout=None,  # noqa: S113 - every exchange has its own deadline
+            timeout=device.timeout_s,
             trust_env=False,
         )
 
@@ -192,10 +194,15 @@ class RedfishDriver:
         if client is None:
             raise _NoAnswer(self._note)
         sent = time.monotonic()
+        # httpcore forgets to close a socket whose TLS handshake is cancelled from outside: its
+        # own time-out comes first there.
+        phases = httpx.Timeout(within_s, connect=_CONNECT_SHARE * within_s)
         try:
             async with asyncio.timeout(within_s):
-                answer = await client.request(method, path, **fields)
+                answer = await client.request(method, path, timeout=phases, **fields)
         except TimeoutError:
+            raise _NoAnswer(f"no answer within {within_s:.3g} s") from None
+        except httpx.TimeoutException:
             raise _NoAnswer(f"no answer within {within_s:.3g} s") from None
         except httpx.HTTPError as error:
             raise _NoAnswer(str(error) or type(error).__name__) from None

@@ -27,6 +27,7 @@ import pytest
 from adapters.driver import Driver
 from adapters.gateway.drivers import drivers_of
 from adapters.pki import Pki, have_certificate
+from facility.clock import Clock
 from facility.points import Access, DataType, Order, Point, Role, Table
 from facility.site import Device, HandBackClass, Login, Protocol, Release, Report, Site
 from sim.devices.certificates import write_certificate
@@ -68,15 +69,16 @@ class Bench:
     points: tuple[Point, ...]
     pki: Pki | None = None
 
-    def driver(self, **changes: object) -> Driver:
-        """A driver as the gateway makes it."""
+    def driver(self, clock: Clock | None = None, **changes: object) -> Driver:
+        """A driver as the gateway makes it; its time stands at `START_S` without a clock."""
         device = replace(self.device, **changes)  # type: ignore[arg-type]  # its fields
         site: Site = replace(
             small_site(),
             devices={device.id: device},
             points={p.tag: p for p in self.points},
         )
-        return drivers_of(site, lambda: START_S, self.pki)[device.id]
+        now = (lambda: START_S) if clock is None else clock.now_s
+        return drivers_of(site, now, self.pki)[device.id]
 
 
 @dataclass

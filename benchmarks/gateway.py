@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def measure(bench: Bench) -> Iterator[Measure]:
     )  # fmt: skip
     for name, tags in (("2k", 2_000), ("10k", 10_000)):
         inputs = {"tags": tags, "seconds": seconds}
-        read = bench.step(f"opcua-{name}", inputs, lambda tags=tags: _opcua(tags, seconds))
+        read = bench.step(f"opcua-{name}", inputs, partial(_opcua, tags, seconds))
         yield Measure(
             f"opcua_lost_{name}", read["lost"], "values", 0.0, "at_most",
             how=f"{tags} tags whose value is the second of the server's clock, read once a second "

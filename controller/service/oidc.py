@@ -154,7 +154,8 @@ class Provider:
             raise ProviderError(f"the provider tells no {self.settings.name_claim} of this account")
         told = claims.get(self.settings.role_claim, [])
         values = [told] if isinstance(told, str) else told if isinstance(told, list) else []
-        scopes = [self.settings.roles[v] for v in values if v in self.settings.roles]
+        roles = self.settings.roles
+        scopes = [roles[v] for v in values if isinstance(v, str) and v in roles]
         if not scopes:
             raise ProviderError(f"{name} has none of the roles that may come in here")
         subject = f"{claims['iss']} {claims['sub']}"

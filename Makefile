@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property proof faults soak format lock clean hazards
+.PHONY: help setup demo test lint types bench validation mutation property proof faults api soak format lock clean hazards
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -104,6 +104,9 @@ hazards: setup ## write docs/hazards.md from docs/hazards.toml and the code
 
 faults: setup ## inject every fault into a gateway process and write docs/gateway-faults.md
 	@$(BIN)/python -m tests.gateway_faults
+
+api: setup ## ask the REST interface everything that its description allows, at length (schemathesis)
+	@$(BIN)/python -m pytest tests/contract/test_service_schema.py -m slow --timeout=0 $(ARGS)
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

@@ -1,4 +1,4 @@
-"""``isotherm proposals``, ``approve`` and ``reject``: what Isotherm would do, and yes or no."""
+"""``isotherm proposals``, ``approve``, ``reject``, ``undo``: what Isotherm would do; yes or no."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ def register(commands: Commands) -> None:
     reject.add_argument("--why", required=True, help="the reason; shown to who tunes the plant")
     add_options(reject)
     reject.set_defaults(run=run_reject)
+
+    undo = commands.add_parser("undo", help="return to the values from before a decision")
+    undo.add_argument(
+        "id", nargs="?", help="of the decision (default: the last one that can be undone)"
+    )
+    undo.add_argument("--why", required=True, help="the reason")
+    undo.add_argument("--dry-run", action="store_true", help="show what would be moved back")
+    add_options(undo)
+    undo.set_defaults(run=run_undo)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -100,12 +109,7 @@ def run_approve(args: argparse.Namespace) -> int:
     if args.json:
         print_json(answer)
         return 0
-    for receipt in answer["receipts"]:
-        verdict = receipt["verdict"]
-        why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
-        message(f"{receipt['actuator']}: {receipt['result']}{why}")
-    if not answer["receipts"]:
-        message("approved; it is carried out as soon as the gateway answers")
+    _tell_receipts(answer, "approved")
     return 0
 
 
@@ -118,6 +122,42 @@ def run_reject(args: argparse.Namespace) -> int:
     else:
         message(f"proposal {args.id} is rejected")
     return 0
+
+
+def run_undo(args: argparse.Namespace) -> int:
+    """Take a decision back by a new one."""
+    remote = Remote.of(args)
+    decision = _undoable(remote) if args.id is None else remote.get(f"/decisions/{args.id}")
+    moves = decision["decision"]["moves"]
+    if not args.json:
+        rows = [(m["actuator"], f"{m['proposed']:.2f}", f"{m['now']:.2f}") for m in moves]
+        print_table(("actuator", "decided", "back to"), rows)
+    if args.dry_run:
+        return 0
+    path = f"/decisions/{decision['id']}/reversals"
+    answer, _ = remote.ask("POST", path, json={"why": args.why})
+    if args.json:
+        print_json(answer)
+    else:
+        _tell_receipts(answer, "undone")
+    return 0
+
+
+def _undoable(remote: Remote) -> dict[str, Any]:
+    found: list[dict[str, Any]] = remote.get("/decisions", limit=50)["items"]
+    for item in found:
+        if item["undo_until_s"] is not None and item["reverses"] is None:
+            return item
+    raise CommandError("there is no decision that can be undone now", status=1)
+
+
+def _tell_receipts(answer: dict[str, Any], done: str) -> None:
+    for receipt in answer["receipts"]:
+        verdict = receipt["verdict"]
+        why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
+        message(f"{receipt['actuator']}: {receipt['result']}{why}")
+    if not answer["receipts"]:
+        message(f"{done}; it is carried out as soon as the gateway answers")
 
 
 def _confirmed(args: argparse.Namespace, moves: int) -> bool:

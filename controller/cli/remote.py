@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,14 @@ class Remote:
 
         headers = {"Authorization": f"Bearer {self._token}", **options.pop("headers", {})}
         try:
+            trusts = _trusts()
             answer = httpx.request(
-                method, f"{self._url}/v1{path}", headers=headers, timeout=TIMEOUT_S, **options
+                method,
+                f"{self._url}/v1{path}",
+                headers=headers,
+                timeout=TIMEOUT_S,
+                verify=trusts,
+                **options,
             )
         except httpx.HTTPError as error:
             raise CommandError(
@@ -74,6 +81,15 @@ class Remote:
         if answer.is_error:
             raise CommandError(str(body.get("detail", answer.reason_phrase)), status=1)
         return body, dict(answer.headers)
+
+
+def _trusts() -> ssl.SSLContext:
+    """Whom to believe under TLS: the system's authorities, or those that ISOTHERM_CA names."""
+    file = os.environ.get("ISOTHERM_CA")
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise CommandError(f"ISOTHERM_CA names {file}, which is no certificate: {error}") from error
 
 
 def _told_url(state: Path | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
 from controller.cli.remote import Remote, add_options
+from controller.cli.standing import tell_request
 from facility.commands import Mode
 
 
@@ -67,7 +68,14 @@ def run_mode(args: argparse.Namespace) -> int:
         if not args.why.strip():
             raise CommandError("a change of mode needs a reason: --why TEXT")
         body = {"mode": args.mode, "actuators": args.actuator, "why": args.why}
-        modes = remote.ask("PUT", "/modes", json=body)[0]["modes"]
+        answer, _ = remote.ask("PUT", "/modes", json=body)
+        if "modes" not in answer:  # the site wants two people for this
+            if args.json:
+                print_json(answer)
+            else:
+                tell_request(answer)
+            return 0
+        modes = answer["modes"]
         counts = Counter(modes.values())
         message("now " + ", ".join(f"{count} {mode}" for mode, count in counts.items()))
     if args.json:

@@ -34,6 +34,7 @@ from controller.console.app import install as install_console
 from controller.console.render import Facts
 from controller.estimation.history import History
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
+from controller.estimation.peak import Peak, month_of
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
@@ -273,13 +274,12 @@ def resumed(site: Site, records: RecordStore, telemetry: TelemetryStore, now_s: 
     state = TickState.start(site)
     last = records.find(Kind.TICK, limit=1)
     number = int(last[0].body["number"]) if last else 0
+    peak_kw = last[0].body.get("peak_kw") if last else None
+    if peak_kw is not None and month_of(last[0].time_s) == month_of(now_s):
+        state = replace(state, peak=Peak(month_of(now_s), float(peak_kw)))
     empty = state.history
     frame = telemetry.frame(empty.tags, now_s - empty.keep_s, now_s).dropna(how="all")
-    tables = zip(frame.notna().to_numpy(), frame.to_numpy(), strict=True)
-    rows = tuple(
-        {tag: float(v) for tag, v, there in zip(empty.tags, values, known, strict=True) if there}
-        for known, values in tables
-    )
+    rows = tuple(frame[list(empty.tags)].to_numpy(dtype=float))
     times_s = tuple(moment.timestamp() for moment in frame.index)
     history = History(empty.tags, times_s, rows, empty.keep_s)
     return replace(state, number=number, history=history)

@@ -19,6 +19,7 @@ from controller.authority.port import Authority
 from controller.environment import environment
 from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
+from controller.estimation.peak import Peak, followed
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
 from controller.planning import limits, proposal, request
 from controller.planning.settings import PlanningSettings
@@ -71,6 +72,8 @@ class TickState:
     """The one that stands."""
     writes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """By actuator: the optimiser's writes of the last hour."""
+    peak: Peak | None = None
+    """The month's, where the site pays for it."""
 
     @classmethod
     def start(cls, site: Site) -> TickState:
@@ -87,6 +90,8 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
     now_s, site, settings = snapshot.time_s, parts.site, parts.settings
     watch = Stopwatch()
     state = replace(state.seen(snapshot), number=state.number + 1)
+    if site.tariff.demand_per_kw_month > 0.0:
+        state = replace(state, peak=followed(state.peak, state.history, site))
     setpoints = limits.in_force(site, snapshot, state.setpoints)
     overrides = parts.authority.overrides(now_s)
     record = TickRecord.empty(
@@ -173,6 +178,8 @@ def _request(
         parts.estimator.power_factors(state.estimate.frame),
         parts.model_version,
         state.plan,
+        None if state.peak is None else state.peak.kw,
+        site.tariff.demand_per_kw_month,
     )
 
 

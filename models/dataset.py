@@ -8,9 +8,8 @@ a minute or two; it is resampled to 60 s.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,15 +73,17 @@ class History:
     """What was set aside, in words."""
 
     @classmethod
-    def of(cls, site: Site, frame: pd.DataFrame) -> History:
+    def of(cls, site: Site, frame: pd.DataFrame, layout: Layout | None = None) -> History:
         """Check ``frame`` against ``site`` and turn it into arrays.
+
+        ``layout`` is the site's, where the caller has it already.
 
         Raises
         ------
         DatasetError
             With every problem at once.
         """
-        layout = layout_of(site)
+        layout = layout_of(site) if layout is None else layout
         problems = _index_problems(frame)
         needed = _needed(site, layout)
         missing = [tag for tag, there in needed.items() if not any(t in frame for t in there)]
@@ -213,31 +214,34 @@ def _index_problems(frame: pd.DataFrame) -> list[str]:
 
 
 def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
-    problems = []
-    for tag in frame.columns:
-        point = site.points.get(str(tag))
-        if point is None:
-            continue
-        column: Any = frame[tag]
-        if not pd.api.types.is_numeric_dtype(column):
-            problems.append(f"{tag}: the column holds text, not numbers")
-            continue
-        bounds = PLAUSIBLE.get(QUANTITIES[point.quantity].kind)
-        values = column.to_numpy(dtype=float, na_value=np.nan)
-        if bounds is None or np.isnan(values).all():
-            continue
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        if low < bounds[0] or high > bounds[1]:
-            unit = QUANTITIES[point.quantity].kind.unit
-            problems.append(
-                f"{tag}: values from {low:g} to {high:g} cannot be in {unit}: "
-                "convert the column, or blank the sentinels"
-            )
+    if frame.columns.has_duplicates:
+        return []
+    known = [tag for tag in frame.columns if str(tag) in site.points]
+    kinds = {tag: QUANTITIES[site.points[str(tag)].quantity].kind for tag in known}
+    types = dict(zip(frame.columns, frame.dtypes, strict=True))
+    numeric = [tag for tag in known if pd.api.types.is_numeric_dtype(types[tag])]
+    counted = set(numeric)
+    problems = [f"{tag}: the column holds text, not numbers" for tag in known if tag not in counted]
+    values = frame[numeric].to_numpy(dtype=float, na_value=np.nan)
+    none = (-np.inf, np.inf)
+    bounds = np.array([PLAUSIBLE.get(kinds[tag], none) for tag in numeric]).reshape(-1, 2)
+    # A comparison with NaN is False: what is not there is not wrong.
+    wrong = ((values < bounds[:, 0]) | (values > bounds[:, 1])).any(axis=0)
+    for place in np.flatnonzero(wrong):
+        column, unit = values[:, place], kinds[numeric[place]].unit
+        problems.append(
+            f"{numeric[place]}: values from {np.nanmin(column):g} to {np.nanmax(column):g} cannot "
+            f"be in {unit}: convert the column, or blank the sentinels"
+        )
     return problems
 
 
 def _regular(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a minute: the mean of what fell into it."""
+    index = frame.index.as_unit("ns").asi8  # type: ignore[attr-defined]  # a DatetimeIndex
+    step = round(STEP_S * 1e9)
+    if index[0] % step == 0 and np.all(np.diff(index) == step):
+        return frame.astype(float)
     return frame.astype(float).resample(f"{STEP_S:g}s").mean()
 
 
@@ -245,35 +249,37 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
     time_s = frame.index.as_unit("ns").asi8 / 1e9  # type: ignore[attr-defined]  # a DatetimeIndex
     notes: list[str] = []
 
-    def column(tag: str | None) -> Array:
-        if tag is None or tag not in frame:
-            return np.full(len(frame), np.nan)
-        return frame[tag].to_numpy(dtype=float, copy=True)
+    def columns(tags: Sequence[str | None]) -> Array:
+        """(N, tags); NaN where there is none."""
+        found = np.full((len(frame), len(tags)), np.nan)
+        there = [(i, tag) for i, tag in enumerate(tags) if tag is not None and tag in frame]
+        found[:, [i for i, _ in there]] = frame[[tag for _, tag in there]].to_numpy(dtype=float)
+        return found
 
-    def driver(tag: str | None) -> Array:
-        if tag is None or tag not in frame:
-            return np.full(len(frame), np.nan)
-        bridged = frame[tag].interpolate(limit=BRIDGE_ROWS, limit_area="inside")
-        return bridged.to_numpy(dtype=float, copy=True)
+    def drivers(tags: Sequence[str | None]) -> Array:
+        """The same with short gaps bridged."""
+        values = pd.DataFrame(columns(tags), index=frame.index)
+        if values.isna().to_numpy().any():
+            values = values.interpolate(limit=BRIDGE_ROWS, limit_area="inside")
+        return values.to_numpy(dtype=float, copy=True)
 
-    setpoints = []
-    for members in site.groups.values():
-        tags = [a.read_back if a.read_back in frame else a.id for a in members]
-        # A setpoint holds until it changes, so a gap carries the last value on.
-        setpoints.append(frame[tags].ffill().mean(axis=1).to_numpy(dtype=float))
-    it_power = np.stack([driver(site.tag(rack, "it_power")) for rack in layout.racks], axis=1)
-    limited = np.stack([column(tag) for tag in layout.limited_tags], axis=1)
+    members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
+    tags = [a.read_back if a.read_back in frame else a.id for _, a in members]
+    # A setpoint holds until it changes, so a gap carries the last value on.
+    said = pd.DataFrame(columns(tags)).ffill().T
+    held = said.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
+    it_power = drivers([site.tag(rack, "it_power") for rack in layout.racks])
+    limited = columns(layout.limited_tags)
     _blank_frozen(limited, it_power / layout.rated_kw, layout, notes)
-    wet_bulb = driver(site.tag(OUTDOOR, "wet_bulb_temperature"))
-    dry_bulb = driver(site.tag(OUTDOOR, "dry_bulb_temperature"))
-    held = np.stack(setpoints, axis=1)
+    outdoor = ("wet_bulb_temperature", "dry_bulb_temperature")
+    wet_bulb, dry_bulb = drivers([site.tag(OUTDOOR, quantity) for quantity in outdoor]).T
     known = np.concatenate([held, it_power, wet_bulb[:, None], dry_bulb[:, None]], axis=1)
     usable = ~np.isnan(known).any(axis=1)
     if not usable.all():
         first = iso(float(time_s[int(np.argmin(usable))]))
         notes.append(f"{int((~usable).sum())} of {len(usable)} minutes unused, first at {first}")
     meters = {
-        point.tag: column(point.tag)
+        point.tag: frame[point.tag].to_numpy(dtype=float, copy=True)
         for point in site.points.values()
         if point.quantity in ("power", "fan_power", "pump_power") and point.tag in frame
     }
@@ -285,7 +291,7 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         wet_bulb_c=wet_bulb,
         dry_bulb_c=dry_bulb,
         limited_c=limited,
-        supply_c=np.stack([column(node.tag) for node in layout.nodes], axis=1),
+        supply_c=columns([node.tag for node in layout.nodes]),
         meters=meters,
         usable=usable,
         notes=tuple(notes),

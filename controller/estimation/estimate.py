@@ -153,5 +153,6 @@ def with_inputs_held(history: History, site: Site) -> tuple[pd.DataFrame, dict[s
         found = history.last(tag)
         since = iso(found[0]) if found is not None else "before the history"
         held[str(tag)] = f"no good reading since {since}; held at its last value"
-    frame[inputs] = part.ffill().bfill()
-    return frame, held
+    values = frame.to_numpy(copy=True)
+    values[:, frame.columns.get_indexer(pd.Index(inputs))] = part.ffill().bfill().to_numpy()
+    return pd.DataFrame(values, index=frame.index, columns=frame.columns), held

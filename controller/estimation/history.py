@@ -5,6 +5,7 @@ Only good readings are kept: a gap in the data is a gap in the history.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import pandas as pd
 from facility.quantities import LIMITED_TEMPERATURE
 from facility.site import Site
 from facility.telemetry import Snapshot
+from models.contract import Array
 
 ROW_S = 60.0
 
@@ -29,7 +31,8 @@ class History:
 
     tags: tuple[str, ...]
     times_s: tuple[float, ...] = ()
-    rows: tuple[dict[str, float], ...] = ()
+    rows: tuple[Array, ...] = ()
+    """(tags,) each; NaN where nothing good was read."""
     keep_s: float = 6.0 * 3600.0
 
     def seen(self, snapshot: Snapshot) -> History:
@@ -37,7 +40,9 @@ class History:
         time_s = float(np.floor(snapshot.time_s / ROW_S) * ROW_S)
         if self.times_s and time_s < self.times_s[-1]:
             return self
-        row = {tag: value for tag in self.tags if (value := snapshot.good(tag)) is not None}
+        row = np.array(
+            [math.nan if (value := snapshot.good(tag)) is None else value for tag in self.tags]
+        )
         same = bool(self.times_s) and self.times_s[-1] == time_s
         times = (*(self.times_s[:-1] if same else self.times_s), time_s)
         rows = (*(self.rows[:-1] if same else self.rows), row)
@@ -47,14 +52,15 @@ class History:
     def frame(self) -> pd.DataFrame:
         """UTC index at 60 s without holes, one column a tag, NaN where nothing good was read."""
         index = pd.to_datetime(np.array(self.times_s) * 1e9, utc=True)
-        frame = pd.DataFrame.from_records(list(self.rows), index=index, columns=list(self.tags))
-        return frame.astype(float).asfreq(f"{ROW_S:g}s")
+        table = np.array(self.rows).reshape(-1, len(self.tags))
+        return pd.DataFrame(table, index=index, columns=list(self.tags)).asfreq(f"{ROW_S:g}s")
 
     def last(self, tag: str) -> tuple[float, float] | None:
         """The last good value of a tag and its time, or None where there has been none."""
+        column = self.tags.index(tag)
         for time_s, row in zip(reversed(self.times_s), reversed(self.rows), strict=True):
-            if tag in row:
-                return time_s, row[tag]
+            if np.isfinite(row[column]):
+                return time_s, float(row[column])
         return None
 
 

@@ -41,7 +41,7 @@ class LearnedEstimator:
             earlier = frame.copy()
             earlier.index = pd.DatetimeIndex(frame.index) - pd.Timedelta(seconds=dataset.STEP_S)
             padded = pd.concat([earlier, frame])
-        history = dataset.History.of(self._site, padded)
+        history = dataset.History.of(self._site, padded, self._thermal.layout)
         for i in range(history.rows - len(frame), history.rows):
             measured = {
                 str(tag): None if np.isnan(value) else float(value)
@@ -60,7 +60,7 @@ class LearnedEstimator:
         recent = frame.iloc[-FACTOR_ROWS:]
         if len(recent) < 2:
             return {}
-        history = dataset.History.of(self._site, recent)
+        history = dataset.History.of(self._site, recent, self._thermal.layout)
         expected = self._power.predict(history.inputs(0, history.rows))
         total_kw = sum(float(values.mean()) for values in expected.values())
         found = {}

@@ -20,6 +20,8 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
     power_factors: Mapping[str, float],
     model_version: str,
     previous: Plan | None,
+    peak_kw: float | None = None,
+    demand_per_kw: float = 0.0,
 ) -> PlanRequest:
     """Everything that the plan of this step depends on."""
     groups = tuple(limit.group for limit in limits)
@@ -42,6 +44,8 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
         power_factors=power_factors,
         model_version=model_version,
         previous=previous.shifted(now_s) if usable and previous is not None else None,
+        peak_kw=peak_kw,
+        demand_per_kw=demand_per_kw,
     )
 
 

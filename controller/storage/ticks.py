@@ -223,6 +223,7 @@ def summary_of(tick: TickRecord) -> dict[str, Any]:
         "verified": plan.verified if plan else False,
         "fallback": tick.fallback,
         "saving_kw": plan.saving_kw if plan else None,
+        "peak_kw": tick.request.peak_kw if tick.request else None,
         "proposal": tick.proposal.id if tick.proposal else None,
         "is_new": tick.is_new,
         "decision": tick.decision.id if tick.decision else None,

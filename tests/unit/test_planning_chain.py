@@ -311,7 +311,8 @@ def test_a_shadow_price_is_what_giving_way_earns() -> None:
         state = plant.state(asked.state)
         situation = Situation(plant.site, asked, state, maker.layout, corridor, plant)
         blocks = np.array(outcome.plan.setpoints)[corridor.block_start]
-        costs.append(rollout(situation, blocks).energy * 0.1 / 2.0)
+        hours = asked.steps * asked.step_s / 3600.0
+        costs.append(rollout(situation, blocks).energy * 0.1 / hours)
         binding = outcome.plan.binding
         prices += [b.shadow_price for b in binding if b.constraint == f"range of {name}"]
     assert (costs[0] - costs[1]) / 0.2 == pytest.approx(prices[0], rel=0.15)

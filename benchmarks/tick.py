@@ -1,0 +1,202 @@
+"""A control step: how long it takes from 100 to 10,000 racks, and what its shortcuts cost."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Bench, Measure
+from benchmarks.scaled import HALL_RACKS, scaled_site
+
+SCOPE = (
+    "the campus hall one to a hundred times over under one plant, with an untrained model of a "
+    "trained one's structure: estimate, forecast, plan and proposal as `isotherm serve` runs them, "
+    "without gateway and storage. Seconds are of the processor on one thread, so that other work "
+    "on the machine does not enter them; a process of its own for each size"
+)
+GOALS = {100: 0.25, 500: None, 2000: 2.0, 10_000: 10.0}
+MINUTES = 60
+TICKS = 4
+"""The first compiles what numba has not kept, and is not counted."""
+
+
+def measure(bench: Bench) -> Iterator[Measure]:
+    """Each size, then the gap to the problem without shortcuts."""
+    for racks, goal in GOALS.items():
+        found = bench.step(f"tick-{racks}", {"racks": racks}, partial(_apart, _ticks, racks))
+        stages = ", ".join(f"{name} {value:.3g} s" for name, value in found["stages"].items())
+        yield Measure(
+            f"tick_s_{racks}",
+            round(found["tick_s"], 4),
+            "s",
+            goal,
+            "report" if goal is None else "at_most",
+            how=f"median of {TICKS - 1} steps 5 min apart on {racks} racks and {found['groups']} "
+            f"setpoints ({stages}; {found['links']})",
+        )
+        yield Measure(
+            f"memory_mib_{racks}",
+            round(found["memory_mib"]),
+            "MiB",
+            how=f"largest resident size of the process that made the steps of {racks} racks, "
+            "libraries included",
+        )
+    gap = bench.step("gap-100", {"racks": 100}, partial(_apart, _gap, 100))
+    yield Measure(
+        "objective_gap",
+        round(gap["gap"], 5),
+        "of the cost",
+        0.005,
+        "at_most",
+        how="cost of the horizon (energy at its price, moves and penalties, rolled out by the "
+        "nonlinear model) of our plan over that of the full problem's, less 1: every rack has a "
+        "row at every step, each step a move of its own, up to ten rounds; 100 racks, two "
+        f"situations, the worse one. The full problem took {gap['full_s']:.1f} s, ours "
+        f"{gap['ours_s']:.2f} s",
+    )
+    yield Measure(
+        "full_over_ours_100",
+        round(gap["full_s"] / gap["ours_s"], 1),
+        "times",
+        how="time of that full problem's plan over ours",
+    )
+
+
+def _apart(work: Any, racks: int) -> Any:
+    """In a process of its own, whose memory nothing else has touched."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, racks).result()
+
+
+def _ticks(racks: int) -> dict[str, Any]:
+    import asyncio
+
+    import torch
+
+    from benchmarks.sized import snapshots, untrained
+    from controller.estimation.learned import LearnedEstimator, LearnedForecaster
+    from controller.planning.predictor import LearnedPredictor
+    from controller.planning.settings import PlanningSettings
+    from controller.planning.solve import PlanMaker
+    from controller.planning.worker import InProcessPlanner
+    from controller.tick import Parts, TickState, tick
+
+    torch.set_num_threads(1)
+    site = scaled_site(racks // HALL_RACKS)
+    bundle = untrained(site)
+    settings = PlanningSettings()
+    seen = snapshots(site, bundle, MINUTES + 5 * TICKS)
+    maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
+    parts = Parts(
+        site=site,
+        model_version=bundle.version,
+        estimator=LearnedEstimator(site, bundle),
+        forecaster=LearnedForecaster(site, bundle),
+        planner=InProcessPlanner(maker),
+        authority=_Nobody(),
+        gateway=_Nobody(),
+        settings=settings,
+    )
+    state = TickState.start(site)
+    for snapshot in seen[:MINUTES]:
+        state = state.seen(snapshot)
+    seconds, stages, links = [], [], []
+    for number in range(TICKS):
+        now = MINUTES + 5 * number
+        for snapshot in seen[now : now + 5]:
+            state = state.seen(snapshot)
+        began = time.process_time()
+        state, record = asyncio.run(tick(state, seen[now + 4], parts))
+        seconds.append(time.process_time() - began)
+        stages.append(record.seconds)
+        if record.outcome is None:
+            raise RuntimeError(f"the step was not planned: {record.note}")
+        links.append([attempt.link for attempt in record.outcome.attempts])
+    return {
+        "tick_s": float(np.median(seconds[1:])),
+        "stages": {
+            name: float(np.median([lap[name] for lap in stages[1:]]))
+            for name in ("estimate", "forecast", "plan")
+        },
+        "links": f"solves {[len(link) for link in links[1:]]}",
+        "groups": len(site.groups),
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+    }
+
+
+class _Nobody:
+    """Decides nothing, so that nothing is written."""
+
+    def decide(self, proposal: Any, modes: Any, now_s: float) -> None:
+        """No decision."""
+
+    def overrides(self, now_s: float) -> tuple[Any, ...]:  # noqa: ARG002 - a port
+        """Nobody holds anything."""
+        return ()
+
+    async def send(self, decision: Any, commands: Any) -> tuple[Any, ...]:  # noqa: ARG002 - a port
+        """Never asked."""
+        return ()
+
+
+def _gap(racks: int) -> dict[str, float]:
+    """The worse of two situations: a warm hall, and a dear hour ahead."""
+    import torch
+
+    from controller.planning.settings import PlanningSettings
+
+    torch.set_num_threads(1)
+    site = scaled_site(racks // HALL_RACKS)
+    steps = PlanningSettings().steps
+    flat = (0.1,) * steps
+    dear = tuple(0.1 if k < steps // 2 else 0.4 for k in range(steps))
+    found = [_costs(site, price) for price in (flat, dear)]
+    worse = max(found, key=lambda each: each["gap"])
+    ours_s, full_s = (float(np.mean([each[k] for each in found])) for k in ("ours_s", "full_s"))
+    return {"gap": worse["gap"], "ours_s": ours_s, "full_s": full_s}
+
+
+def _costs(site: Any, price: tuple[float, ...]) -> dict[str, float]:
+    from dataclasses import replace
+
+    from benchmarks.sized import planned_request, untrained
+    from controller.planning.corridor import Corridor
+    from controller.planning.predictor import LearnedPredictor
+    from controller.planning.settings import PlanningSettings
+    from controller.planning.situation import Situation
+    from controller.planning.solve import PlanMaker
+    from controller.planning.verify import rollout
+
+    bundle = untrained(site)
+    predictor = LearnedPredictor(site, bundle)
+    ours = PlanningSettings()
+    full = replace(
+        ours, blocks=(1,) * ours.steps, hottest=len(site.racks), rounds=10, round_gain=0.0005
+    )
+    makers = {"ours": PlanMaker(site, predictor, ours), "full": PlanMaker(site, predictor, full)}
+    request = planned_request(site, bundle, ours, price)
+    # As in service: the plan follows the one of the step before.
+    started = makers["ours"].make(request).plan
+    if started is None:
+        raise RuntimeError("there is no plan to start from")
+    request = replace(request, previous=started.setpoints)
+    layout = makers["full"].layout
+    state = predictor.state(request.state)
+    situation = Situation(site, request, state, layout, Corridor(request, full), predictor)
+    cost, seconds = {}, {}
+    for name, maker in makers.items():
+        began = time.process_time()
+        plan = maker.make(request).plan
+        seconds[name] = time.process_time() - began
+        if plan is None or not plan.verified:
+            raise RuntimeError(f"the plan of {name} was not verified")
+        cost[name] = rollout(situation, np.array(plan.setpoints)).merit
+    gap = cost["ours"] / cost["full"] - 1.0
+    return {"gap": gap, "ours_s": seconds["ours"], "full_s": seconds["full"]}

@@ -100,8 +100,8 @@ def _measures(
         began = time.perf_counter()
         trend = store.trend(tags, START_S, START_S + WEEK_S, 600.0)
         took.append(time.perf_counter() - began)
-    assert trend.shape == (1008, 3 * WEEK_POINTS)
-    assert trend.notna().all(axis=None)
+        assert trend.shape == (1008, 3 * WEEK_POINTS)
+        assert trend.notna().all(axis=None)
     stored = store.usage().readings
     store.close()
     yield Measure(

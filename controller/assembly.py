@@ -53,7 +53,15 @@ from controller.service.settings import FILE as SERVICE_FILE
 from controller.service.settings import ServiceSettings, load_settings
 from controller.starting import StartError, join_clock, listening, state_of, told_clock, who
 from controller.storage.opening import Place, open_stores
-from controller.storage.ports import Kind, Record, RecordStore, StorageError, TelemetryStore
+from controller.storage.ports import (
+    KEEP_ALL,
+    Kind,
+    Record,
+    RecordStore,
+    Retention,
+    StorageError,
+    TelemetryStore,
+)
 from controller.tick import Parts, Through, TickState, tick
 from facility.clock import SteppedClock
 from facility.commands import Mode
@@ -90,6 +98,8 @@ class Settings:
     """``service.toml``; by default the site's, where there is one."""
     database: str | None = None
     """Of a fleet, for records and telemetry; None keeps them in ``state``."""
+    retention: Retention = KEEP_ALL
+    """How long telemetry is kept; by default for ever."""
 
 
 class LearnedTick:
@@ -188,6 +198,7 @@ async def _serve(
                 tick=step,
                 live=live,
                 summary_file=settings.state / "summary.json",
+                retention=settings.retention,
                 ends_at_s=(told or {}).get("ends_at_s", math.inf),
             )
         )

@@ -22,7 +22,7 @@ from controller.authority.desk import Desk
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
 from controller.live import Live
 from controller.records import TickRecord
-from controller.storage.ports import TelemetryStore
+from controller.storage.ports import KEEP_ALL, Retention, TelemetryStore
 from controller.storage.ticks import TickArchive
 from facility.clock import Clock, RunEnded
 from facility.site import Site
@@ -69,6 +69,7 @@ class LoopParts:
     tick: Tick
     live: Live
     summary_file: Path
+    retention: Retention = KEEP_ALL
     ends_at_s: float = math.inf
     """When a simulated run on a wall clock ends; a stepped clock tells it itself."""
 
@@ -191,7 +192,8 @@ class ControlLoop:
 
     async def _compact(self, now_s: float) -> None:
         rows = await asyncio.to_thread(self._p.telemetry.compact, now_s)
-        log.info("compacted %d readings", rows)
+        went = await asyncio.to_thread(self._p.telemetry.retain, self._p.retention, now_s)
+        log.info("compacted %d readings, let go of %d", rows, went)
 
     async def _register_again(self) -> None:
         await self._p.desk.register_again(self._p.clock.now_s())

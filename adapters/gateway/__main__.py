@@ -76,7 +76,7 @@ async def _run(site: Site, args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop, f"signal {number.name}")
     try:
-        await door.open(args.socket)
+        await door.open(args.socket, args.socket_group)
         sys.stdout.write(ready_line(site.id, site.content_hash, str(args.socket), os.getpid()))
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -136,6 +136,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--site", type=Path, required=True, help="folder of site.toml, points.csv")
     parser.add_argument("--state", type=Path, required=True, help="folder of modes and journal")
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to listen on")
+    parser.add_argument(
+        "--socket-group", metavar="GROUP", help="its users may connect, too (default: this user)"
+    )
     parser.add_argument("--clock-file", type=Path, help="ready.json of a simulator: its clock")
     parser.add_argument("--pki", type=Path, help="folder of OPC UA certificates (STATE/pki)")
     tell = parser.add_argument_group(

@@ -13,6 +13,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -95,6 +96,12 @@ def claim_socket(path: Path) -> None:
     raise DoorError(f"another gateway is listening on {path}; stop it first")
 
 
+def _give_to(path: Path, group: str) -> None:
+    """Let a group's users connect, too."""
+    shutil.chown(path, group=group)
+    path.chmod(0o660)
+
+
 def remove(path: Path) -> None:
     """Remove a socket that nobody listens on any more."""
     path.unlink(missing_ok=True)
@@ -126,8 +133,14 @@ class Door:
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._count = 0
 
-    async def open(self, path: Path) -> None:
-        """Listen on ``path``, for this user alone."""
+    async def open(self, path: Path, group: str | None = None) -> None:
+        """Listen on ``path``, for this user alone or for a group's users, too.
+
+        Raises
+        ------
+        DoorError
+            There is no such group, or this user is not in it.
+        """
         claim_socket(path)
         before = os.umask(0o177)
         try:
@@ -135,6 +148,14 @@ class Door:
             self._path = path
         finally:
             os.umask(before)
+        if group is not None:
+            try:
+                _give_to(path, group)
+            except (LookupError, OSError) as error:
+                raise DoorError(
+                    f"{path} cannot be given to the group {group}: {error}; make the group, and "
+                    "put the gateway's user into it"
+                ) from error
 
     async def close(self) -> None:
         """Stop listening and hang up on everybody; removes the socket."""

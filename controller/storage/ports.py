@@ -44,6 +44,9 @@ class Retention:
             raise ValueError("trends are kept at least as long as the readings they sum up")
 
 
+KEEP_ALL = Retention()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """How full a telemetry store is."""

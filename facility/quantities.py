@@ -24,6 +24,10 @@ class Quantity:
     """Class of the Brick schema 1.4, without its prefix."""
 
 
+UNNAMED = "unnamed"
+"""What a scan of a device finds, until somebody says what it is; a device may have many."""
+
+
 def _table() -> dict[str, Quantity]:
     t, p, f, pct = Kind.TEMPERATURE, Kind.POWER, Kind.FLOW, Kind.PERCENT
     temp, setpoint, power = (
@@ -133,6 +137,7 @@ def _table() -> dict[str, Quantity]:
         Quantity("heartbeat", Kind.COUNT, "counter that must keep changing", "Command"),
         Quantity("remote_enable", Kind.STATE, "set: 1 asks for remote control", "Enable_Command"),
         Quantity("remote_active", Kind.STATE, "1 while the remote holds it", "Status"),
+        Quantity(UNNAMED, Kind.COUNT, "a value that nobody has named yet", "Point"),
     )
     in_force = tuple(
         Quantity(f"{row.name}_in_force", row.kind, f"in force: {row.meaning[5:]}", row.brick)

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.cli import points_scan
 from controller.cli.base import CommandError, Commands, message, print_json
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def register(commands: Commands) -> None:
     diff.add_argument("after", type=Path, help=what)
     diff.add_argument("--json", action="store_true", help="print JSON")
     diff.set_defaults(run=run_diff)
+
+    points_scan.add(parts)
 
     export = parts.add_parser("export", help="write a site and its points as Brick (Turtle)")
     export.add_argument("--brick", type=Path, required=True, metavar="FILE", help="to be written")

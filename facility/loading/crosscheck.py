@@ -11,6 +11,7 @@ from facility.loading.table import TableReader
 from facility.loading.topology import FILE as TOPOLOGY
 from facility.loading.topology import Topology
 from facility.points import Point, Role, Table
+from facility.quantities import UNNAMED
 from facility.site import Actuator, Device, Login, Protocol, RackKind
 
 # What a device needs before Isotherm may set anything on it.
@@ -143,7 +144,7 @@ def check_points(
         meaning = (point.equipment, point.quantity)
         if point.doubles:
             _check_double(item, by_tag, reader)
-        elif meaning in seen_meanings:
+        elif meaning in seen_meanings and point.quantity != UNNAMED:
             reader.problem(
                 "quantity",
                 f"{seen_meanings[meaning]} is {point.quantity} of {point.equipment} too",

@@ -31,6 +31,7 @@ from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
 from controller.console.app import install as install_console
+from controller.console.link import LoginLink, is_loopback
 from controller.console.render import Facts
 from controller.estimation.history import History
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
@@ -92,6 +93,8 @@ class Settings:
     clock_file: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8420
+    login_link: bool = False
+    """Keep a link in the state directory that logs in once: for a demonstration."""
     mode: Mode | None = None
     """To be asked for from the gateway at the start; None leaves the modes as they are."""
     service: Path | None = None
@@ -140,6 +143,11 @@ def serve(settings: Settings) -> int:
     except (SiteError, RegistryError, CertificateError) as error:
         raise StartError(str(error)) from error
     torch.set_num_threads(1)  # small tensors: more threads only wait for one another
+    if settings.login_link and not is_loopback(settings.host):
+        raise StartError(
+            f"--login-link opens the console to who has the link: it goes with a loopback address "
+            f"only, not with --host {settings.host}"
+        )
     told = told_clock(settings.clock_file)
     with listening(settings.host, settings.port) as listener, state_of(settings.state):
         return asyncio.run(_serve(settings, service, site, bundle, listener, told))
@@ -233,17 +241,12 @@ async def _serve(
             mail=service.mail,
             webhook=service.webhook,
         )
-        install_console(
-            app,
-            Facts(
-                release_command=f"isotherm release --gateway {settings.gateway.resolve()}",
-                model_version=bundle.version,
-                model_card=asdict(bundle.card),
-            ),
-        )
         if tokens.first_start(settings.state / "admin.token"):
             log.info("an administrator's token lies in %s", settings.state / "admin.token")
-        _first_user(users, settings, _address(settings, service, listener)["url"])
+        url = _address(settings, service, listener)["url"]
+        _first_user(users, settings, url)
+        command = f"isotherm release --gateway {settings.gateway.resolve()}"
+        install_console(app, Facts(command, _login_link(users, settings, url)))
         try:
             await _greet(link, asking, settings.mode, clock.now_s())
             write_json(settings.state / "serve.json", _address(settings, service, listener))
@@ -261,6 +264,10 @@ async def _serve(
         if stores is not None:
             stores.close()
     return 0
+
+
+def _login_link(users: UserBook, settings: Settings, url: str) -> LoginLink | None:
+    return LoginLink(users, settings.state / "login-link", url) if settings.login_link else None
 
 
 def _first_user(users: UserBook, settings: Settings, url: str) -> None:

@@ -128,6 +128,8 @@ class RunView:
     saving: Saving | None = None
     events: tuple[EventView, ...] = ()
     """Newest last."""
+    console_url: str = ""
+    """Address of the console, which logs in once."""
     docs_url: str = ""
     """Address of the REST documentation."""
     status: str = ""

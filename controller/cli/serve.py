@@ -46,6 +46,11 @@ def register(commands: Commands) -> None:
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="0 takes any free port (default: 8420)")
     parser.add_argument(
+        "--login-link",
+        action="store_true",
+        help="keep a link in STATE/login-link that logs in once (for a demonstration, on loopback)",
+    )
+    parser.add_argument(
         "--mode",
         choices=[mode.value for mode in Mode],
         help="ask the gateway for this mode of all actuators (default: leave them)",
@@ -76,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 host=args.host or "127.0.0.1",
                 port=8420 if args.port is None else int(args.port),
                 service=_path(args.service),
+                login_link=args.login_link,
                 mode=Mode(args.mode) if args.mode else None,
                 database=args.database,
                 retention=Retention(**retention_of(tables)),

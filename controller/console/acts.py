@@ -15,12 +15,13 @@ from controller.authority.sessions import Session
 from controller.console import pages, words
 from controller.console.render import FLASH, Note
 from controller.console.visit import Visitor
-from controller.service import acting, deciding, tokens, users
+from controller.service import acting, deciding, standing, tokens, users
 from controller.service.auth import Admin, Engineer, Operator
 from controller.service.context import Context, Here
 from controller.service.problems import STATUS
 from controller.service.schemas import (
     AcknowledgementRequest,
+    AgreementRequest,
     ApprovalRequest,
     ArmingRequest,
     EndRequest,
@@ -28,7 +29,9 @@ from controller.service.schemas import (
     OverrideRequest,
     RejectionRequest,
     ReleaseRequest,
+    RequestView,
     ShelvingRequest,
+    StandingRequest,
 )
 from facility.commands import Receipt
 
@@ -135,6 +138,83 @@ async def reject(
     return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
 
 
+@router.post("/decisions/{decision_id}/reversals")
+async def undo(
+    request: Request, here: Here, visitor: Visitor, actor: Operator, decision_id: str
+) -> Response:
+    """Undo a decision."""
+
+    async def act(form: Mapping[str, str]) -> str:
+        found = await deciding.undo(here, actor, decision_id, EndRequest(why=form.get("why", "")))
+        return f"Undone, back to the values from before: {receipts_in_words(found.receipts)}."
+
+    return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
+
+
+@router.post("/standing-approvals")
+async def grant(request: Request, here: Here, visitor: Visitor, actor: Engineer) -> Response:
+    """Say yes in advance."""
+    targets = [str(value) for value in (await request.form()).getlist("targets")]
+
+    async def act(form: Mapping[str, str]) -> str:
+        body = StandingRequest(
+            targets=targets,
+            largest_step=figure(form, "largest_step"),
+            from_hour=form.get("from_hour", ""),
+            to_hour=form.get("to_hour", ""),
+            expires=str(here.clock.now_s() + figure(form, "hours") * HOUR_S),
+            why=form.get("why", ""),
+        )
+        found = await standing.grant(here, actor, body, Response())
+        if isinstance(found, RequestView):
+            return f"It takes {found.needed} people here: the request waits for another one."
+        return "The standing approval is in force."
+
+    return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
+
+
+@router.post("/standing-approvals/{approval_id}/withdrawals")
+async def withdraw(
+    request: Request, here: Here, visitor: Visitor, actor: Operator, approval_id: str
+) -> Response:
+    """End a standing approval."""
+
+    async def act(form: Mapping[str, str]) -> str:
+        await standing.withdraw(here, actor, approval_id, EndRequest(why=form.get("why", "")))
+        return "The standing approval has ended; what it decided before stands."
+
+    return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
+
+
+@router.post("/requests/{request_id}/approvals")
+async def agree(
+    request: Request, here: Here, visitor: Visitor, actor: Engineer, request_id: str
+) -> Response:
+    """Agree to what somebody else asked for."""
+
+    async def act(form: Mapping[str, str]) -> str:
+        body = AgreementRequest(why=form.get("why", ""))
+        found = await standing.agree(here, actor, request_id, body)
+        return (
+            "Agreed: it is in force." if found.state == "agreed" else "Agreed; one more is needed."
+        )
+
+    return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
+
+
+@router.post("/requests/{request_id}/rejections")
+async def refuse(
+    request: Request, here: Here, visitor: Visitor, actor: Operator, request_id: str
+) -> Response:
+    """Refuse it, or take one's own back."""
+
+    async def act(form: Mapping[str, str]) -> str:
+        await standing.refuse(here, actor, request_id, EndRequest(why=form.get("why", "")))
+        return "Refused; nothing was changed."
+
+    return await answered(request, here, visitor, pages.proposals_page, "/proposals", act)
+
+
 @router.post("/overrides")
 async def override(request: Request, here: Here, visitor: Visitor, actor: Operator) -> Response:
     """Hold a setpoint."""
@@ -180,7 +260,9 @@ async def set_mode(request: Request, here: Here, visitor: Visitor, actor: Operat
                 "why": form.get("why", ""),
             }
         )
-        await acting.set_modes(here, actor, body)
+        found = await acting.set_modes(here, actor, body, Response())
+        if isinstance(found, RequestView):
+            return f"It takes {found.needed} people here: the request waits for another one."
         about = words.actuator(chosen) if chosen else "every setpoint"
         return f"The mode of {about} is {body.mode.value}."
 

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from controller.authority.failures import InvalidError
 from controller.authority.users import LoginError
-from controller.console.render import Note, page
+from controller.console.render import Facts, Note, page
 from controller.console.visit import Visitor
 from controller.service import sessions
 from controller.service.context import Here
@@ -46,6 +46,19 @@ async def log_in(request: Request, here: Here) -> Response:
         )
     if session.user.must_change:
         response.headers["Location"] = "/password"
+    return response
+
+
+@router.get("/login/{code}")
+async def log_in_once(request: Request, here: Here, code: str) -> Response:
+    """Open a session by a link of a demonstration."""
+    facts: Facts = request.app.state.console
+    user = facts.login_link.redeem(code) if facts.login_link else None
+    if user is None:
+        said = Note("This link has been used, or is none: log in, or take the next one.", "bad")
+        return page(request, "login.html", here, None, status=401, said=said, next="/", name="")
+    response = RedirectResponse("/", 303)
+    sessions.start(request, response, here, user)
     return response
 
 

@@ -15,6 +15,7 @@ from controller.console.render import Note, page
 from controller.console.views import hall, model, schematic, setpoints, shadow, trends
 from controller.console.views import proposals as proposal_views
 from controller.console.visit import Visitor
+from controller.service import deciding, standing
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
 from controller.storage.ports import Kind
@@ -86,7 +87,12 @@ async def proposals_page(
     form: Form | None = None,
 ) -> HTMLResponse:
     """The page of proposals, with what an action on it had to say."""
-    here.desk.inbox.expire(here.clock.now_s())
+    now_s = here.clock.now_s()
+    here.desk.inbox.expire(now_s)
+    here.desk.standing.expire(now_s)
+    here.asking.requests.expire(now_s)
+    made = here.records.find(Kind.DECISION, states=("person", "withdrawn"), limit=PAST)
+    decisions = [deciding.decision_view(here, found) for found in made]
     past = here.records.find(Kind.PROPOSAL, before=before, limit=PAST + 1)
     record = here.records.get(Kind.PROPOSAL, chosen) if chosen else None
     if record is None and past and before is None:
@@ -102,6 +108,16 @@ async def proposals_page(
         if record
         else None,
         chosen=chosen,
+        decisions=[found for found in decisions if found.undo_until_s is not None],
+        standings=[
+            standing.standing_view(found)
+            for found in here.records.find(Kind.STANDING, states=("active",))
+        ],
+        requests=[
+            standing.request_view(found)
+            for found in here.records.find(Kind.REQUEST, states=("pending",))
+        ],
+        targets=setpoints.targets(here.site, here.live.snapshot),
         past=past[:PAST],
         next_before=past[PAST - 1].sequence if len(past) > PAST else None,
         form=form or {},

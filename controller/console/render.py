@@ -17,12 +17,13 @@ from markupsafe import Markup
 
 from controller.charts import Chart, draw
 from controller.console import words
+from controller.console.link import LoginLink
 from controller.service.context import Context
 from controller.service.moment import moment_of
 
 NAVIGATION = (
     ("/", "Overview", ""),
-    ("/proposals", "Proposals", "pending"),
+    ("/proposals", "Proposals", "waiting"),
     ("/trends", "Trends", ""),
     ("/overrides", "Overrides", "overrides"),
     ("/alarms", "Alarms", "alarms.open"),
@@ -40,6 +41,8 @@ class Facts:
 
     release_command: str = "isotherm release"
     """For a person at the gateway's machine."""
+    login_link: LoginLink | None = None
+    """For a demonstration alone."""
     model_version: str = ""
     model_card: Mapping[str, Any] = field(default_factory=dict)
 

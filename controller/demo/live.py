@@ -129,10 +129,18 @@ class Watcher:
             proposal=self._proposal,
             saving=self._saving(),
             events=self._told(snapshot.time_s),
+            console_url=self._console_url(),
             docs_url=f"{running.address}/docs",
             status=f"lost: {', '.join(lost)}" if lost else "",
         )
         return frame_of(self._site, snapshot, view)
+
+    def _console_url(self) -> str:
+        """A link to the console; the controller makes another one when it was used."""
+        with contextlib.suppress(OSError):
+            file = self._running.folder.controller / "login-link"
+            return file.read_text(encoding="utf-8").strip()
+        return ""
 
     def _told(self, now_s: float) -> tuple[EventView, ...]:
         """Events, each stamped when it was first seen."""

@@ -161,7 +161,7 @@ def started(options: DemoOptions, folder: RunFolder, model: Path) -> Iterator[Ru
                 *("serve", "--site", str(folder.site), "--state", str(folder.controller)),
                 *("--gateway", str(socket), "--model", str(model)),
                 *("--clock-file", clock_file, "--port", str(port)),
-                *("--mode", options.mode.value),
+                *("--mode", options.mode.value, "--login-link"),
             ],
         )
         yield Running(

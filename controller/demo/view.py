@@ -46,6 +46,7 @@ class LiveView:
         self._next_line_s = float("-inf")
         self._told: set[tuple[str, str]] = set()
         self._docs_url = ""
+        self._console_url = ""
         self._progress = ""
 
     @property
@@ -93,6 +94,9 @@ class LiveView:
         if frame.run.docs_url and frame.run.docs_url != self._docs_url:
             self._docs_url = frame.run.docs_url
             lines.append(f"REST documentation: {frame.run.docs_url}")
+        if frame.run.console_url and frame.run.console_url != self._console_url:
+            self._console_url = frame.run.console_url
+            lines.append(f"console, in a browser (the link logs in once): {frame.run.console_url}")
         for event in frame.run.events:
             if (event.kind, event.text) not in self._told:
                 self._told.add((event.kind, event.text))
@@ -193,7 +197,11 @@ def _rack_rows(frame: LiveFrame) -> int:
 
 def _address(frame: LiveFrame) -> Text:
     text = Text(" ", no_wrap=True, overflow="ellipsis")
-    if frame.run.docs_url:
+    if frame.run.console_url:
+        text.append("console, in a browser: ", style=panels.FAINT)
+        text.append(frame.run.console_url, style="bold")
+        text.append(" · ", style=panels.FAINT)
+    elif frame.run.docs_url:
         text.append("REST: ", style=panels.FAINT)
         text.append(frame.run.docs_url)
         text.append(" · ", style=panels.FAINT)

@@ -33,6 +33,7 @@ def moment_of(here: Context) -> dict[str, Any]:
     snapshot = live.snapshot
     frame = None if snapshot is None else frame_of(here.site, snapshot, RunView(live.started_at_s))
     alarms, pending = here.alarms.open(), here.desk.inbox.pending()
+    asked = here.records.find(Kind.REQUEST, states=("pending",))
     age_s = None if snapshot is None else max(0.0, now_s - snapshot.time_s)
     last = live.last_tick or {}
     return {
@@ -48,6 +49,7 @@ def moment_of(here: Context) -> dict[str, Any]:
         "plan_age_s": live.plan_age_s(),
         "alarms": alarm_counts(alarms),
         "pending": len(pending),
+        "waiting": len(pending) + len(asked),
         "overrides": len(here.desk.overrides(now_s)),
         "marks": _marks(here, alarms, pending),
     }

@@ -60,7 +60,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """Service and console; its routes cost half a second to make, and depend on no world."""
     link = FakeLink(small_site())
     made = create_app(context(tmp_path_factory.mktemp("app"), link, lambda: 0.0))
-    install(made, Facts("isotherm release --gateway /run/it.sock", "v" * 64, CARD))
+    install(
+        made,
+        Facts("isotherm release --gateway /run/it.sock", model_version="v" * 64, model_card=CARD),
+    )
     return made
 
 
@@ -159,7 +162,7 @@ async def test_the_proposal_shows_what_an_approval_needs(world: World) -> None:
     for words in ("30.0", "32.0", "20–45", "+2.0 K", "12.0", "Approve: move 1 setpoint"):
         assert words in page, words
     assert "expires in" in page
-    assert "It holds while 1 readings" in page
+    assert "It holds while 1 reading stays" in page
 
 
 async def test_an_approval_by_form_reaches_the_device(world: World) -> None:

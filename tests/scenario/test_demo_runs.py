@@ -21,10 +21,8 @@ from controller.demo.processes import Child
 from controller.evaluation.report import TIMINGS
 from facility.commands import Mode
 from facility.loading import load_site
-from models.training import train
-from sim.history import record_history
-from sim.parameters import PlantParameters
 from sim.sites import write
+from tests.hasty_model import hasty_campus
 
 pytestmark = pytest.mark.timeout(420)
 
@@ -38,15 +36,7 @@ def quiet(_stage: str, _share: float) -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hastily trained model of the campus: these tests are about processes, not skill."""
-    folder = tmp_path_factory.mktemp("campus")
-    write("campus", folder, 15000)
-    site = load_site(folder)
-    history = record_history(
-        site, PlantParameters.load(folder / "plant.toml", site), hours=16.1, seed=5
-    )
-    kept = folder / "model"
-    train(site, history, seed=1, effort=0.05).save(kept)
-    return kept
+    return hasty_campus(tmp_path_factory)
 
 
 Options = Callable[..., DemoOptions]

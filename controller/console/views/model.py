@@ -9,13 +9,25 @@ from typing import Any
 
 from controller.console.render import Facts
 
-UNITS = {"_k": "K", "_kw": "kW", "_per_k": "per K"}
-LEAD = re.compile(r"(?P<kind>[a-z]+)_(?P<minutes>\d+)min_(?P<what>.+)")
-WORDS = {
-    "rmse": "root mean square error",
-    "forecast_rmse": "the same with the load forecast, not known",
-    "over_persistence": "error over that of «as it is now»",
-}
+AHEAD = re.compile(
+    r"(?P<kind>.+)_(?P<minutes>\d+)min_(?P<what>rmse_k|forecast_rmse_k|over_persistence)"
+)
+KINDS = {"liquid": "liquid-cooled racks", "air": "air-cooled racks"}
+POWER, PER_K = "_rmse_kw", "_per_k"
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Errors of temperatures so far ahead; None where the card does not tell."""
+
+    kind: str
+    minutes: int
+    known_load_k: float | None
+    """Root mean square, with the load known."""
+    forecast_load_k: float | None
+    """The same with the load forecast."""
+    over_persistence: float | None
+    """Over the error of «it stays as it is»: below 1 is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,7 @@ class Metric:
     name: str
     value: float
     unit: str
+    digits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +46,7 @@ class Card:
 
     version: str
     rows: tuple[tuple[str, str], ...]
-    temperatures: tuple[Metric, ...]
+    temperatures: tuple[Ahead, ...]
     powers: tuple[Metric, ...]
     others: tuple[Metric, ...]
     first_s: float
@@ -47,22 +60,43 @@ def card(facts: Facts) -> Card | None:
     data = facts.model_card
     if not data:
         return None
-    metrics = [_metric(name, value) for name, value in data["metrics"].items()]
-    names = list(data["metrics"])
-    thermal = [m for n, m in zip(names, metrics, strict=True) if LEAD.fullmatch(n)]
-    power = [m for n, m in zip(names, metrics, strict=True) if n.endswith("_rmse_kw")]
-    rest = [m for m in metrics if m not in thermal and m not in power]
+    metrics: Mapping[str, float] = data["metrics"]
+    ahead: dict[tuple[str, int], dict[str, float]] = {}
+    powers, others = [], []
+    for name, value in metrics.items():
+        if found := AHEAD.fullmatch(name):
+            ahead.setdefault((found["kind"], int(found["minutes"])), {})[found["what"]] = value
+        elif name.endswith(POWER):
+            powers.append(Metric(_plain(name.removesuffix(POWER)), value, "kW", 2))
+        else:
+            unit = "per K" if name.endswith(PER_K) else ""
+            others.append(Metric(_plain(name.removesuffix(PER_K)), value, unit, 4))
     return Card(
         version=facts.model_version,
         rows=_rows(data),
-        temperatures=tuple(thermal),
-        powers=tuple(power),
-        others=tuple(rest),
+        temperatures=tuple(_ahead(*key, ahead[key]) for key in sorted(ahead)),
+        powers=tuple(powers),
+        others=tuple(others),
         first_s=float(data["first_s"]),
         last_s=float(data["last_s"]),
         trained_s=float(data["trained_s"]),
         notes=tuple(data.get("notes", ())),
     )
+
+
+def _ahead(kind: str, minutes: int, found: Mapping[str, float]) -> Ahead:
+    return Ahead(
+        KINDS.get(kind, _plain(kind)),
+        minutes,
+        found.get("rmse_k"),
+        found.get("forecast_rmse_k"),
+        found.get("over_persistence"),
+    )
+
+
+def _plain(name: str) -> str:
+    words = {"cdu": "CDU", "crah": "CRAH", "fws": "FWS", "it": "IT"}
+    return " ".join(words.get(word, word) for word in name.split("_"))
 
 
 def _rows(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -72,17 +106,3 @@ def _rows(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("code, SHA-256", str(data["code_hash"])),
         ("seed", str(data["seed"])),
     )
-
-
-def _metric(name: str, value: float) -> Metric:
-    unit = next((u for end, u in UNITS.items() if name.endswith(end)), "")
-    bare = name.removesuffix("_kw").removesuffix("_per_k").removesuffix("_k")
-    if found := LEAD.fullmatch(bare):
-        kind = {"liquid": "liquid-cooled racks", "air": "air-cooled racks"}.get(
-            found["kind"], found["kind"]
-        )
-        what = WORDS.get(found["what"], found["what"].replace("_", " "))
-        return Metric(f"{kind}, {found['minutes']} min ahead: {what}", value, unit)
-    if bare.endswith("_rmse"):
-        return Metric(bare.removesuffix("_rmse").replace("_", " "), value, unit)
-    return Metric(bare.replace("_", " "), value, unit)

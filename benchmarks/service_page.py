@@ -1,0 +1,116 @@
+"""The console's page in a real browser: bytes of the first load, first paint, alarm to screen.
+
+Used by the benchmark `service`; needs Debian's chromium.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from benchmarks.harness import BenchmarkError, Measure
+
+LOADS = 5
+PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+WATCH = """
+() => { window.seenAt = null;
+  const bar = document.querySelector('#alarm-bar');
+  const look = () => {
+    if (window.seenAt === null && bar.dataset.priority !== 'none') window.seenAt = Date.now();
+  };
+  new MutationObserver(look).observe(bar, {subtree: true, childList: true, attributes: true,
+    characterData: true});
+  look();
+}
+"""
+
+
+def page_measures(
+    url: str, log_in: Callable[[Any], None], raise_alarm: Callable[[], float]
+) -> Iterable[Measure]:
+    """Measures of one page against a running service.
+
+    Parameters
+    ----------
+    url
+        Of the overview.
+    log_in
+        Gives a browser's page its session.
+    raise_alarm
+        Brings up an alarm where there was none, and answers when, in POSIX seconds of the
+        wall's clock.
+    """
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise BenchmarkError("the page is measured in Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-http-cache"]
+        )
+        try:
+            paints, sizes = zip(*(_load(browser, url, log_in) for _ in range(LOADS)), strict=True)
+            waited_s = _alarm(browser, url, log_in, raise_alarm)
+        finally:
+            browser.close()
+    yield Measure(
+        "first_paint_ms",
+        round(statistics.median(paints), 1),
+        "ms",
+        500.0,
+        "at_most",
+        how=f"first contentful paint of the overview, median of {LOADS} loads without a cache",
+    )
+    yield Measure(
+        "first_load_kb",
+        round(max(sizes) / 1000.0, 1),
+        "kB",
+        150.0,
+        "at_most",
+        how="bytes of headers and bodies that the overview's first load takes, without the stream",
+    )
+    yield Measure(
+        "alarm_to_screen_s",
+        round(waited_s, 3),
+        "s",
+        1.0,
+        "at_most",
+        how="from the alarm's record to its text in the bar of an open page",
+    )
+
+
+def _load(browser: Any, url: str, log_in: Callable[[Any], None]) -> tuple[float, int]:
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page)
+    page.goto("about:blank")
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    sizes: list[int] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(url, wait_until="load")
+    page.wait_for_function(f"({PAINT}) !== null")
+    paint = page.evaluate(PAINT)
+    page.wait_for_timeout(300)
+    context.close()
+    return float(paint), int(sum(sizes))
+
+
+def _alarm(
+    browser: Any, url: str, log_in: Callable[[Any], None], raise_alarm: Callable[[], float]
+) -> float:
+    context = browser.new_context()
+    page = context.new_page()
+    log_in(page)
+    page.goto(url)
+    page.wait_for_selector("[data-link=open]")
+    page.evaluate(WATCH)
+    raised_s = raise_alarm()
+    page.wait_for_function("window.seenAt !== null", timeout=30_000)
+    seen_s = page.evaluate("window.seenAt") / 1000.0
+    context.close()
+    return max(0.0, float(seen_s) - raised_s)

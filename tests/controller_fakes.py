@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ from facility.site import (
     Tariff,
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
+from models.registry import ModelCard
 from tests.planning_plant import AnalyticPlant
 from tests.safety_kit import envelope
 
@@ -185,6 +186,18 @@ def proposal(number: int = 1, now_s: float = START_S, proposed: float = 32.0) ->
     )
 
 
+CARD = ModelCard(
+    site="small",
+    data_hash="d" * 64,
+    code_hash="c" * 64,
+    seed=1,
+    first_s=START_S - 7200.0,
+    last_s=START_S - 3600.0,
+    trained_s=3.0,
+    metrics={"liquid_30min_rmse_k": 1.3, "chillers_rmse_kw": 12.0, "it_leakage_per_k": 0.002},
+)
+
+
 class FakeLink:
     """A gateway that writes what it is told, into a dictionary."""
 
@@ -312,6 +325,6 @@ def context(
         tokens=TokenBook(records, wall),
         users=UserBook(records, wall, QUICK),
         sessions=SessionBook(records, wall),
-        model=Model("m1", {"site": site.id}, AnalyticPlant(site)),
+        model=Model("m1", asdict(CARD), AnalyticPlant(site)),
         reports=directory / "reports",
     )

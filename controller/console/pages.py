@@ -201,12 +201,13 @@ async def trends_page(
     request: Request,
     here: Here,
     visitor: Visitor,
-    hours: Annotated[float, Query(gt=0.0, le=24.0 * 31)] = 6.0,
+    hours: Annotated[float | None, Query(gt=0.0, le=24.0 * 31)] = None,
     equipment: Annotated[str, Query(max_length=100)] = "",
 ) -> HTMLResponse:
     """What has been and what is expected."""
     if equipment and equipment not in trends.equipment(here.site):
         raise NotFoundError(f"there is no equipment {equipment} with points here")
+    hours = hours or trends.usual_span(here)
     charts = await asyncio.to_thread(trends.charts, here, hours, equipment)
     return page(
         request,
@@ -238,7 +239,7 @@ async def shadow_page(
 @router.get("/model")
 async def model_page(request: Request, here: Here, visitor: Visitor) -> HTMLResponse:
     """The model that plans."""
-    return page(request, "model.html", here, visitor, card=model.card(request.app.state.console))
+    return page(request, "model.html", here, visitor, card=model.card(here.model))
 
 
 @router.get("/audit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -43,8 +43,6 @@ class Facts:
     """For a person at the gateway's machine."""
     login_link: LoginLink | None = None
     """For a demonstration alone."""
-    model_version: str = ""
-    model_card: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +128,7 @@ def page(
             page=template.removesuffix(".html"),
             here=request.url.path,
             site=here.site,
+            organisation=here.oidc is not None,
             visitor=visitor,
             moment=moment,
             navigation=NAVIGATION,

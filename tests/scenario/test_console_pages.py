@@ -26,17 +26,6 @@ from tests.service_world import World, made_world
 
 PAGES = ["/", "/proposals", "/trends", "/overrides", "/alarms", "/shadow", "/model", "/audit"]
 PAGES += ["/users", "/password", "/trends?equipment=cdu1&hours=1"]
-CARD = {
-    "site": "small",
-    "data_hash": "d",
-    "code_hash": "c",
-    "seed": 1,
-    "first_s": 0.0,
-    "last_s": 3600.0,
-    "trained_s": 3.0,
-    "metrics": {"liquid_30min_rmse_k": 1.3, "chillers_rmse_kw": 12.0, "it_leakage_per_k": 0.002},
-    "notes": [],
-}
 
 
 @dataclass
@@ -60,10 +49,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """Service and console; its routes cost half a second to make, and depend on no world."""
     link = FakeLink(small_site())
     made = create_app(context(tmp_path_factory.mktemp("app"), link, lambda: 0.0))
-    install(
-        made,
-        Facts("isotherm release --gateway /run/it.sock", model_version="v" * 64, model_card=CARD),
-    )
+    install(made, Facts("isotherm release --gateway /run/it.sock"))
     return made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.console.render import Facts
+from controller.service.context import Model
 
 AHEAD = re.compile(
     r"(?P<kind>.+)_(?P<minutes>\d+)min_(?P<what>rmse_k|forecast_rmse_k|over_persistence)"
@@ -55,11 +55,9 @@ class Card:
     notes: tuple[str, ...]
 
 
-def card(facts: Facts) -> Card | None:
-    """The card, or None where there is no model."""
-    data = facts.model_card
-    if not data:
-        return None
+def card(model: Model) -> Card:
+    """The card of the model that plans."""
+    data = model.card
     metrics: Mapping[str, float] = data["metrics"]
     ahead: dict[tuple[str, int], dict[str, float]] = {}
     powers, others = [], []
@@ -72,7 +70,7 @@ def card(facts: Facts) -> Card | None:
             unit = "per K" if name.endswith(PER_K) else ""
             others.append(Metric(_plain(name.removesuffix(PER_K)), value, unit, 4))
     return Card(
-        version=facts.model_version,
+        version=model.version,
         rows=_rows(data),
         temperatures=tuple(_ahead(*key, ahead[key]) for key in sorted(ahead)),
         powers=tuple(powers),

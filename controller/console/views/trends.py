@@ -65,6 +65,13 @@ def history(here: Context, tags: Sequence[str], hours: float) -> History:
     return History(times, frame, end_s)
 
 
+def usual_span(here: Context) -> float:
+    """Hours to show where nobody asked: six, or one while there is no more to show."""
+    extent = here.telemetry.extent()
+    recorded_h = 0.0 if extent is None else (extent[1] - extent[0]) / 3600.0
+    return 6.0 if recorded_h > 2.0 else 1.0
+
+
 def equipment(site: Site) -> list[str]:
     """What has points to show, in the order of the points list."""
     return list(dict.fromkeys(p.equipment for p in site.points.values() if p.role not in UNWANTED))

@@ -119,3 +119,46 @@ def test_the_bits_of_a_status_word_are_states_read_with_the_word_in_one_request(
     }
     assert found["x.p4"].value == 7.0
     assert not whole or found["x.word"].value == word
+
+
+@given(st.sampled_from(list(DataType)), st.sampled_from(["node", "object", "resource"]), VALUES)
+def test_what_lies_in_no_register_comes_back_as_its_type_holds_it(
+    data_type: DataType, table: str, value: float
+) -> None:
+    base = point_of(data_type, Order.BIG, Order.LITTLE, 1.0, "state", 0)
+    point = replace(base, table=Table(table), address="ns=2;s=x", unit="count")
+    number = float(value > 15.0) if data_type is DataType.BOOL else float(round(value))
+    data = codec.encode(point, number)
+    assert codec.decode(point, data) == number == float(codec.scalar(point, data))
+    assert type(codec.scalar(point, data)) is (
+        bool if data_type is DataType.BOOL else float if "float" in data_type.value else int
+    )
+
+
+@given(TYPES, ORDERS, ORDERS, st.integers(0, 0xFFFF))
+def test_a_sentinel_is_no_value_in_every_type_and_order(
+    data_type: DataType, byte_order: Order, word_order: Order, sentinel: int
+) -> None:
+    point = replace(
+        point_of(data_type, byte_order, word_order, 1.0, "kW", 0), sentinels=(sentinel,)
+    )
+    # Every register of the value holds it, as devices fill what is absent; in its byte order.
+    data = sentinel.to_bytes(2, byte_order.value) * data_type.registers
+    found = codec.RegisterBlock(0, data_type.registers, [point]).readings(data, 0.0)[point.tag]
+    assert (found.value, found.quality) == (None, Quality.ABSENT)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 5))
+def test_coils_are_packed_lowest_first(states: list[bool], first: int) -> None:
+    points = [
+        replace(
+            point_of(DataType.BOOL, Order.BIG, Order.BIG, 1.0, "state", first + i),
+            table=Table.COIL,
+        )
+        for i in range(len(states))
+    ]
+    (block,) = blocks(points)
+    packed = sum(1 << i for i, state in enumerate(states) if state)
+    data = packed.to_bytes(block.size, "little")  # Application Protocol V1.1b3, 6.1
+    found = block.decode(data, 0.0)
+    assert [found[f"x.p{first + i}"].value for i in range(len(states))] == [*map(float, states)]

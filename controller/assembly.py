@@ -36,6 +36,7 @@ from controller.console.render import Facts
 from controller.estimation.history import History
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.estimation.peak import Peak, month_of
+from controller.feeds import Feeds
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
@@ -176,6 +177,7 @@ async def _serve(
         # Before the clock is joined: nobody waits for us yet.
         await planner.prepare()
         clock = await join_clock(told)
+        feeds = Feeds(site, settings.site, settings.state / "feeds", clock.now_s)
         link = SocketGatewayLink(settings.gateway, site.content_hash)
         desk = Desk(site, records, link)
         asking = Asking(site, records, desk)
@@ -186,7 +188,8 @@ async def _serve(
             site=site,
             model_version=bundle.version,
             estimator=LearnedEstimator(site, bundle),
-            forecaster=LearnedForecaster(site, bundle),
+            forecaster=feeds.forecaster(LearnedForecaster(site, bundle)),
+            prices=feeds.prices,
             planner=planner,
             authority=desk,
             gateway=Through(link),
@@ -247,12 +250,14 @@ async def _serve(
         _first_user(users, settings, url)
         command = f"isotherm release --gateway {settings.gateway.resolve()}"
         install_console(app, Facts(command, _login_link(users, settings, url)))
+        fetching = asyncio.create_task(feeds.run(), name="feeds")
         try:
             await _greet(link, asking, settings.mode, clock.now_s())
             write_json(settings.state / "serve.json", _address(settings, service, listener))
             server = PatientServer(configured(service.tls, app))
             await _until_the_end(loop, live, server, courier, listener)
         finally:
+            fetching.cancel()
             (settings.state / "serve.json").unlink(missing_ok=True)
             await step.close()
             await link.close()

@@ -300,6 +300,47 @@ class Tariff:
     demand_per_kw_month: float
 
 
+class FeedQuantity(Enum):
+    """What the world outside can tell; the value is in the unit named."""
+
+    ENERGY_PRICE = "energy_price"
+    """The site's currency for each kWh."""
+    CARBON_INTENSITY = "carbon_intensity"
+    """Grams of CO2 equivalent for each kWh."""
+    DRY_BULB = "dry_bulb"
+    """Outdoor, °C."""
+    WET_BULB = "wet_bulb"
+    """Outdoor, °C."""
+    IT_LOAD = "it_load"
+    """Of a hall, kW, as its job scheduler expects it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSource:
+    """Where a forecast comes from (docs/feeds.md)."""
+
+    quantity: FeedQuantity
+    source: str
+    """A URL, or the path of a file, relative to the site's folder."""
+    time_field: str
+    value_field: str
+    hall: str = ""
+    """Of an IT load: whose."""
+    issued_field: str = ""
+    """When each value became known; without one a file is known ``known_ahead_s`` ahead."""
+    factor: float = 1.0
+    known_ahead_s: float = 129_600.0
+    refresh_s: float = 900.0
+    stale_s: float = 21_600.0
+    """So long an answer is worth using after it was fetched; then the last value is held."""
+    hold_s: float = 86_400.0
+    """So long the last value is worth holding; then nothing is known."""
+    minimum: float = -1e9
+    maximum: float = 1e9
+    token_variable: str = ""
+    """Environment variable with a token that the URL wants."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayLimits:
     """When the gateway gives the plant back by itself, and how it counts."""
@@ -351,6 +392,7 @@ class Site:
     tariff: Tariff
     gateway: GatewayLimits
     people: People = field(default_factory=People)
+    feeds: tuple[FeedSource, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each file that the site was read from, ports and rules for people left out."""
 

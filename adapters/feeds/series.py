@@ -90,7 +90,7 @@ def read_csv(
             raise FeedError(f"{where}, {column}: {what!r} is not a number") from None
         if not low <= value <= high:
             raise FeedError(f"{where}, {column}: {value:g} is outside {low:g} to {high:g}")
-        moment = _time(when, epoch_s, f"{where}, {time_column}")
+        moment = time_of(when, epoch_s, f"{where}, {time_column}")
         if times and moment <= times[-1]:
             raise FeedError(f"{where}, {time_column}: times must ascend; sort the file by time")
         times.append(moment)
@@ -117,7 +117,8 @@ def _rows(path: Path, time_column: str, column: str) -> Iterator[tuple[str, str,
         raise FeedError(f"{path} cannot be read: {reason}") from None
 
 
-def _time(text: str, epoch_s: float, where: str) -> float:
+def time_of(text: str, epoch_s: float, where: str) -> float:
+    """POSIX seconds of an ISO 8601 date, or of a number of seconds after ``epoch_s``."""
     try:
         return epoch_s + float(text)
     except ValueError:

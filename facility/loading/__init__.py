@@ -122,6 +122,7 @@ def _site(
         actuators=actuators,
         tariff=found.tariff,
         gateway=found.gateway,
+        feeds=found.feeds,
         people=found.people,
         source=source,
     )

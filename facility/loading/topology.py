@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from facility.loading.feeds import read_feeds
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.site import (
@@ -14,6 +15,7 @@ from facility.site import (
     Chiller,
     CoolingLoop,
     Device,
+    FeedSource,
     GatewayLimits,
     Hall,
     HandBackClass,
@@ -65,6 +67,7 @@ class Topology:
     gateway: GatewayLimits
     people: People
     actuator_rules: Mapping[str, Mapping[str, Any]]
+    feeds: tuple[FeedSource, ...]
 
 
 def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
@@ -72,7 +75,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
         *("site", "tariff", "gateway", "people", "halls", "loops", "chillers", "towers"),
-        *("cdus", "crahs", "racks", "devices", "actuators"),
+        *("cdus", "crahs", "racks", "devices", "actuators", "feeds"),
     ):
         root.text(name, "")
     root.done()
@@ -97,6 +100,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         gateway=_gateway(_single(data, "gateway", problems, needed=False)),
         people=_people(_single(data, "people", problems, needed=False)),
         actuator_rules=_rules(data, problems),
+        feeds=read_feeds(data, halls, problems),
     )
     site.done()
     return topology

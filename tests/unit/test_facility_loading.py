@@ -311,3 +311,39 @@ def test_rules_for_people_are_read_and_are_no_property_of_the_plant(
     assert "automatic" in unknown
     (odd,) = problems(site_toml + "\n[people]\nown_approval = 1\n", points)
     assert "neither true nor false" in odd
+
+
+FEED = """
+[[feeds]]
+quantity = "energy_price"
+source = "https://prices.example/day-ahead"
+factor = 0.001
+"""
+
+
+def test_feeds_are_read_and_a_site_without_any_has_none(campus: tuple[str, str]) -> None:
+    site_toml, points = campus
+    assert parse_site(site_toml, points).feeds == ()
+    (feed,) = parse_site(site_toml + FEED, points).feeds
+    assert (feed.source, feed.factor) == ("https://prices.example/day-ahead", 0.001)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("energy_price", "energy_cost", "there is no 'energy_cost' here"),
+        ("energy_price", "it_load", "there is no hall '(empty)'"),
+        ("factor", "faktor", "Did you mean 'factor'?"),
+        ("factor = 0.001", "refresh_s = 900\nstale_s = 60", "60 s is over before the next fetch"),
+        ("https://", 'http://x"\ntoken_variable = "T" #', "would cross the network in the clear"),
+        ("factor = 0.001", 'hall = "hall1"', "only an IT load is a hall's"),
+        ("[[feeds]]", FEED + "[[feeds]]", "energy_price is there twice"),
+    ],
+)
+def test_a_mistake_in_a_feed_is_named(
+    campus: tuple[str, str], old: str, new: str, said: str
+) -> None:
+    site_toml, points = campus
+    assert old in FEED
+    found = problems(site_toml + FEED.replace(old, new, 1), points)
+    assert any(said in problem for problem in found), found

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from facility.points import Point, Table
 from facility.quantities import LIMITED_TEMPERATURE
+from facility.worst_case import WorstCase
 
 
 class RackKind(Enum):
@@ -393,6 +394,7 @@ class Site:
     gateway: GatewayLimits
     people: People = field(default_factory=People)
     feeds: tuple[FeedSource, ...] = ()
+    worst_case: WorstCase = field(default_factory=WorstCase)
     source: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each file that the site was read from, ports and rules for people left out."""
 

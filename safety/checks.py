@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from facility.commands import Command, Origin
 from safety.arithmetic import Interval, allowance, grains, is_number, units
 from safety.authority import covered, why_not
+from safety.backup_held import WorstCase
 from safety.guards import ActuatorLimits, Effect, Limits
 from safety.interlocks import Situation, dew_point_interval
 from safety.state import EnvelopeState
@@ -44,6 +45,7 @@ class Case:
     command: Command
     situation: Situation
     now_s: float
+    worst: WorstCase
 
 
 Standing = Callable[[ActuatorLimits, EnvelopeState, Situation], Finding | None]
@@ -202,6 +204,11 @@ def blind(case: Case) -> Interval:
     return towards_only(case, "blind", detail, {})
 
 
+def backup(case: Case) -> Interval:
+    """What the racks survive if all goes wrong at the next instant and nobody helps."""
+    return case.worst.interval(case.own.actuator)
+
+
 def interlocks(case: Case) -> Interval:
     """While a condition says so, only moves towards cooling are left."""
     for condition in case.situation.having(Effect.TOWARDS):
@@ -240,6 +247,7 @@ LIMITERS: tuple[Limiter, ...] = (
     dew_point,
     dew_point_unknown,
     condensation,
+    backup,
     interlocks,
     overcooled,
     blind,

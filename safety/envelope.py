@@ -15,6 +15,7 @@ from facility.telemetry import Snapshot
 from safety import authority, checks, dwell, staging
 from safety import state as states
 from safety.arithmetic import Interval, grains, meet, units
+from safety.backup_held import WorstCase, worst_case
 from safety.checks import LIMITERS, REFUSALS, Case, Finding
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
@@ -60,14 +61,15 @@ class Envelope:
     ) -> tuple[EnvelopeState, tuple[Verdict, ...]]:
         """As `judge` for one command after the other, with what they share judged once."""
         moment = self._moment(state, telemetry, now_s)
+        worst = worst_case(self.limits, state, moment)
         verdicts = []
         for command in commands:
-            state, verdict = self._judge(state, command, moment)
+            state, verdict = self._judge(state, command, moment, worst)
             verdicts.append(verdict)
         return state, tuple(verdicts)
 
     def _judge(
-        self, state: EnvelopeState, command: Command, moment: Conditions
+        self, state: EnvelopeState, command: Command, moment: Conditions, worst: WorstCase
     ) -> tuple[EnvelopeState, Verdict]:
         now_s = moment.now_s
         finding = checks.clock(state, now_s)
@@ -82,7 +84,7 @@ class Envelope:
             return state, _refuse(checks.not_listed(command.actuator))
         memory = state.of(own.actuator)
         situation = survey(own, memory, moment)
-        case = Case(self.limits, own, state, command, situation, now_s)
+        case = Case(self.limits, own, state, command, situation, now_s, worst)
         finding = checks.why_nothing(own, state, situation) or _refusal(case)
         if finding is not None:
             return state, _refuse(finding)
@@ -90,6 +92,7 @@ class Envelope:
         if verdict.value is not None and needs_write(verdict):
             memory = dwell.accepted(memory, verdict.value, command.origin, way, now_s)
             state = state.with_actuator(own.actuator, memory)
+            worst.accepted(own.actuator, verdict.value)
         return state, verdict
 
     def judge_preload(
@@ -134,11 +137,12 @@ class Envelope:
             return state, tuple(release(own, finding) for own in held)
         state = self.observe(state, telemetry, now_s)
         moment = self._moment(state, telemetry, now_s)
+        worst = worst_case(self.limits, state, moment)
         memories: dict[str, ActuatorState] = {}
         corrections: list[Correction] = []
         for own in held:
             before = state.of(own.actuator)
-            memory, correction = judge_value_in_force(self.limits, own, state, moment)
+            memory, correction = judge_value_in_force(self.limits, own, state, moment, worst)
             if memory != before:
                 memories[own.actuator] = memory
             if correction is not None:

@@ -16,6 +16,7 @@ from facility.points import Point
 from facility.site import Cooling
 from facility.wire import dumps
 from safety.arithmetic import Interval, grains
+from safety.backup import Backup
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,9 @@ class Limits:
     site: str
     actuators: Mapping[str, ActuatorLimits]
     command_max_age_s: float
+    backup: Backup = field(default_factory=Backup)
+    """The worst case that no setpoint may lead to."""
+    wet_bulb: Sensor | None = None
     unguarded: tuple[str, ...] = ()
     """What the site does not measure, and which check therefore does not exist: for people."""
     towards_window_s: float = 60.0

@@ -15,6 +15,7 @@ from enum import Enum
 from facility.commands import Origin
 from safety import dwell
 from safety.arithmetic import Interval, Meeting, grains, meet, units
+from safety.backup_held import WorstCase
 from safety.checks import Finding, no_read_back, rate_interval, why_nothing
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Effect, Limits
@@ -50,6 +51,7 @@ def judge_value_in_force(
     own: ActuatorLimits,
     state: EnvelopeState,
     moment: Conditions,
+    worst: WorstCase,
 ) -> tuple[ActuatorState, Correction | None]:
     """What becomes of the value that we hold on ``own``; None where it may stay as it is."""
     memory = state.of(own.actuator)
@@ -62,7 +64,8 @@ def judge_value_in_force(
     memory, finding = _blind(limits, own, memory, situation, moment.now_s)
     if finding is not None:
         return memory, release(own, finding)
-    return _keep_within(limits, own, memory, situation, moment.now_s)
+    backup = worst.interval(own.actuator)
+    return _keep_within(limits, own, memory, situation, backup, moment.now_s)
 
 
 def release(own: ActuatorLimits, finding: Finding) -> Correction:
@@ -107,12 +110,13 @@ def _keep_within(
     own: ActuatorLimits,
     memory: ActuatorState,
     situation: Situation,
+    backup: Interval,
     now_s: float,
 ) -> tuple[ActuatorState, Correction | None]:
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
     static = own.static
-    admissible = meet((*static, dew_point_interval(own, situation.dew_point_c)))
+    admissible = meet((*static, dew_point_interval(own, situation.dew_point_c), backup))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))
     target, bound = admissible.nearest(start)

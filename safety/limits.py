@@ -14,6 +14,7 @@ from facility.points import Point, Role
 from facility.site import Actuator, Release, Site
 from facility.units import Kind
 from safety.arithmetic import LARGEST, grains
+from safety.backup_site import backup_of
 from safety.conditions import guards_of, sighted_of, site_gaps, stage_limits, votes_of
 from safety.encoding import can_be_written, nearest_on_wire, reach
 from safety.guards import (
@@ -58,6 +59,8 @@ def limits_of(site: Site, version: int = 1) -> Limits:
     if problems:
         raise LimitsError(problems)
     shared: dict[Guard, Guard] = {}
+    backup = backup_of(site)
+    wet_bulb = site.tag("outdoor", "wet_bulb_temperature")
     return Limits(
         version=version,
         site=site.id,
@@ -65,6 +68,8 @@ def limits_of(site: Site, version: int = 1) -> Limits:
             actuator.id: _limits(site, actuator, shared) for actuator in site.actuators.values()
         },
         command_max_age_s=site.gateway.command_max_age_s,
+        backup=backup,
+        wet_bulb=None if wet_bulb is None else sensor(site, site.points[wet_bulb]),
         unguarded=(
             *site_gaps(site),
             *(
@@ -72,6 +77,7 @@ def limits_of(site: Site, version: int = 1) -> Limits:
                 for actuator in site.actuators.values()
                 for gap in _gaps(site, actuator)
             ),
+            *backup.unguarded,
         ),
         away_window_s=AWAY_WINDOW_S,
         sighted=sighted_of(site),

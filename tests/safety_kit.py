@@ -27,6 +27,7 @@ from facility.site import (
     Tariff,
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
+from facility.worst_case import WorstCase
 from safety.envelope import Envelope
 from safety.interlocks import Conditions
 from safety.limits import limits_of
@@ -43,6 +44,8 @@ LEAK, MEASURED_FLOW, SUPPLY = "cdu_1.leak", "cdu_1.tcs_flow", "cdu_1.tcs_supply_
 DEW_POINTS = ("hall.dew_point_temperature", "crah_1.dew_point_temperature")
 READ_BACKS = {TEMPERATURE: 30.0, FLOW: 20.0, AIR: 22.0, CHILLED: 18.0}
 PLAN = "plan-1"
+AT_ONCE = WorstCase(answer_s=10.0, coil_approach_k=0.5, recirculation=0.0)
+"""A plant that answers at once: for tests of everything but the worst case."""
 
 
 def point(tag: str, device: str, data_type: DataType = DataType.FLOAT64, **more: Any) -> Point:
@@ -165,6 +168,7 @@ def site(**changes: Any) -> Site:
         "actuators": {each.id: each for each in ACTUATORS},
         "tariff": Tariff("EUR", 0.1, 300.0, 0.0, 0.0),
         "gateway": GatewayLimits(),
+        "worst_case": AT_ONCE,
         "source": {"site.toml": "0" * 64},
     }
     for field, key in (("actuators", "id"), ("points", "tag"), ("devices", "id")):

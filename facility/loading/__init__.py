@@ -123,6 +123,7 @@ def _site(
         tariff=found.tariff,
         gateway=found.gateway,
         feeds=found.feeds,
+        worst_case=found.worst_case,
         people=found.people,
         source=source,
     )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from facility.loading.feeds import read_feeds
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
+from facility.loading.worst_case import read_worst_case
 from facility.site import (
     CDU,
     CRAH,
@@ -29,6 +30,7 @@ from facility.site import (
     Tariff,
     Tower,
 )
+from facility.worst_case import WorstCase
 
 FILE = "site.toml"
 
@@ -66,6 +68,7 @@ class Topology:
     tariff: Tariff
     gateway: GatewayLimits
     people: People
+    worst_case: WorstCase
     actuator_rules: Mapping[str, Mapping[str, Any]]
     feeds: tuple[FeedSource, ...]
 
@@ -74,8 +77,8 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     """Read the parsed TOML; what is wrong goes to ``problems``."""
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
-        *("site", "tariff", "gateway", "people", "halls", "loops", "chillers", "towers"),
-        *("cdus", "crahs", "racks", "devices", "actuators", "feeds"),
+        *("site", "tariff", "gateway", "people", "worst_case", "halls", "loops", "chillers"),
+        *("towers", "cdus", "crahs", "racks", "devices", "actuators", "feeds"),
     ):
         root.text(name, "")
     root.done()
@@ -99,6 +102,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         tariff=_tariff(_single(data, "tariff", problems)),
         gateway=_gateway(_single(data, "gateway", problems, needed=False)),
         people=_people(_single(data, "people", problems, needed=False)),
+        worst_case=read_worst_case(_single(data, "worst_case", problems, needed=False)),
         actuator_rules=_rules(data, problems),
         feeds=read_feeds(data, halls, problems),
     )

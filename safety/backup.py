@@ -134,6 +134,11 @@ class Circuit:
     rest_c: float | None = None
     """What chilled water at rest makes of it."""
 
+    @property
+    def setpoints(self) -> tuple[str, ...]:
+        """Actuators that have a part in it."""
+        return (*(path.actuator for path in self.paths), *(flow.actuator for flow in self.flows))
+
     def room_c(self, flow: float) -> float:
         """Warmest supply at which every rack stays within its limit."""
         return min(curve.room_c(flow) for curve in self.curves)

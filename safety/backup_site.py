@@ -51,8 +51,7 @@ def backup_of(site: Site) -> Backup:
         for loop in site.loops
         if len(_chillers(site, loop)) == 1
     ]
-    used = {path.actuator for circuit in circuits for path in circuit.paths}
-    used |= {flow.actuator for circuit in circuits for flow in circuit.flows}
+    used = {name for circuit in circuits for name in circuit.setpoints}
     return Backup(
         levers={
             a.id: Lever(a.id, a.cooling, a.minimum, a.maximum, a.fallback)

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.planning.backup import BackupRule
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanRequest
 from models.contract import Array
@@ -26,6 +27,8 @@ class Corridor:
 
     request: PlanRequest
     settings: PlanningSettings
+    rule: BackupRule | None = None
+    """The envelope's worst case; None where all goes towards cooling anyway."""
     urgent: bool = True
     """Something is too warm: the site's rates towards cooling count, not the economical pace."""
 
@@ -49,6 +52,12 @@ class Corridor:
     def starts_s(self) -> Array:
         """(B,) plant time at which each block starts."""
         return np.asarray(self.request.now_s + self.block_start * self.request.step_s)
+
+    @cached_property
+    def wet_bulb_c(self) -> Array:
+        """(B,) highest that is expected from now to the end of each block."""
+        highest = np.maximum.accumulate(np.array(self.request.wet_bulb_c))
+        return np.asarray(highest[self.block_start + np.array(self.settings.blocks) - 1])
 
     @cached_property
     def fixed(self) -> NDArray[np.bool_]:
@@ -127,13 +136,19 @@ class Corridor:
         return lower, np.maximum(lower, upper)
 
     def settle(self, wanted: Array) -> Array:
-        """(B, G) the nearest setpoints to ``wanted`` within ranges, rates and overrides."""
+        """(B, G) the nearest setpoints to ``wanted`` within ranges, rates, overrides and backup.
+
+        What the worst case asks for beyond a block's rate comes as fast as the rate allows.
+        """
         lower, upper = self.ends
         rise, fall = self.rates
         before = self.request.in_force
         settled = np.empty_like(wanted)
         for b in range(self.blocks):
             x = np.clip(wanted[b], before - fall[b], before + rise[b])
+            if self.rule is not None:
+                x = self.rule.admit(before, x, float(self.wet_bulb_c[b]))
+                x = np.clip(x, before - fall[b], before + rise[b])
             settled[b] = before = np.round(np.clip(x, lower[b], upper[b]), 6)
         return settled
 

@@ -133,12 +133,17 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
 def _after_worst(situation: Situation, setpoints: Array) -> tuple[Array, Ints, Array]:
     """After the worst credible step under setpoints held, of the hottest racks of each unit.
 
-    Answers (n,) room in K, (n,) racks and (n, G) what each room loses for a unit of v.
+    By the learned model, or by the envelope's worst case where that leaves less room. Answers (n,) room in K, (n,) racks and (n, G) what each room loses for a unit of v.
     """
     layout, predictor = situation.layout, situation.predictor
     inputs = situation.worst_inputs(setpoints)
     found = predictor.roll_out(situation.state, inputs).limited_c
     room = situation.allowed_worst_c - found.max(axis=0)
+    rule, wet_bulb_c = situation.corridor.rule, max(situation.request.wet_bulb_c)
+    left = np.full(len(room), np.inf)
+    if rule is not None:
+        left = -rule.excess_k(setpoints, wet_bulb_c)
+    backed, room = left < room, np.minimum(room, left)
     rack = choose(layout, room[None, :], {}).rack
     sensitivities, _ = predictor.linearise(situation.state, inputs, (inputs.steps,), rack.tolist())
     # Setpoints are held from the step on, as one block: the answer to it at the rack's peak.
@@ -150,6 +155,9 @@ def _after_worst(situation: Situation, setpoints: Array) -> tuple[Array, Ints, A
     slopes = np.zeros((len(rack), layout.groups))
     at = (place[sensitivities.rack], sensitivities.group)
     slopes[at] = static * layout.scale[sensitivities.group]
+    if rule is not None and backed[rack].any():
+        own = rule.slopes(setpoints, wet_bulb_c)[rack] * layout.scale
+        slopes = np.where(backed[rack, None], own, slopes)
     return room[rack], rack, slopes
 
 

@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from controller.planning import assemble
+from controller.planning.backup import BackupRule
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import binding_of
@@ -101,6 +102,7 @@ class PlanMaker:
         self.site, self.predictor, self.settings = site, predictor, settings
         self.layout = lay_out(site, settings, predictor.power_basis)
         self.solvers = dict(SOLVERS)
+        self._rule = BackupRule(site)
 
     def make(self, request: PlanRequest) -> PlanOutcome:
         """A plan for a request, always; see the module for how."""
@@ -117,12 +119,12 @@ class PlanMaker:
 
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
         state = self.predictor.state(request.state)
-        urgent = Corridor(request, self.settings)
+        urgent = Corridor(request, self.settings, self._rule)
         situation = Situation(self.site, request, state, self.layout, urgent, self.predictor)
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            calm = Corridor(request, self.settings, urgent=False)
+            calm = Corridor(request, self.settings, self._rule, urgent=False)
             situation = replace(situation, corridor=calm)
         search = _Search()
         self._solve(situation, yardstick, search)

@@ -28,6 +28,8 @@ from facility.site import (
 )
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.worst_case import WorstCase
+from safety import backup_held
+from safety.backup import Backup
 from safety.envelope import Envelope
 from safety.interlocks import Conditions
 from safety.limits import limits_of
@@ -44,6 +46,7 @@ LEAK, MEASURED_FLOW, SUPPLY = "cdu_1.leak", "cdu_1.tcs_flow", "cdu_1.tcs_supply_
 DEW_POINTS = ("hall.dew_point_temperature", "crah_1.dew_point_temperature")
 READ_BACKS = {TEMPERATURE: 30.0, FLOW: 20.0, AIR: 22.0, CHILLED: 18.0}
 PLAN = "plan-1"
+NO_WORST_CASE = backup_held.WorstCase(Backup(), lambda _: (), None)
 AT_ONCE = WorstCase(answer_s=10.0, coil_approach_k=0.5, recirculation=0.0)
 """A plant that answers at once: for tests of everything but the worst case."""
 

@@ -31,6 +31,7 @@ from safety.state import EnvelopeState
 from tests.safety_kit import (
     AIR,
     FLOW,
+    NO_WORST_CASE,
     NOW_S,
     TEMPERATURE,
     command,
@@ -59,7 +60,7 @@ def case(
     **changes: Any,
 ) -> Case:
     asking = command(value, on, **(asked or {}))
-    return Case(LIMITS, OWN[on], state, asking, situation(on, **changes), NOW_S)
+    return Case(LIMITS, OWN[on], state, asking, situation(on, **changes), NOW_S, NO_WORST_CASE)
 
 
 def floats(saw: Mapping[str, float]) -> Mapping[str, float]:

@@ -28,6 +28,7 @@ from safety.interlocks import Situation, survey
 from safety.state import NEVER, ActuatorState, EnvelopeState
 from tests.safety_kit import (
     FLOW,
+    NO_WORST_CASE,
     NOW_S,
     TEMPERATURE,
     command,
@@ -58,7 +59,7 @@ def case(
     **changes: Any,
 ) -> Case:
     asking = command(value, on, **(asked or {}))
-    return Case(LIMITS, OWN[on], state, asking, situation(on, **changes), NOW_S)
+    return Case(LIMITS, OWN[on], state, asking, situation(on, **changes), NOW_S, NO_WORST_CASE)
 
 
 def floats(saw: Mapping[str, float]) -> Mapping[str, float]:

@@ -134,17 +134,16 @@ def snapshot_of(site: Site, now_s: float, wobble: float = 0.0) -> Snapshot:
     usual |= {"case_temperature": 60.0, "inlet_temperature": 23.0, "leak": 0.0}
     usual |= {"remote_active": 1.0, "running": 1.0, "tcs_supply_temperature": 25.0}
     usual |= {"fws_supply_temperature": 20.0, "fws_differential_pressure": 120.0}
-    values = {tag: usual.get(point.quantity, 20.0) + wobble for tag, point in site.points.items()}
-    values |= {a.read_back: a.fallback for a in site.actuators.values()}
     states = {"state", "count"}
+    usual |= {"hardwired_enable": 1.0}
+    values = {
+        tag: usual.get(point.quantity, 0.0 if point.unit in states else 20.0 + wobble)
+        for tag, point in site.points.items()
+    }
+    values |= {a.read_back: a.fallback for a in site.actuators.values()}
     return Snapshot(
         now_s,
-        {
-            tag: Reading(
-                round(value) if site.points[tag].unit in states else value, Quality.GOOD, now_s
-            )
-            for tag, value in values.items()
-        },
+        {tag: Reading(value, Quality.GOOD, now_s) for tag, value in values.items()},
         {d: DeviceStatus(d, True, Authority.REMOTE, True, now_s, 2.0) for d in site.devices},
         dict.fromkeys(site.actuators, Mode.AUTOMATIC),
     )

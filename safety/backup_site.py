@@ -36,7 +36,13 @@ def backup_of(site: Site) -> Backup:
     circuits: list[Circuit] = []
     unguarded: list[str] = []
     for cdu in site.cdus.values():
-        racks = [r for r in site.racks.values() if cdu.id in r.units and _liquid_kw(r) > 0.0]
+        on_it = [r for r in site.racks.values() if cdu.id in r.units and _liquid_kw(r) > 0.0]
+        racks = [r for r in on_it if r.kind is RackKind.DIRECT_TO_CHIP]
+        unguarded += [
+            f"{rack.id}: the worst case knows no {rack.kind.value.replace('_', ' ')}"
+            for rack in on_it
+            if rack.kind is not RackKind.DIRECT_TO_CHIP
+        ]
         if racks:
             circuits.append(_liquid(site, by_meaning, cdu, racks))
     for hall in site.halls:
@@ -78,11 +84,10 @@ def _liquid(site: Site, of: Meanings, cdu: CDU, racks: list[Rack]) -> Circuit:
     if supply is not None:
         lift = _excursion(site, range_k, w.answer_s, w.tcs_holdup_s)
         paths.append(Path(supply.id, lift, _drift(supply, flow)))
-    loop = site.loops[cdu.loop]
     facility_kw = sum(
-        _liquid_kw(rack) for rack in site.racks.values() if _on_loop(site, rack, loop.id)
+        _liquid_kw(rack) for rack in site.racks.values() if _on_loop(site, rack, cdu.loop)
     )
-    paths += _upstream(site, of, loop.id, facility_kw, w.cdu_approach_k)
+    paths += _upstream(site, of, cdu.loop, facility_kw, w.cdu_approach_k)
     flows = () if flow is None else (Flow(flow.id, 1.0 / cdu.design_tcs_flow_ls, flow.maximum),)
     return Circuit(
         name=cdu.id,
@@ -91,7 +96,7 @@ def _liquid(site: Site, of: Meanings, cdu: CDU, racks: list[Rack]) -> Circuit:
         flows=flows,
         given=0.0 if flows else 1.0,
         loses_one=False,
-        weather=_weather(site, loop.id, w.cdu_approach_k),
+        weather=_weather(site, cdu.loop, w.cdu_approach_k),
     )
 
 
@@ -114,7 +119,7 @@ def _air(site: Site, of: Meanings, crahs: list[CRAH], racks: list[Rack]) -> Circ
             flows.append(Flow(fan.id, crah.design_air_m3s / 100.0, fan.maximum))
         else:
             given += crah.design_air_m3s
-    for loop in dict.fromkeys(crah.loop for crah in crahs):
+    for loop in dict.fromkeys(crah.loop for crah in crahs if crah.loop in site.loops):
         paths += _upstream(site, of, loop, heat_kw, w.coil_approach_k)
         if len(_chillers(site, loop)) > 1:
             rests.append(w.rest_c + _restart_k(site, loop, heat_kw) + w.coil_approach_k)
@@ -137,7 +142,9 @@ def _upstream(
     site: Site, of: Meanings, loop_id: str, heat_kw: float, approach_k: float
 ) -> Iterator[Path]:
     """Paths from the plant's setpoints to the units on a facility loop."""
-    w, loop = site.worst_case, site.loops[loop_id]
+    w, loop = site.worst_case, site.loops.get(loop_id)
+    if loop is None:  # nobody says what comes from there, and nothing there is set
+        return
     range_k = heat_kw / (WATER_KJ_LK * loop.design_flow_ls)
     answer = _excursion(site, range_k, w.answer_s, w.fws_holdup_s)
     own = of.get((loop_id, "fws_supply_temperature_setpoint"))

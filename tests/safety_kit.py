@@ -47,7 +47,7 @@ DEW_POINTS = ("hall.dew_point_temperature", "crah_1.dew_point_temperature")
 READ_BACKS = {TEMPERATURE: 30.0, FLOW: 20.0, AIR: 22.0, CHILLED: 18.0}
 PLAN = "plan-1"
 NO_WORST_CASE = backup_held.WorstCase(Backup(), lambda _: (), None)
-AT_ONCE = WorstCase(answer_s=10.0, coil_approach_k=0.5, recirculation=0.0)
+AT_ONCE = WorstCase(idle_share=1.0, rest_c=15.0, coil_approach_k=0.5, recirculation=0.0)
 """A plant that answers at once: for tests of everything but the worst case."""
 
 

@@ -202,7 +202,7 @@ def test_the_checks_stand_in_the_order_of_the_specification() -> None:
         ["mode", "lock_out", "device", "isolation"],
         ["authority", "age", "expiry", "telemetry", "hold"],
         [
-            *("dew_point", "dew_point_unknown", "condensation", "interlocks"),
+            *("dew_point", "dew_point_unknown", "condensation", "backup", "interlocks"),
             *("overcooled", "blind", "safety_direction", "authorised", "rate"),
         ],
     ]

@@ -47,13 +47,16 @@ def measure(bench: Bench) -> Iterator[Measure]:
 
 
 def verdicts(envelope: Envelope, state: EnvelopeState, telemetry: Snapshot) -> list[float]:
-    """Times (ms) of commands to every actuator, each a small move towards cooling."""
+    """Times (ms) of commands to every actuator, each a small move."""
     times = []
     for _ in range(ROUNDS):
         for name, own in envelope.limits.actuators.items():
             held = state.of(name).in_force
             assert held is not None
-            asked = held + own.cooling.sign * 1.5 * own.dead_band
+            step = own.cooling.sign * 1.5 * own.dead_band
+            asked = held + step
+            if not all(bound.holds(round(1e4 * asked)) for bound in own.static):
+                asked = held - step  # it stands at its end
             command = Command("c", name, asked, Origin.OPTIMISER, "d", "plan", NOW_S, NOW_S + 60.0)
             passed: list[Outcome] = []
 
@@ -135,7 +138,7 @@ def snapshot_of(site: Site, now_s: float, wobble: float = 0.0) -> Snapshot:
     usual |= {"remote_active": 1.0, "running": 1.0, "tcs_supply_temperature": 25.0}
     usual |= {"fws_supply_temperature": 20.0, "fws_differential_pressure": 120.0}
     states = {"state", "count"}
-    usual |= {"hardwired_enable": 1.0}
+    usual |= {"hardwired_enable": 1.0, "available": 1.0}
     values = {
         tag: usual.get(point.quantity, 0.0 if point.unit in states else 20.0 + wobble)
         for tag, point in site.points.items()

@@ -17,8 +17,6 @@ from safety.guards import Limits
 from safety.interlocks import Conditions
 from safety.state import EnvelopeState
 
-CHECK = "backup"
-
 Candidates = Callable[[str], Iterable[float]]
 
 
@@ -59,16 +57,16 @@ class WorstCase:
         """
         lever = self._backup.levers.get(actuator)
         if lever is None:
-            return Interval(CHECK)
+            return Interval("backup")
         if lever.cooling is Cooling.HIGHER:
             uses = self._backup.flows[actuator]
             least, index = max((self._least(i, flow), i) for i, flow in uses)
             end = min(_up(least), grains(lever.maximum))
-            return Interval(CHECK, end, None, self._words(index, "least", end), self._saw(index))
+            return Interval("backup", end, None, self._words(index, "least", end), self._saw(index))
         paths = self._backup.paths[actuator]
         most, index = min((self._most_c(i, path), i) for i, path in paths)
         end = max(_down(most), grains(lever.minimum))
-        return Interval(CHECK, None, end, self._words(index, "most", end), self._saw(index))
+        return Interval("backup", None, end, self._words(index, "most", end), self._saw(index))
 
     def excess_k(self, index: int) -> float:
         """How far the worst rack of a circuit would go above its limit; negative is room."""

@@ -21,7 +21,7 @@ from tests.planning_plant import AnalyticPlant, reference_site, request_for, usu
 
 NOW_S = 1_712_448_000.0
 SUPPLY, FLOW = "cdu1.tcs_supply_temperature_setpoint", "cdu1.tcs_flow_setpoint"
-FAN = "crah1.fan_speed_setpoint"
+ON = {"hardwired_enable", "available"}
 
 
 @cache
@@ -40,7 +40,7 @@ def snapshot(held: dict[str, float], wet_bulb_c: float = 10.0, name: str = "camp
         tag: usual.get(point.quantity, safe.get(point.unit, 20.0))
         for tag, point in site.points.items()
     }
-    values |= {tag: 1.0 for tag, p in site.points.items() if p.quantity == "hardwired_enable"}
+    values |= {tag: 1.0 for tag, p in site.points.items() if p.quantity in ON}
     values |= {a.read_back: held[a.id] for a in site.actuators.values()}
     return Snapshot(
         NOW_S,

@@ -311,6 +311,7 @@ def test_a_site_that_measures_everything_lists_only_what_it_declares() -> None:
     assert gaps == [
         "warm: no min_flow_ls or no fws_flow: its pumps' least flow is not kept",
         "crahs_of_hall: one alone, or not all availability known: lost spares stop no move",
+        "hall: one CRAH alone; its loss is borne by no setpoint",
     ]
 
 

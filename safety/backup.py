@@ -89,11 +89,6 @@ class Lever:
     maximum: float
     fallback: float
 
-    @property
-    def strongest(self) -> float:
-        """Where it cools most."""
-        return self.maximum if self.cooling is Cooling.HIGHER else self.minimum
-
 
 @dataclass(frozen=True, slots=True)
 class Path:

@@ -20,6 +20,7 @@ from safety.sightings import Frame, Sightings, honest, observe
 from safety.state import EnvelopeState, restart_clock
 from tests.safety_kit import (
     FLOW,
+    NO_WORST_CASE,
     NOW_S,
     TEMPERATURE,
     actuator,
@@ -281,6 +282,7 @@ def test_away_from_cooling_means_from_every_start(
         command(29.0, on, origin=Origin.PERSON),
         replace(found, starts=starts, active=active),
         NOW_S,
+        NO_WORST_CASE,
     )
     assert checks.overcooled(case) == Interval("away", *ends, "away!", {"x": 1.0})
     calm = replace(case, situation=replace(found, active=()))

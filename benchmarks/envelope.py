@@ -20,7 +20,9 @@ from sim.sites.writer import texts
 
 SCOPE = (
     "a made-up site of 500 actuators and 2,000 racks (200 CDUs, 46 CRAHs, 6 chillers); all of the "
-    "envelope's checks on fresh readings of every point, one process, no input or output."
+    "envelope's checks on fresh readings of every point, one process, no input or output. Times "
+    "are of the processor, so that other work on the "
+    "machine does not enter them."
 )
 NOW_S = 1_712_448_000.0
 SCANS = 120
@@ -38,10 +40,16 @@ def measure(bench: Bench) -> Iterator[Measure]:
     bench.say(size)
     verdict_ms = verdicts(envelope, state, telemetry)
     scan_ms = scans(envelope, state, site)
-    how = f"{size}; wall time of one call, {len(verdict_ms)} commands, each judged alone on a scan"
+    how = (
+        f"{size}; processor time of one call, {len(verdict_ms)} commands, "
+        "each judged alone on a scan"
+    )
     yield Measure("verdict_p99_ms", _p99(verdict_ms), "ms", 1.0, "at_most", how=how)
     yield Measure("verdict_p50_ms", statistics.median(verdict_ms), "ms", how=how)
-    how = f"{size}; wall time of one call, {len(scan_ms)} scans with new readings of every point"
+    how = (
+        f"{size}; processor time of one call, {len(scan_ms)} scans, "
+        "with new readings of every point"
+    )
     yield Measure("scan_p99_ms", _p99(scan_ms), "ms", 100.0, "at_most", how=how)
     yield Measure("scan_p50_ms", statistics.median(scan_ms), "ms", how=how)
 
@@ -168,9 +176,9 @@ def holding(envelope: Envelope, site: Site, telemetry: Snapshot) -> EnvelopeStat
 
 
 def _timed(call: Callable[[], None]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     call()
-    return 1000.0 * (time.perf_counter() - began)
+    return 1000.0 * (time.process_time() - began)
 
 
 def _p99(values: list[float]) -> float:

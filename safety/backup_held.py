@@ -8,7 +8,7 @@ back to when it is handed back at the next instant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from facility.site import Cooling
 from safety.arithmetic import GRAINS_PER_UNIT, Interval, grains, units
@@ -17,7 +17,7 @@ from safety.guards import Limits
 from safety.interlocks import Conditions
 from safety.state import EnvelopeState
 
-Candidates = Callable[[str], Iterable[float]]
+Candidates = Callable[[str], tuple[float, ...]]
 
 
 class WorstCase:
@@ -75,7 +75,7 @@ class WorstCase:
     def _of(self, actuator: str) -> tuple[float, ...]:
         found = self._values.get(actuator)
         if found is None:
-            found = self._values[actuator] = tuple(self._candidates(actuator))
+            found = self._values[actuator] = self._candidates(actuator)
         return found
 
     def _saw(self, index: int) -> dict[str, float]:
@@ -157,16 +157,15 @@ class WorstCase:
 
 def worst_case(limits: Limits, state: EnvelopeState, moment: Conditions) -> WorstCase:
     """The worst case as the plant stands: what we hold, what is read back, the wet bulb."""
+    devices, readings = moment.telemetry.devices, moment.usable
 
-    def candidates(actuator: str) -> Iterator[float]:
+    def candidates(actuator: str) -> tuple[float, ...]:
         own = limits.actuators[actuator]
-        device = moment.telemetry.devices.get(own.device)
-        in_force = state.of(actuator).in_force
-        if in_force is not None and device is not None and device.armed:
-            yield in_force
-        (read_back,) = moment.usable((own.read_back,))
-        if read_back is not None:
-            yield read_back
+        device, (shown,) = devices.get(own.device), readings((own.read_back,))
+        held = state.of(actuator).in_force
+        if held is None or device is None or not device.armed:
+            return () if shown is None else (shown,)
+        return (held,) if shown is None else (held, shown)
 
     bulbs = () if limits.wet_bulb is None else (limits.wet_bulb,)
     wet_bulb_c = next(iter(moment.usable(bulbs)), None)

@@ -73,9 +73,9 @@ class BackupRule:
         return np.where(self._circuit_of[:, None] >= 0, slopes[self._circuit_of], 0.0)
 
     def _asked(self, sets: tuple[Array, ...], wet_bulb_c: float) -> WorstCase:
-        def candidates(actuator: str) -> Iterable[float]:
+        def candidates(actuator: str) -> tuple[float, ...]:
             g = self._group_of[actuator]
-            return (float(values[g]) for values in sets)
+            return tuple(float(values[g]) for values in sets)
 
         return WorstCase(self._backup, candidates, wet_bulb_c + WET_BULB_RESERVE_K)
 

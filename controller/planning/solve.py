@@ -125,7 +125,9 @@ class PlanMaker:
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
             calm = Corridor(request, self.settings, self._rule, urgent=False)
-            situation = replace(situation, corridor=calm)
+            # Where holding itself must move, for the worst case, economy's pace would forbid it.
+            if np.array_equal(calm.holding(), hold.blocks):
+                situation = replace(situation, corridor=calm)
         search = _Search()
         self._solve(situation, yardstick, search)
         if not search.verified:

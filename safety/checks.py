@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from facility.commands import Command, Origin
 from safety.arithmetic import Interval, allowance, grains, is_number, units
@@ -205,8 +205,19 @@ def blind(case: Case) -> Interval:
 
 
 def backup(case: Case) -> Interval:
-    """What the racks survive if all goes wrong at the next instant and nobody helps."""
-    return case.worst.interval(case.own.actuator)
+    """What the racks survive if all goes wrong at the next instant and nobody helps.
+
+    From a start that is outside, such as the plant's own value at take-over, as far towards it
+    as the rate allows passes too: to refuse that would keep the plant where it is.
+    """
+    asked = case.worst.interval(case.own.actuator)
+    within_rate = rate(case)
+    lower, upper = asked.lower, asked.upper
+    if lower is not None and within_rate.upper is not None:
+        lower = min(lower, max(within_rate.upper, *case.situation.starts))
+    if upper is not None and within_rate.lower is not None:
+        upper = max(upper, min(within_rate.lower, *case.situation.starts))
+    return replace(asked, lower=lower, upper=upper)
 
 
 def interlocks(case: Case) -> Interval:

@@ -131,3 +131,14 @@ def test_a_plant_that_answers_sooner_admits_more() -> None:
     slow, fast = backup_of(site).circuits[0], backup_of(quick).circuits[0]
     assert all(b.lift_k < a.lift_k for a, b in zip(slow.paths, fast.paths, strict=True))
     assert backup_of(site).unguarded == ()
+
+
+def test_from_outside_a_command_goes_towards_it_as_far_as_the_rate_allows() -> None:
+    # The plant's own control may stand outside: to refuse the way in would keep it there.
+    held = usual() | {SUPPLY: 36.0, FLOW: 16.0}
+    _, verdict = gate().judge(state(held), command(SUPPLY, 20.0), snapshot(held), NOW_S)
+    assert (verdict.outcome, verdict.value, verdict.check) == (Outcome.LIMIT, 34.0, "rate")
+    _, short = gate().judge(state(held), command(SUPPLY, 35.0), snapshot(held), NOW_S)
+    assert (short.outcome, short.value, short.check) == (Outcome.LIMIT, 34.0, "backup")
+    _, flow = gate().judge(state(held), command(FLOW, 17.0), snapshot(held), NOW_S)
+    assert flow.value is None or flow.value >= 17.0

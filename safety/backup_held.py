@@ -167,9 +167,17 @@ def worst_case(limits: Limits, state: EnvelopeState, moment: Conditions) -> Wors
             return () if shown is None else (shown,)
         return (held,) if shown is None else (held, shown)
 
+    return WorstCase(limits.backup, candidates, _wet_bulb_c(limits, moment))
+
+
+def worst_case_of_own(limits: Limits, moment: Conditions) -> WorstCase:
+    """The worst case with every setpoint at the plant's own value, as if all were given back."""
+    return WorstCase(limits.backup, lambda _: (), _wet_bulb_c(limits, moment))
+
+
+def _wet_bulb_c(limits: Limits, moment: Conditions) -> float | None:
     bulbs = () if limits.wet_bulb is None else (limits.wet_bulb,)
-    wet_bulb_c = next(iter(moment.usable(bulbs)), None)
-    return WorstCase(limits.backup, candidates, wet_bulb_c)
+    return next(iter(moment.usable(bulbs)), None)
 
 
 def _alike(circuit: Circuit, needed: float) -> float:

@@ -15,7 +15,7 @@ from facility.telemetry import Snapshot
 from safety import authority, checks, dwell, staging
 from safety import state as states
 from safety.arithmetic import Interval, grains, meet, units
-from safety.backup_held import WorstCase, worst_case
+from safety.backup_held import WorstCase, worst_case, worst_case_of_own
 from safety.checks import LIMITERS, REFUSALS, Case, Finding
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
@@ -192,7 +192,8 @@ class Envelope:
         own = self.limits.actuators.get(actuator)
         if own is None:
             return _refuse(checks.not_listed(actuator))
-        return _fallback(own, self._moment(states.EMPTY, telemetry, now_s))
+        moment = self._moment(states.EMPTY, telemetry, now_s)
+        return _fallback(own, moment, worst_case_of_own(self.limits, moment))
 
     def judge_fallbacks(self, telemetry: Snapshot, now_s: float) -> Mapping[str, Verdict]:
         """By actuator: where the plant's own value would be outside a limit now.
@@ -200,7 +201,8 @@ class Envelope:
         For each scan, as a standing warning: letting go is no way out while one stands.
         """
         moment = self._moment(states.EMPTY, telemetry, now_s)
-        found = {name: _fallback(own, moment) for name, own in self.limits.actuators.items()}
+        worst = worst_case_of_own(self.limits, moment)
+        found = {name: _fallback(own, moment, worst) for name, own in self.limits.actuators.items()}
         return {name: each for name, each in found.items() if each.outcome is Outcome.REFUSE}
 
     def register(
@@ -329,9 +331,10 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
     return Verdict(Outcome.ALLOW, value, "", "", saw)
 
 
-def _fallback(own: ActuatorLimits, moment: Conditions) -> Verdict:
+def _fallback(own: ActuatorLimits, moment: Conditions, worst: WorstCase) -> Verdict:
     dew_point_c = None if own.dew is None else worst_dew_point(own.dew, moment)
-    for interval in (*own.static, dew_point_interval(own, dew_point_c)):
+    dew_point = dew_point_interval(own, dew_point_c)
+    for interval in (*own.static, dew_point, worst.interval(own.actuator)):
         if not interval.holds(grains(own.fallback)):
             detail = f"the plant's own {own.fallback:g} {own.unit}: {interval.detail}"
             saw = {"fallback": own.fallback, **interval.saw}

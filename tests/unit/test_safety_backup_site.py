@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.scaled import reference_site
 from facility.loading import SiteError, parse_site
 from facility.site import Chiller, Rack, RackKind, Site, Tower
 from facility.worst_case import WorstCase
@@ -14,7 +15,6 @@ from safety.backup import Backup, Circuit, Coldplate
 from safety.backup_site import backup_of
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts
-from tests.planning_plant import reference_site
 from tests.safety_kit import AIR, CHILLED, FLOW, TEMPERATURE, actuator, site
 
 USUAL = WorstCase()

@@ -133,7 +133,8 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
 def _after_worst(situation: Situation, setpoints: Array) -> tuple[Array, Ints, Array]:
     """After the worst credible step under setpoints held, of the hottest racks of each unit.
 
-    By the learned model, or by the envelope's worst case where that leaves less room. Answers (n,) room in K, (n,) racks and (n, G) what each room loses for a unit of v.
+    By the learned model, or by the envelope's worst case where that leaves less room. Answers
+    (n,) room in K, (n,) racks and (n, G) what each room loses for a unit of v.
     """
     layout, predictor = situation.layout, situation.predictor
     inputs = situation.worst_inputs(setpoints)

@@ -50,6 +50,8 @@ HIGHER_IS_TIGHTER = frozenset(
 MORE_IS_TIGHTER = frozenset({"always", "before_start", "before_stop", "bounds", "interlocks"})
 """Lists of conditions that all count: one more narrows, one less widens."""
 NOT_LIMITS = frozenset({"site", "unguarded", "version"})
+OF_AN_ACTUATOR = frozenset({"drift_k", "maximum", "minimum"})
+"""Figures of the worst case that follow from an actuator's range and rate: compared there."""
 NAMES = ("name", "check", "tag", "unit")
 """What an entry of a list is known by, in this order."""
 
@@ -97,6 +99,8 @@ def _compare_objects(
 ) -> Iterator[Change]:
     for name in (*after, *(gone for gone in before if gone not in after)):
         if not where and name in NOT_LIMITS:
+            continue
+        if where.startswith("backup/") and name in OF_AN_ACTUATOR:
             continue
         path = f"{where}/{name}" if where else name
         if where == "actuators" and (name in before) != (name in after):
@@ -146,7 +150,7 @@ def _directed(watch: Mapping[str, Any], interlock: Mapping[str, Any]) -> Mapping
 
 
 def _widens(name: str, before: Any, after: Any) -> bool:
-    if name == "dew":
+    if name in {"backup", "dew"}:
         return after is None
     if name in LOWER_IS_TIGHTER:
         return not _is_tighter(before, after, sign=-1)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from safety.limits import limits_of
 from safety.versions import Change, changes, tree
 from tests.safety_kit import FLOW, TEMPERATURE, envelope
+from tests.safety_world import SITE
 
 Tree = dict[str, Any]
 
@@ -237,3 +239,37 @@ def test_stages_are_limits_too() -> None:
 
     found = {c.where.rpartition("/")[2]: c.widens for c in changed(edit)}
     assert found == {"min_off_s": False, "starts_in_12_h": True}
+
+
+def whole() -> Tree:
+    """Limits with a circuit of racks on coolant in their worst case."""
+    found: Tree = json.loads(json.dumps(tree(limits_of(SITE))))
+    return found
+
+
+@pytest.mark.parametrize("name", ["minimum", "maximum"])
+def test_a_range_is_compared_where_it_is_a_bound_and_not_in_the_worst_case_again(name: str) -> None:
+    after = whole()
+    after["backup"]["levers"][TEMPERATURE][name] += 1.0
+    assert changes(whole(), after) == ()
+
+
+def test_a_rate_is_compared_where_it_is_a_rate_and_not_in_the_worst_case_again() -> None:
+    after = whole()
+    after["backup"]["circuits"][0]["paths"][0]["drift_k"] -= 0.1
+    assert changes(whole(), after) == ()
+
+
+def test_any_other_figure_of_the_worst_case_is_wider_whichever_way_it_went() -> None:
+    for step in (-0.1, 0.1):
+        after = whole()
+        after["backup"]["circuits"][0]["paths"][0]["lift_k"] += step
+        (change,) = changes(whole(), after)
+        assert change.widens
+
+
+def test_a_worst_case_where_there_was_none_is_tighter_and_none_any_more_is_wider() -> None:
+    before, without = whole(), whole()
+    del without["backup"]
+    assert [c.widens for c in changes(without, before)] == [False]
+    assert [c.widens for c in changes(before, without)] == [True]

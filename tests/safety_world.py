@@ -304,8 +304,9 @@ class World:
         """
         supply = value if name == TEMPERATURE else self.worst_of(TEMPERATURE, max)
         flow = value if name == FLOW else min(self.worst_of(FLOW, min), 20.0)
-        share: float = min(flow, 25.0) / 25.0
-        rise = 1.1 * (2.0 / share + 14.0 + 14.0 * share**-0.75) + 2.0 * 0.9 * 55.0 / 60.0
+        share = min(flow, 25.0) / 25.0
+        film: float = 14.0 * share**-0.75
+        rise = 1.1 * (2.0 / share + 14.0 + film) + 2.0 * 0.9 * 55.0 / 60.0
         return max(supply, min(30.0, supply + 0.5)) + rise - 75.0
 
     def inlet_excess(self, name: str, value: float) -> float:

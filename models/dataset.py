@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,59 @@ class History:
             meters={tag: values[rows] for tag, values in self.meters.items()},
             usable=self.usable[rows],
             notes=self.notes,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[History]) -> History:
+        """Several histories of one site, earliest first, as one; nothing is learned across a seam.
+
+        Between two parts lies one minute that is not usable, however long they lie apart.
+
+        Raises
+        ------
+        DatasetError
+            They overlap in time, or are of other sites, or there is none.
+        """
+        parts = sorted(parts, key=lambda part: float(part.time_s[0]))
+        if not parts:
+            raise DatasetError(["there is no history to join"])
+        for before, after in pairwise(parts):
+            if before.layout.racks != after.layout.racks:
+                raise DatasetError(["the histories to join are not of one site"])
+            if after.time_s[0] <= before.time_s[-1]:
+                raise DatasetError(
+                    [f"histories to join overlap at {iso(float(after.time_s[0]))}: cut one off"]
+                )
+        pieces = [parts[0], *(p for part in parts[1:] for p in (part._seam(), part))]
+        meters = [name for name in parts[0].meters if all(name in p.meters for p in parts)]
+
+        def all_of(name: str) -> Array:
+            return np.concatenate([getattr(piece, name) for piece in pieces])
+
+        return cls(
+            layout=parts[0].layout,
+            time_s=all_of("time_s"),
+            setpoints=all_of("setpoints"),
+            it_power_kw=all_of("it_power_kw"),
+            wet_bulb_c=all_of("wet_bulb_c"),
+            dry_bulb_c=all_of("dry_bulb_c"),
+            limited_c=all_of("limited_c"),
+            supply_c=all_of("supply_c"),
+            meters={name: np.concatenate([p.meters[name] for p in pieces]) for name in meters},
+            usable=np.concatenate([piece.usable for piece in pieces]),
+            notes=tuple(note for part in parts for note in part.notes),
+        )
+
+    def _seam(self) -> History:
+        """The first minute, marked as one that nothing is known of."""
+        first = self.part(0, 1)
+        return replace(
+            first,
+            time_s=first.time_s - 1.0,
+            limited_c=np.full_like(first.limited_c, np.nan),
+            supply_c=np.full_like(first.supply_c, np.nan),
+            meters={name: np.full_like(v, np.nan) for name, v in first.meters.items()},
+            usable=np.zeros(1, dtype=bool),
         )
 
     def split(self, share: float) -> tuple[History, History]:

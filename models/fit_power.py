@@ -12,6 +12,7 @@ from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from facility.site import Site
+from models.checkpoint import Checkpoint
 from models.contract import Array
 from models.dataset import History
 from models.layout import Layout, tower_loop
@@ -64,6 +65,19 @@ def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
     return {name: tuple(tags) for name, tags in found.items() if tags}
 
 
+def unit_meters(site: Site) -> dict[str, tuple[str, ...]]:
+    """The meters of the components that are made of units, by tag."""
+    found = {}
+    for name, units, quantity in (
+        ("cdu_pumps", site.cdus, "pump_power"),
+        ("crah_fans", site.crahs, "fan_power"),
+    ):
+        tags = tuple(tag for unit in units if (tag := site.tag(unit, quantity)) is not None)
+        if tags:
+            found[name] = tags
+    return found
+
+
 def fit_power(
     site: Site,
     history: History,
@@ -72,6 +86,7 @@ def fit_power(
     *,
     seed: int,
     effort: float = 1.0,
+    checkpoint: Checkpoint | None = None,
 ) -> PowerModel:
     """Fit all components on ``split`` of the history; the rest stops the fit and is its error.
 
@@ -90,12 +105,19 @@ def fit_power(
     errors: dict[str, float] = {}
     for number, (name, tags) in enumerate(meters.items()):
         net = new_plant(name, len(EXOGENOUS), seed + number)
-        errors[name] = _fit_plant(
-            net,
-            blocks,
-            _block_mean(sum_of(history, tags)),
-            max(round(ITERATIONS * effort), CHECK_EVERY),
-        )
+        stage = checkpoint.stage(f"power.{name}") if checkpoint is not None else None
+        if stage is not None and (last := stage.last()) is not None:
+            net.load_state_dict(last["net"])
+            errors[name] = last["error_kw"]
+        else:
+            errors[name] = _fit_plant(
+                net,
+                blocks,
+                _block_mean(sum_of(history, tags)),
+                max(round(ITERATIONS * effort), CHECK_EVERY),
+            )
+            if stage is not None:
+                stage.keep({"net": net.state_dict(), "error_kw": errors[name]})
         plant[name] = net
         progress((number + 1) / (len(meters) + 1))
     units = _units(site, history.layout, history)

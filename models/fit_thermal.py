@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import Checkpoint, Stage
 from models.contract import Array
 from models.dataset import History
 from models.recurrence import lag
@@ -178,8 +179,13 @@ def descend(
     effort: Effort,
     seed: int,
     progress: Callable[[float], None],
+    *,
+    stage: Stage | None = None,
 ) -> float:
-    """Adam on the earlier data, stopped where the later gets no better; answers the best there."""
+    """Adam on the earlier data, stopped where the later gets no better; answers the best there.
+
+    With a ``stage`` it goes on where that was left, and keeps its state at every check.
+    """
     early, late = data
     draw = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(module.parameters(), lr=effort.rate)
@@ -188,7 +194,18 @@ def descend(
     )
     best, kept, idle = float("inf"), deepcopy(module.state_dict()), 0
     batch = min(effort.batch, early.count)
-    for iteration in range(effort.iterations):
+    begin = 0
+    last = stage.last() if stage is not None else None
+    if last is not None:
+        best, kept, idle, begin = last["best"], last["kept"], last["idle"], last["iteration"]
+        if not last["done"]:
+            module.load_state_dict(last["module"])
+            optimiser.load_state_dict(last["optimiser"])
+            schedule.load_state_dict(last["schedule"])
+            draw.set_state(last["draw"])
+    for iteration in range(begin, effort.iterations):
+        if idle >= effort.patience:
+            break
         optimiser.zero_grad()
         value = loss(early.pick(torch.randperm(early.count, generator=draw)[:batch]))
         value.backward()
@@ -201,10 +218,25 @@ def descend(
             idle = 0 if now < best else idle + 1
             if now < best:
                 best, kept = now, deepcopy(module.state_dict())
+            if stage is not None:
+                stage.keep(
+                    {
+                        "best": best,
+                        "kept": kept,
+                        "idle": idle,
+                        "iteration": iteration + 1,
+                        "done": False,
+                        "module": module.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "draw": draw.get_state(),
+                    }
+                )
             progress((iteration + 1) / effort.iterations)
-            if idle >= effort.patience:
-                break
     module.load_state_dict(kept)
+    if stage is not None and (last is None or not last["done"]):
+        end = {"best": best, "kept": kept, "idle": idle, "done": True}
+        stage.keep({**end, "iteration": effort.iterations})
     return best
 
 
@@ -215,6 +247,7 @@ def fit_net(
     *,
     seed: int,
     effort: float = 1.0,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, float]:
     """Fit supplies, then racks, on the earlier data; answers the losses on the later."""
     early, late = data
@@ -233,6 +266,7 @@ def fit_net(
         SUPPLY_EFFORT.times(effort),
         seed,
         lambda share: progress(0.25 * share),
+        stage=checkpoint.stage("supplies") if checkpoint is not None else None,
     )
     rack_scale = spread_of(first.limited_seen)
 
@@ -248,6 +282,7 @@ def fit_net(
         RACK_EFFORT.times(effort),
         seed + 1,
         lambda share: progress(0.25 + 0.5 * share),
+        stage=checkpoint.stage("racks") if checkpoint is not None else None,
     )
     return {"supply_loss": supply_loss, "rack_loss": rack_loss}
 

@@ -28,6 +28,7 @@ from models.power_features import EXOGENOUS, PowerLayout
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
 from models.uncertainty import ErrorModel
+from models.versions import VersionsError, located
 
 FORMAT = 1
 WEIGHTS, MODEL, CARD = "weights.pt", "model.json", "card.json"
@@ -91,13 +92,17 @@ class Bundle:
 
     @classmethod
     def load(cls, directory: Path, site: Site) -> Bundle:
-        """Read what `save` wrote and check it.
+        """Read what `save` wrote and check it; of a registry (`models.versions`), what is in use.
 
         Raises
         ------
         RegistryError
             Files are missing, altered, of another format, or of another site.
         """
+        try:
+            directory = located(directory)
+        except VersionsError as error:
+            raise RegistryError(str(error)) from None
         try:
             data = json.loads((directory / MODEL).read_text(encoding="utf-8"))
             card = json.loads((directory / CARD).read_text(encoding="utf-8"))

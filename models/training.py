@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from models.backtest import (
     rmse,
     states_along,
 )
+from models.checkpoint import Checkpoint
 from models.contract import Array
 from models.dataset import STEP_S, DatasetError, History
 from models.fit_power import fit_power
@@ -50,6 +53,7 @@ def train(
     seed: int = 0,
     progress: Progress | None = None,
     effort: float = 1.0,
+    checkpoint: Path | None = None,
 ) -> Bundle:
     """Learn a site from its history: an hour and more a unit of excitation, days at best.
 
@@ -65,24 +69,54 @@ def train(
         Told the share done, 0 to 1.
     effort
         Share of the usual iterations, for a quick look.
+    checkpoint
+        A file that the run keeps itself in, and goes on from where it was interrupted; the
+        model is the same bit for bit. Removed at the end.
 
     Raises
     ------
     DatasetError
         The history is unusable or too short.
+    CheckpointError
+        The file is damaged, or of another run.
     """
-    tell = progress or (lambda _share: None)
-    begin_s = time.process_time()
     history = History.of(site, frame)
+    return train_on(
+        site, history, seed=seed, progress=progress, effort=effort, checkpoint=checkpoint
+    )
+
+
+def train_on(
+    site: Site,
+    history: History,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    effort: float = 1.0,
+    checkpoint: Path | None = None,
+) -> Bundle:
+    """As `train`, on a history that was checked, or joined of several."""
+    told = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        told = max(told, share)
+        if progress is not None:
+            progress(told)
+
+    begin_s = time.process_time()
     if history.rows < LEAST_ROWS:
         raise DatasetError(
             [f"{history.rows} minutes are too few to learn from: give it {LEAST_ROWS} at least"]
         )
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, run_key(history, seed, effort))
     early, late = history.split(EARLY_SHARE)
     with repeatable():
         try:
             net = ThermalNet(history.layout, seed)
-            metrics = fit_net(net, (early, late), tell, seed=seed, effort=effort)
+            metrics = fit_net(net, (early, late), tell, seed=seed, effort=effort, checkpoint=kept)
         except ValueError as error:
             raise DatasetError([str(error)]) from error
         tell(0.75)
@@ -93,6 +127,7 @@ def train(
             lambda share: tell(0.75 + 0.1 * share),
             seed=seed,
             effort=effort,
+            checkpoint=kept,
         )
         load, weather = LoadModel.fit(history), WeatherModel.fit(history)
         tell(0.85)
@@ -105,7 +140,7 @@ def train(
     metrics |= {f"{name}_rmse_kw": value for name, value in power.error_kw.items()}
     metrics["it_leakage_per_k"] = float(power.leakage.per_k.max(initial=0.0))
     tell(1.0)
-    return Bundle(
+    bundle = Bundle(
         model,
         power,
         errors,
@@ -118,11 +153,20 @@ def train(
             seed=seed,
             first_s=float(history.time_s[0]),
             last_s=float(history.time_s[-1]),
-            trained_s=time.process_time() - begin_s,
+            trained_s=time.process_time() - begin_s + (kept.earlier_s if kept else 0.0),
             metrics=metrics,
             notes=history.notes,
         ),
     )
+    if kept is not None:
+        kept.remove()
+    return bundle
+
+
+def run_key(history: History, seed: int, effort: float) -> str:
+    """What a training run is made of: its history, seed, effort and this package's source."""
+    text = f"{history.layout.site_id} {history.content_hash} {seed} {effort!r} {code_hash()}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _noise(gain: float, innovation_k2: float) -> OffsetNoise:

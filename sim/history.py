@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from facility.clock import from_iso
+from facility.excitation import Targets, turn_backs
 from facility.points import Access
-from facility.site import Actuator, Cooling, RackKind, Site
-from sim.bms.setpoints import CHW, CW, FWS, TCS
+from facility.site import Actuator, Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
 from sim.plant.layout import Array
@@ -28,37 +28,11 @@ from sim.simulation import Simulation
 
 START = "2023-01-09"
 SAMPLE_S = 60.0
-DITHER_S = (1200.0, 3600.0)
-"""How long a unit's own setpoint stands."""
-JOINT_S = (2400.0, 7200.0)
-"""How long the level stands that all units share."""
-JOINT_WEIGHT = (0.3, 1.0)
-"""How much of a setpoint is the shared level, drawn anew with it: near 1, extremes meet."""
 LOW_EVERY_S = (7200.0, 28_800.0)
 LOW_FOR_S = (2400.0, 9000.0)
 LOW_SHARE = (0.25, 0.7)
 LOW_RAMP_S = 60.0
 """How often the whole hall falls, for how long, to what share of its load, and how fast."""
-TURN_BACK_K = {
-    RackKind.DIRECT_TO_CHIP: 6.0,
-    RackKind.AIR: 3.0,
-    RackKind.REAR_DOOR: 3.0,
-    RackKind.IMMERSION: 3.0,
-}
-"""So near its limit nobody experiments on with a rack: a job's start takes the rest in a minute."""
-CHAINED_SHARE = 0.7
-"""How often the water is set as a chain, each supply over what cools it. Drawn apart, setpoints
-mostly ask for what no plant can reach, and rarely dwell where one machine takes over from
-another, which is where a plant runs best."""
-OVER_K = {CW: (2.0, 14.0), FWS: (-6.0, 8.0), TCS: (1.5, 12.0)}
-"""Tower water over wet bulb, a loop over tower water, a CDU's supply over its loop: from where
-an exchanger runs out, its approach, to where it is hardly used."""
-STILL_SHARE = 0.6
-STILL_S = (5400.0, 10_800.0)
-"""How often such a chain is left alone, and for how long: a plant's own resets of pressure and
-staging take an hour to come to rest, and until then its pumps and fans draw more."""
-COVER = (0.0, 1.0)
-"""Shares of the range from most to least cooling that are visited."""
 IDLE_SHARE = 0.15
 """Of nameplate: no rack that is on takes less."""
 
@@ -120,11 +94,11 @@ class Excitation:
 
     def __init__(self, site: Site, seed: int, simulation: Simulation) -> None:
         self._actuators = tuple(site.actuators.values())
-        self._targets = _Targets(site, np.random.default_rng([seed, 9]), simulation.now_s)
+        self._targets = Targets(site, np.random.default_rng([seed, 9]).uniform, simulation.now_s)
         self._held = {
             a.id: simulation.read(a.read_back).value or a.fallback for a in self._actuators
         }
-        self._watched = _watched(site)
+        self._watched = turn_backs(site)
         self._wet_bulb = next(iter(site.tags("wet_bulb_temperature")), None)
 
     def move(self, simulation: Simulation) -> None:
@@ -175,81 +149,6 @@ class WholeHall:
 
     def ends_at_s(self) -> float:
         return self._load.ends_at_s()
-
-
-class _Targets:
-    """Where each group of actuators is to go: a level that all share, and one of its own."""
-
-    def __init__(self, site: Site, rng: np.random.Generator, start_s: float) -> None:
-        self._site, self._rng = site, rng
-        self._groups = {name: members[0] for name, members in site.groups.items()}
-        self._joint, self._weight, self._joint_until_s = 0.5, 0.6, start_s
-        self._own = dict.fromkeys(self._groups, 0.5)
-        self._until_s = dict.fromkeys(self._groups, start_s)
-        self._chained, self._still, self._wet_bulb_c = False, False, 0.0
-        self._over = dict.fromkeys(OVER_K, 0.5)
-
-    def at(self, now_s: float, wet_bulb_c: float | None) -> None:
-        """Draw anew what has stood long enough."""
-        rng = self._rng
-        if now_s >= self._joint_until_s:
-            self._joint = float(rng.uniform(*COVER))
-            self._weight = float(rng.uniform(*JOINT_WEIGHT))
-            self._chained = wet_bulb_c is not None and float(rng.uniform()) < CHAINED_SHARE
-            self._still = self._chained and float(rng.uniform()) < STILL_SHARE
-            stands_s = STILL_S if self._still else JOINT_S
-            self._joint_until_s = now_s + float(rng.uniform(*stands_s))
-            # Once for each level: an experiment does not chase the weather.
-            self._wet_bulb_c = wet_bulb_c or 0.0
-            self._over = {quantity: float(rng.uniform(*COVER)) for quantity in OVER_K}
-        for group in self._groups:
-            if now_s >= self._until_s[group]:
-                self._own[group] = float(rng.uniform(*COVER))
-                self._until_s[group] = now_s + float(rng.uniform(*DITHER_S))
-
-    @staticmethod
-    def coldest(actuator: Actuator) -> float:
-        """The end of its range that cools most."""
-        return actuator.maximum if actuator.cooling is Cooling.HIGHER else actuator.minimum
-
-    def of(self, actuator: Actuator) -> float:
-        """The value that ``actuator`` is to go to."""
-        chained = self._chained and actuator.quantity in OVER_K
-        level = self._over[actuator.quantity] if chained else self._joint
-        weight = 1.0 if self._still else self._weight
-        share = weight * level + (1.0 - weight) * self._own[actuator.group]
-        if chained:
-            low_k, high_k = OVER_K[actuator.quantity]
-            value = self._below(actuator) + low_k + share * (high_k - low_k)
-            return min(max(value, actuator.minimum), actuator.maximum)
-        if actuator.cooling is Cooling.HIGHER:
-            share = 1.0 - share
-        return actuator.minimum + share * (actuator.maximum - actuator.minimum)
-
-    def _below(self, actuator: Actuator) -> float:
-        """What cools the water of ``actuator``: its loop's target, tower water's, or wet bulb."""
-        if actuator.quantity == CW:
-            return self._wet_bulb_c
-        cdu = self._site.cdus.get(actuator.equipment)
-        wanted = {CW} if cdu is None else {FWS, CHW}
-        for below in self._groups.values():
-            loop = (
-                self._site.chillers[below.equipment].loop
-                if below.quantity == CHW
-                else below.equipment
-            )
-            if below.quantity in wanted and (cdu is None or loop == cdu.loop):
-                return self.of(below)
-        return self._wet_bulb_c
-
-
-def _watched(site: Site) -> tuple[tuple[str, float, str], ...]:
-    """Of each rack: the tag of its limited temperature, where to turn back, and its unit."""
-    return tuple(
-        (tag, rack.limit_c - TURN_BACK_K[rack.kind], rack.units[0])
-        for rack in site.racks.values()
-        if (tag := site.tag(rack.id, rack.limited_temperature)) is not None
-    )
 
 
 def _hot_units(

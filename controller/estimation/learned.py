@@ -12,7 +12,7 @@ from controller.estimation.forecasts import Outlook
 from facility.site import Site
 from models import dataset, forecast
 from models.contract import Array
-from models.fit_power import plant_meters
+from models.fit_power import plant_meters, unit_meters
 from models.registry import Bundle
 from models.state import ThermalState
 
@@ -27,7 +27,7 @@ class LearnedEstimator:
 
     def __init__(self, site: Site, bundle: Bundle) -> None:
         self._site, self._thermal, self._power = site, bundle.thermal, bundle.power
-        self._meters = {**plant_meters(site), **_unit_meters(site)}
+        self._meters = {**plant_meters(site), **unit_meters(site)}
 
     def start(self, frame: pd.DataFrame) -> ThermalState:
         """A state at the end of a frame."""
@@ -84,19 +84,6 @@ class LearnedEstimator:
     def time_s(self, state: ThermalState) -> float:
         """The moment that a state is of."""
         return state.time_s
-
-
-def _unit_meters(site: Site) -> dict[str, tuple[str, ...]]:
-    """The meters of the components that are made of units."""
-    found = {}
-    for name, units, quantity in (
-        ("cdu_pumps", site.cdus, "pump_power"),
-        ("crah_fans", site.crahs, "fan_power"),
-    ):
-        tags = tuple(tag for unit in units if (tag := site.tag(unit, quantity)) is not None)
-        if tags:
-            found[name] = tags
-    return found
 
 
 class LearnedForecaster:

@@ -23,7 +23,7 @@ from models.dataset import STEP_S, DatasetError, History
 from models.layout import Layout
 from models.state import ThermalState
 from models.supplies import SupplyDrive
-from models.thermal import ThermalModel, expand, inner_steps, node_drive
+from models.thermal import ThermalModel, inner_steps, node_drive
 
 WARM_ROWS = 120
 """Minutes before now whose inputs count too: what lags has not forgotten them."""
@@ -109,16 +109,15 @@ def explain(
         raise DatasetError(["two unbroken hours before the moment are needed to explain it"])
     index = model.layout.racks.index(rack.id)
     every = inner_steps(coming)
+
+    def joined(was: Array, comes: Array) -> Tensor:
+        ahead = np.repeat(comes, every, axis=0)
+        return torch.as_tensor(np.concatenate([was[-WARM_ROWS:], ahead]))
+
     actual = _Drivers(
-        torch.cat(
-            [torch.as_tensor(recent.setpoints[-WARM_ROWS:]), expand(coming.setpoints, every)]
-        ),
-        torch.cat(
-            [torch.as_tensor(recent.it_power_kw[-WARM_ROWS:]), expand(coming.it_power_kw, every)]
-        ),
-        torch.cat(
-            [torch.as_tensor(recent.wet_bulb_c[-WARM_ROWS:]), expand(coming.wet_bulb_c, every)]
-        ).unsqueeze(-1),
+        joined(recent.setpoints, coming.setpoints),
+        joined(recent.it_power_kw, coming.it_power_kw),
+        joined(recent.wet_bulb_c, coming.wet_bulb_c).unsqueeze(-1),
         torch.as_tensor(state.supply_offsets.value_k),
     )
     usual = _reference(recent, actual)

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property proof faults api soak format lock clean hazards
+.PHONY: help setup demo test lint types bench validation mutation property proof faults api soak format lock clean hazards crash
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -107,6 +107,9 @@ faults: setup ## inject every fault into a gateway process and write docs/gatewa
 
 api: setup ## ask the REST interface everything that its description allows, at length (schemathesis)
 	@$(BIN)/python -m pytest tests/contract/test_service_schema.py -m slow --timeout=0 $(ARGS)
+
+crash: setup ## kill writers and upgrades of the stores 100 times each, and look for what is lost
+	@$(BIN)/python -m pytest tests/scenario/test_storage_crash.py -m soak --timeout=0 $(ARGS)
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

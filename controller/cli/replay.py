@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Answer 0 where all match, 1 where one does not."""
     from controller.replay.inputs import InputsError
     from controller.replay.lookup import Ticks
-    from controller.replay.recompute import ReplayError, Sources, replay
+    from controller.replay.planner import sources_of
+    from controller.replay.recompute import ReplayError, replay
     from controller.storage.opening import open_present
     from controller.storage.ports import StorageError
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             steps, damage = _chosen(args, ticks)
             if args.sample or args.all:
                 damage += stores.ticks.breaks()
-            sources = Sources(args.state, ticks.of_number, args.site, args.model)
+            sources = sources_of(args.state, ticks.of_number, args.site, args.model)
             done = []
             for found in replay(steps, sources):
                 done.append(found)

@@ -11,13 +11,10 @@ process of its own like the one that answered first, with as many threads.
 
 from __future__ import annotations
 
-import asyncio
-import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from controller.environment import environment
@@ -25,17 +22,16 @@ from controller.planning.proposal import propose
 from controller.planning.ramp import ramp_plan
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanOutcome, PlanRequest
-from controller.planning.worker import WorkerPlanner, carry_on
+from controller.planning.worker import carry_on
 from controller.records import TickRecord
 from controller.replay.compare import Comparison, compare
-from controller.replay.inputs import model_of, site_of
 from controller.tick import commands_of
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.wire import from_wire, to_wire
 
-PATIENCE_S = 600.0
-"""A replay waits for an answer however busy the machine is; it never falls back by itself."""
+WORKER = "worker"
+"""The link of the chain of fallbacks that says that the planner did not answer."""
 
 Find = Callable[[int], TickRecord | None]
 """The recorded tick of a number."""
@@ -72,15 +68,24 @@ class Step:
     tick: TickRecord
 
 
+Ask = Callable[[PlanRequest], PlanOutcome]
+OpenPlanner = Callable[[Site, TickRecord], AbstractContextManager[Ask]]
+"""Makes a planner of a site like the one that a step's record names, and a way to ask it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the inputs of recorded steps are found."""
+    """Where what recorded steps were made with is found."""
 
-    state: Path
     find: Find
-    site: Path | None = None
-    """Looked at before what was kept."""
-    model: Path | None = None
+    site: Callable[[str], Site]
+    """Of a content hash."""
+    planner: OpenPlanner
+
+
+def settings_of(tick: TickRecord) -> PlanningSettings:
+    """The planner's settings of a step; before they were recorded there was one set."""
+    return tick.settings or PlanningSettings()
 
 
 def replay(steps: Iterable[Step], sources: Sources) -> Iterator[Replayed]:
@@ -103,58 +108,34 @@ def _planner_key(tick: TickRecord) -> tuple[str, str, str]:
 def _replay_alike(steps: list[Step], sources: Sources) -> Iterator[Replayed]:
     """Steps of one site, model and settings."""
     first = steps[0].tick
-    site_dir, site = site_of(sources.state, first.site_hash, sources.site)
-    settings = first.settings or PlanningSettings()
+    site = sources.site(first.site_hash)
     if not any(_asks_planner(step.tick) for step in steps):
         for step in steps:
-            yield _compared(step, site, _by_rule(step.tick, settings, sources.find))
+            yield _compared(step, site, _by_rule(step.tick, sources.find))
         return
-    model_dir, _ = model_of(sources.state, first.model_version, site, sources.model)
-    with _planner(site_dir, model_dir, settings) as ask:
+    with sources.planner(site, first) as ask:
         for step in steps:
             if _asks_planner(step.tick) and step.tick.request is not None:
-                yield _compared(step, site, ask(step.tick.request))
+                outcome: PlanOutcome | None = ask(step.tick.request)
             else:
-                yield _compared(step, site, _by_rule(step.tick, settings, sources.find))
-
-
-@contextmanager
-def _planner(
-    site: Path, model: Path, settings: PlanningSettings
-) -> Iterator[Callable[[PlanRequest], PlanOutcome]]:
-    """A worker process as in the controller, and a way to ask it."""
-    from controller.planning.build import plan_maker
-
-    patient = replace(settings, wall_clock_limit_s=PATIENCE_S)
-    build = functools.partial(plan_maker, site, model, settings)
-    with asyncio.Runner() as runner:
-        worker = WorkerPlanner(build, patient, start_limit_s=PATIENCE_S)
-
-        def ask(request: PlanRequest) -> PlanOutcome:
-            outcome = runner.run(worker.plan(request))
-            if _is_without_planner(outcome):
-                raise ReplayError(f"the planner does not answer here: {outcome.attempts[0].why}")
-            return outcome
-
-        try:
-            yield ask
-        finally:
-            runner.run(worker.close())
+                outcome = _by_rule(step.tick, sources.find)
+            yield _compared(step, site, outcome)
 
 
 def _asks_planner(tick: TickRecord) -> bool:
     return (
         tick.request is not None
         and tick.outcome is not None
-        and not _is_without_planner(tick.outcome)
+        and not is_without_planner(tick.outcome)
     )
 
 
-def _is_without_planner(outcome: PlanOutcome) -> bool:
-    return bool(outcome.attempts) and outcome.attempts[0].link == "worker"
+def is_without_planner(outcome: PlanOutcome) -> bool:
+    """Whether the planner did not answer, and a rule stepped in."""
+    return bool(outcome.attempts) and outcome.attempts[0].link == WORKER
 
 
-def _by_rule(tick: TickRecord, settings: PlanningSettings, find: Find) -> PlanOutcome | None:
+def _by_rule(tick: TickRecord, find: Find) -> PlanOutcome | None:
     """What follows without the planner, where it is on record that it did not answer."""
     recorded = tick.outcome
     if recorded is None or tick.request is None:
@@ -168,7 +149,7 @@ def _by_rule(tick: TickRecord, settings: PlanningSettings, find: Find) -> PlanOu
                 "missing: take it from a backup"
             )
         plan = carry_on(before.outcome.plan, tick.request)
-    return replace(recorded, plan=plan or ramp_plan(tick.request, settings))
+    return replace(recorded, plan=plan or ramp_plan(tick.request, settings_of(tick)))
 
 
 def _compared(step: Step, site: Site, outcome: PlanOutcome | None) -> Replayed:
@@ -195,7 +176,7 @@ def _compared(step: Step, site: Site, outcome: PlanOutcome | None) -> Replayed:
 def _taken_as_recorded(tick: TickRecord) -> str:
     if tick.request is None:
         return f"nothing was planned ({tick.note})"
-    if tick.outcome is not None and _is_without_planner(tick.outcome):
+    if tick.outcome is not None and is_without_planner(tick.outcome):
         return f"the planner did not answer then ({tick.outcome.attempts[0].why})"
     return ""
 
@@ -215,7 +196,7 @@ def _proposal(tick: TickRecord, site: Site, outcome: PlanOutcome) -> Any:
     if outcome.plan is None or tick.request is None:
         return None
     in_force = {limit.group: limit.in_force for limit in tick.request.limits}
-    settings = tick.settings or PlanningSettings()
+    settings = settings_of(tick)
     # The record holds the plan as it was read back; so must what it is compared with.
     plan = from_wire(type(outcome.plan), to_wire(outcome.plan))
     return propose(plan, site, _snapshot(tick), in_force, settings, tick.number)

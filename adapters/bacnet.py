@@ -12,6 +12,7 @@ whoever commands below us is heard again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -83,6 +84,8 @@ class BacnetDriver:
         self._last_reply_s: float | None = None
         self._round_trip_s: float | None = None
         self._note = "not connected yet"
+        # bacpypes3 reports a reply that comes after its time-out as an error of its own.
+        logging.getLogger("bacpypes3").setLevel(logging.CRITICAL)
 
     @property
     def device(self) -> Device:

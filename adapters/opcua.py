@@ -30,7 +30,7 @@ from adapters.driver import (
 )
 from adapters.opcua_security import secure
 from adapters.pki import APPLICATION_URI, Pki
-from adapters.transport import abort
+from adapters.transport import abort, in_time
 from facility.points import Access, DataType, Point
 from facility.site import Device
 from facility.telemetry import Quality, Reading
@@ -117,9 +117,8 @@ class OpcUaDriver:
         client.name = client.description = "Isotherm"
         client.application_uri = APPLICATION_URI
         try:
-            async with asyncio.timeout(4.0 * device.timeout_s):  # socket, hello, channel, session
-                await secure(client, device, self._pki)
-                await client.connect()
+            # Socket, hello, channel, session.
+            await in_time(self._open(client), 4.0 * device.timeout_s)
         except (*_FAULTS, ConnectionError, AssertionError) as error:
             reason = str(error) or f"no answer within {device.timeout_s:g} s"
             if isinstance(error, AssertionError):  # how asyncua takes a fault in place of a channel
@@ -128,6 +127,10 @@ class OpcUaDriver:
             await _discard(client)
             raise Unreachable(f"{device.id}: {device.host}:{device.port}: {reason}") from None
         self._client = client
+
+    async def _open(self, client: Client) -> None:
+        await secure(client, self._device, self._pki)
+        await client.connect()
 
     async def read(self, tags: Collection[str]) -> Mapping[str, Reading]:
         found: dict[str, Reading] = {}
@@ -154,8 +157,7 @@ class OpcUaDriver:
             return False
         sent = time.monotonic()
         try:
-            async with asyncio.timeout(self._device.timeout_s):
-                values = await client.uaclient.read(parameters)
+            values = await in_time(client.uaclient.read(parameters), self._device.timeout_s)
         except _FAULTS as error:
             await self._lose(f"read failed: {error}" if str(error) else "read timed out")
             return False
@@ -187,8 +189,7 @@ class OpcUaDriver:
         if client is None or not self.status.connected:
             raise Unreachable(f"{name}: {self.status.note}")
         try:
-            async with asyncio.timeout(4.0 * self._device.timeout_s):
-                return await opcua_browse.places(client, below)
+            return await in_time(opcua_browse.places(client, below), 4.0 * self._device.timeout_s)
         except UaStatusCodeError as error:
             raise ReadRefused(f"{name}: {error}") from None
         except _FAULTS as error:
@@ -213,8 +214,8 @@ class OpcUaDriver:
         )
         sent = time.monotonic()
         try:
-            async with asyncio.timeout(within_s):
-                statuses = await client.uaclient.write(ua.WriteParameters(NodesToWrite=[value]))
+            writing = client.uaclient.write(ua.WriteParameters(NodesToWrite=[value]))
+            statuses = await in_time(writing, within_s)
         except _FAULTS as error:
             reason = str(error) or f"no reply within {within_s:.3g} s"
             await self._lose(reason)
@@ -234,8 +235,7 @@ class OpcUaDriver:
             return
         self._note = "closed"
         try:
-            async with asyncio.timeout(self._device.timeout_s):
-                await client.disconnect()
+            await in_time(client.disconnect(), self._device.timeout_s)
         except (*_FAULTS, ConnectionError):
             await _discard(client)
 
@@ -253,8 +253,7 @@ async def _discard(client: Client) -> None:
         abort(protocol.transport)
     try:
         # Stops asyncua's own tasks; the socket is gone, so nothing is sent.
-        async with asyncio.timeout(1.0):
-            await client.disconnect()
+        await in_time(client.disconnect(), 1.0)
     except (*_FAULTS, ConnectionError):
         return
 

@@ -231,6 +231,7 @@ async def _serve(
                 model=Model(bundle.version, asdict(bundle.card), LearnedPredictor(site, bundle)),
                 reports=settings.state / "reports",
                 oidc=None if service.oidc is None else Provider(service.oidc),
+                feeds=feeds,
             ),
             service.rates,
         )

@@ -16,6 +16,7 @@ from controller.authority.failures import GatewayError
 from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
+from controller.feeds import Feeds
 from controller.gateway_link import GatewayLink
 from controller.live import Live
 from controller.planning.situation import Predictor
@@ -58,6 +59,8 @@ class Context:
     """Where the folders of reports lie."""
     sessions: SessionBook
     oidc: Provider | None = None
+    feeds: Feeds | None = None
+    """What the world outside tells, where the site has feeds."""
     """The organisation's provider of identities, where it has one."""
 
     def snapshot(self) -> Snapshot:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from controller.service.auth import Viewer
@@ -37,13 +37,19 @@ UNITS = {
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "Prometheus's text format", "content": {"text/plain": {}}}},
+    responses={
+        200: {
+            "description": "OpenMetrics where it is asked for, else Prometheus's text format",
+            "content": {"text/plain": {}, "application/openmetrics-text": {}},
+        }
+    },
 )
-async def metrics(here: Here, _: Viewer) -> Response:
-    """How Isotherm and the plant do, in the text format of Prometheus."""
+async def metrics(here: Here, request: Request, _: Viewer) -> Response:
+    """How Isotherm and the plant do, as OpenMetrics or in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(here))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(registry), media_type=media_type)
 
 
 class _Figures(Collector):
@@ -52,6 +58,8 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _controller(self._here)
+        yield from _devices(self._here)
+        yield from _feeds(self._here)
         yield from _points(self._here)
 
 
@@ -86,6 +94,54 @@ def _controller(here: Context) -> Iterator[Metric]:
     seconds = live.summary()["tick_seconds_p95"]
     if seconds is not None:
         yield _gauge("tick_seconds_p95", "95 % of control steps take less", seconds)
+
+
+def _devices(here: Context) -> Iterator[Metric]:
+    """How each device answers, and how many of its points have which quality."""
+    if (snapshot := here.live.snapshot) is None:
+        return
+    connected = _family("device_connected", "1 while the gateway reaches a device")
+    armed = _family("device_armed", "1 while Isotherm holds a device")
+    age = _family("device_reply_age_seconds", "Since a device last answered")
+    trip = _family("device_round_trip_seconds", "The last exchange with a device")
+    for device in snapshot.devices.values():
+        connected.add_metric([device.device], float(device.connected))
+        armed.add_metric([device.device], float(device.armed))
+        if device.last_reply_s is not None:
+            age.add_metric([device.device], max(0.0, snapshot.time_s - device.last_reply_s))
+        if device.round_trip_ms is not None:
+            trip.add_metric([device.device], 1e-3 * device.round_trip_ms)
+    yield from (connected, armed, age, trip)
+    points = GaugeMetricFamily(
+        "isotherm_device_points", "Points by quality", labels=["device", "quality"]
+    )
+    counts = Counter(
+        (here.site.points[tag].device, reading.quality.value)
+        for tag, reading in snapshot.readings.items()
+        if tag in here.site.points
+    )
+    for labels, count in sorted(counts.items()):
+        points.add_metric(labels, count)
+    yield points
+
+
+def _feeds(here: Context) -> Iterator[Metric]:
+    """How each feed of the world outside does."""
+    if here.feeds is None:
+        return
+    fresh = _family("feed_fresh", "1 while a feed's answer is worth using", "feed")
+    age = _family("feed_age_seconds", "Since a feed was fetched", "feed")
+    failures = _family("feed_failures", "Attempts that failed, one after the other", "feed")
+    for feed in here.feeds.status():
+        fresh.add_metric([feed.name], float(feed.fresh))
+        failures.add_metric([feed.name], feed.failures)
+        if feed.age_s is not None:
+            age.add_metric([feed.name], feed.age_s)
+    yield from (fresh, age, failures)
+
+
+def _family(name: str, text: str, label: str = "device") -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"isotherm_{name}", text, labels=[label])
 
 
 def _points(here: Context) -> Iterator[Metric]:

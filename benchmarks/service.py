@@ -127,7 +127,7 @@ class Run:
         self._token = (state / "admin.token").read_text(encoding="utf-8").strip()
         self._first = (state / "first-login").read_text(encoding="utf-8").split()
         self._api = httpx.Client(
-            base_url=f"{url}/v1", headers={"Authorization": f"Bearer {self._token}"}, timeout=30.0
+            base_url=f"{url}/v1", headers={"Authorization": f"Bearer {self._token}"}, timeout=120.0
         )
         self._cookie: tuple[str, str] | None = None
 

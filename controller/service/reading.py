@@ -33,7 +33,7 @@ router = APIRouter(responses=responses(401))
 
 BUCKETS = 500
 """Intervals of a range for which none is asked."""
-MOST_VALUES = 2_000_000
+MOST_VALUES = 50_000
 
 
 @open_router.get("/health")

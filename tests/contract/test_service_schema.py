@@ -16,6 +16,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -81,6 +82,7 @@ def ask_everything(service: Service, chosen: settings) -> int:
     headers = {"Authorization": f"Bearer {service.token}"}
     count = 0
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
         if operation.path == ENDLESS:
             continue
@@ -95,9 +97,10 @@ def ask_everything(service: Service, chosen: settings) -> int:
     return count
 
 
+@pytest.mark.timeout(600)  # ten seconds of a processor; a busy machine takes its time
 def test_every_operation_answers_as_described(service: Service) -> None:
     few = settings(
-        max_examples=5,
+        max_examples=4,
         derandomize=True,
         database=None,
         deadline=None,

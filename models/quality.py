@@ -130,7 +130,7 @@ def _clock(frame: pd.DataFrame) -> Iterator[str]:
         return
     step_s = np.diff(index.as_unit("ns").asi8) / 1e9
     usual_s = float(np.median(step_s))
-    for at in np.flatnonzero(np.abs(np.abs(step_s - usual_s) - HOUR_S) < 1.0):
+    for at in np.flatnonzero(np.abs(np.abs(step_s - usual_s) - HOUR_S) < 1.0).tolist():
         what = "is missing" if step_s[at] > 0.0 else "is told twice"
         yield (
             f"exactly an hour {what} after {index[at].isoformat()}: if clocks changed there, the "

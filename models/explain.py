@@ -187,7 +187,8 @@ def _last(model: ThermalModel, parts: list[Tensor], rack: int) -> Tensor:
     drive = SupplyDrive(*node_drive(model.layout, setpoints, power), wet_bulb_c=wet)
     supply, _ = model.net.supplies(drive, offset_k=offset)
     limited, _ = model.net.racks(supply, drive.flow, power)
-    return limited[-1, :, rack]
+    last: Tensor = limited[-1, :, rack]
+    return last
 
 
 def _by_term(layout: Layout, shares: tuple[Tensor, ...], rack: int) -> dict[str, float]:

@@ -116,6 +116,7 @@ def run_actuator(args: argparse.Namespace) -> int:
     """Check actuators one after the other; exit status 1 where one fails."""
     from adapters.commissioning.actuator_result import Plan
     from adapters.commissioning.holding import CheckRefused
+    from adapters.commissioning.records import RecordsError
     from adapters.gateway.client import GatewayError, GatewayRefusal
     from facility.wire import to_wire
 
@@ -126,7 +127,7 @@ def run_actuator(args: argparse.Namespace) -> int:
     plan = Plan(args.step, args.effect_s, measure_time_out=not args.no_time_out)
     try:
         results = asyncio.run(_check_all(args, site, chosen, plan))
-    except (CheckRefused, GatewayRefusal, GatewayError) as error:
+    except (CheckRefused, GatewayRefusal, GatewayError, RecordsError) as error:
         raise CommandError(str(error), status=1) from error
     if args.json:
         print_json([{**to_wire(vars(result)), "ok": result.ok} for result in results])

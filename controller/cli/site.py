@@ -112,7 +112,7 @@ def _check_live(args: argparse.Namespace) -> int:
     """Read every point and judge it; what was read before Ctrl-C is judged all the same."""
     from adapters.commissioning.live import LiveCheck
     from adapters.commissioning.plausibility import Finding
-    from adapters.commissioning.records import keep
+    from adapters.commissioning.records import RecordsError, keep
     from controller.cli.progress import Progress
     from facility.loading import load_site
     from facility.wire import to_wire
@@ -131,7 +131,10 @@ def _check_live(args: argparse.Namespace) -> int:
     lines = check.lines()
     wrong = [line for line in lines if line.finding is not Finding.PLAUSIBLE]
     if args.records:
-        keep(args.records, "live_check", site, {"lines": lines, "stopped": stopped})
+        try:
+            keep(args.records, "live_check", site, {"lines": lines, "stopped": stopped})
+        except RecordsError as error:
+            message(f"the result is not kept: {error}")
     if args.json:
         print_json({"ok": not wrong, "stopped": stopped, "points": to_wire(lines)})
     else:

@@ -1,6 +1,7 @@
 """Pictures of every page for the documentation, from a console that runs.
 
-``python -m tests.browser.pictures LOGIN_LINK FOLDER``, with the link that `isotherm demo` prints.
+``python -m tests.browser.pictures LOGIN_LINK FOLDER [PATH]``, with the link that `isotherm demo`
+prints. ``PATH``, the folder of the run, is shown as ``/run``: a picture is of no one's machine.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ COLOURS = 48
 """Grey pages need few, and a picture in the repository should be small."""
 
 
-def main(link: str, folder: Path) -> None:
+SHORTER = """(path) => {
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode;
+    if (node.data.includes(path)) node.data = node.data.replaceAll(path, "/run");
+  }
+}"""
+
+
+def main(link: str, folder: Path, path: str = "") -> None:
     """Take them all."""
     base = link[: link.index("/login")]
     with sync_playwright() as playwright:
@@ -38,22 +48,24 @@ def main(link: str, folder: Path) -> None:
         )
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(link)
-        for name, path in PAGES.items():
-            page.goto(f"{base}/{path}")
-            _take(page, folder / f"console-{name}.png")
+        for name, address in PAGES.items():
+            page.goto(f"{base}/{address}")
+            _take(page, folder / f"console-{name}.png", path)
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(base)
-        _take(page, folder / "console-phone.png", whole=False)
+        _take(page, folder / "console-phone.png", path, whole=False)
         page.set_viewport_size({"width": 1440, "height": 900})
         page.emulate_media(color_scheme="dark")
         page.goto(base)
-        _take(page, folder / "console-dark.png")
+        _take(page, folder / "console-dark.png", path)
         browser.close()
 
 
-def _take(page: Page, file: Path, *, whole: bool = True) -> None:
+def _take(page: Page, file: Path, path: str, *, whole: bool = True) -> None:
     page.wait_for_selector("[data-link=open]")
     page.wait_for_timeout(500)
+    if path:
+        page.evaluate(SHORTER, path)
     height = min(TALLEST, page.evaluate("document.documentElement.scrollHeight")) if whole else 844
     width = page.viewport_size["width"] if page.viewport_size else 1440
     taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
@@ -63,4 +75,4 @@ def _take(page: Page, file: Path, *, whole: bool = True) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -45,7 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     options.out.mkdir()
     folder, model = prepare(options, lambda *_: None)
     with started(options, folder, model) as processes:
-        await_file(folder.controller / "serve.json", processes.controller, 120.0)
+        await_file(folder.controller / "serve.json", processes.controller, 300.0)
         yield processes
 
 

@@ -16,8 +16,8 @@ from facility.site import Site
 from models.dataset import History
 from models.explain import explain, hold
 from models.quality import check
-from models.state import ThermalState
-from models.thermal import OffsetNoise, ThermalModel, ThermalNet
+from models.state import OffsetNoise, ThermalState
+from models.thermal import ThermalModel, ThermalNet
 from safety.arithmetic import units
 from safety.limits import limits_of
 from tests import safety_kit
@@ -50,11 +50,11 @@ def broken(name: str) -> pd.DataFrame:
     if name == "copied":
         frame[water] = frame[asked]
     if name == "frozen":
-        frame.iloc[300:900, frame.columns.get_loc(water)] = 31.0
+        frame.loc[frame.index[300:900], water] = 31.0
     if name == "idle":
         frame[asked] = 30.0
     if name == "gap":
-        frame.iloc[300:400, frame.columns.get_loc("outdoor.wet_bulb_temperature")] = np.nan
+        frame.loc[frame.index[300:400], "outdoor.wet_bulb_temperature"] = np.nan
     if name == "clock":
         frame = frame.drop(frame.index[500:560])
     if name == "back":

@@ -109,7 +109,8 @@ def test_promotion_goes_through_the_gates_and_is_on_record(tmp_path: Path) -> No
     assert [v.gate for v in verdicts if not v.passed] == ["air_over_champion"]
     registry.keep_evaluation("bbbb", evaluation("b", air_60min_rmse_k=0.28).to_json())
     assert promote(registry, "bbbb", Gates(), BY)[0]
-    assert (registry.state.current, registry.state.previous) == ("b" * 16, "a" * 16)
+    now = registry.state
+    assert [now.current, now.previous] == ["b" * 16, "a" * 16]
     assert registry.roll_back(BY.action("rolled back")).current == "a" * 16
     record = [(a.what, a.who, a.why) for a in registry.state.actions]
     whats = [what for what, _, _ in record]
@@ -244,7 +245,7 @@ def test_the_most_excited_days_are_kept(tmp_path: Path) -> None:
     calm = frame.copy()
     middle = slice(1440, 2880)
     for tag in SITE.actuators:
-        calm.iloc[middle, calm.columns.get_loc(tag)] = calm.iloc[1440][tag]
+        calm.loc[calm.index[middle], tag] = calm[tag].iloc[1440]
     days = replay.offer(SITE, calm)
     assert [day.name for day in days] == ["2024-04-07", "2024-04-09"]
     later = History.joined(replay.histories(SITE, 1e12))

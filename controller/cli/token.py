@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
+from controller.cli.stores import add_place, place_of
 from facility.clock import iso
 
 if TYPE_CHECKING:
@@ -32,27 +31,17 @@ def register(commands: Commands) -> None:
     revoke.add_argument("id")
     revoke.set_defaults(run=run_revoke)
     for action in (new, listing, revoke):
-        action.add_argument(
-            "--state",
-            type=Path,
-            default=os.environ.get("ISOTHERM_STATE"),
-            help="state directory of the controller (or set ISOTHERM_STATE)",
-        )
+        add_place(action)
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _book(args: argparse.Namespace) -> TokenBook:
     from controller.authority.tokens import TokenBook
+    from controller.storage.opening import open_records
     from controller.storage.ports import StorageError
-    from controller.storage.records import LocalRecords
 
-    if args.state is None:
-        raise CommandError("name the controller's directory: --state DIR, or set ISOTHERM_STATE")
-    path = Path(args.state) / "records.db"
-    if not path.is_file():
-        raise CommandError(f"{path} does not exist: no controller has run on this directory yet")
     try:
-        return TokenBook(LocalRecords(path), time.time)
+        return TokenBook(open_records(place_of(args)), time.time)
     except StorageError as error:
         raise CommandError(str(error)) from error
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
+from controller.cli.stores import add_place, place_of
 from controller.cli.token import SCOPES
 from facility.clock import iso
 
@@ -47,12 +46,7 @@ def register(commands: Commands) -> None:
         action.add_argument("name")
         action.set_defaults(run=run_disable, disabled=word == "disable")
     for action in actions.choices.values():
-        action.add_argument(
-            "--state",
-            type=Path,
-            default=os.environ.get("ISOTHERM_STATE"),
-            help="state directory of the controller (or set ISOTHERM_STATE)",
-        )
+        add_place(action)
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -103,16 +97,11 @@ def _with_book(args: argparse.Namespace, do: Callable[[UserBook], T], action: st
     from controller.authority.failures import AuthorityError
     from controller.authority.roles import Actor, Scope
     from controller.authority.users import UserBook
+    from controller.storage.opening import open_records
     from controller.storage.ports import StorageError
-    from controller.storage.records import LocalRecords
 
-    if args.state is None:
-        raise CommandError("name the controller's directory: --state DIR, or set ISOTHERM_STATE")
-    path = Path(args.state) / "records.db"
-    if not path.is_file():
-        raise CommandError(f"{path} does not exist: no controller has run on this directory yet")
     try:
-        records = LocalRecords(path)
+        records = open_records(place_of(args))
     except StorageError as error:
         raise CommandError(str(error)) from error
     try:

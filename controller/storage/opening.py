@@ -90,6 +90,25 @@ def open_stores(place: Place, dead_bands: Mapping[str, float] | None = None) -> 
     return Stores(records, telemetry, ticks)
 
 
+def open_records(place: Place) -> RecordStore:
+    """The records alone, of a site whose service may be running beside us.
+
+    Raises
+    ------
+    StorageError
+        Nothing has been kept there, or they cannot be opened.
+    """
+    from controller.storage.records import LocalRecords, SqlRecords
+
+    if not place.exists:
+        raise StorageError(
+            f"{place.state / RECORDS} does not exist: no controller has run on this directory yet"
+        )
+    if place.database is None:
+        return LocalRecords(place.state / RECORDS)
+    return SqlRecords(postgres_engine(place.database))
+
+
 def open_present(place: Place, dead_bands: Mapping[str, float] | None = None) -> Stores:
     """Open stores that must be there already.
 

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property proof faults api soak format lock clean hazards crash
+.PHONY: help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -95,6 +95,9 @@ mutation: setup ## break the envelope in thousands of ways; every mutant must be
 
 property: setup ## the property tests with many more examples and a new seed each time
 	@$(BIN)/python -m pytest tests/property -n $(WORKERS) --hypothesis-profile=thorough --timeout=0 $(ARGS)
+
+situations: setup ## ten thousand situations that try the planner: a plan within limits in each, or the rule
+	@$(BIN)/python -m pytest tests/property/test_planning_adversarial.py -m study --timeout=0 $(ARGS)
 
 proof: setup ## prove the envelope's arithmetic for all values (Z3)
 	@$(BIN)/python -m pytest tests/property/test_safety_proof.py --durations=5 --timeout=0 $(ARGS)

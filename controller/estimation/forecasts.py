@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -77,9 +78,16 @@ def prices_of(site: Site, feed: Prices | None, times_s: Sequence[float]) -> tupl
     tariff = site.tariff
     energy = feed.energy_per_kwh(times_s) if feed is not None else None
     carbon = feed.carbon_g_per_kwh(times_s) if feed is not None else None
-    energy = [tariff.energy_per_kwh] * len(times_s) if energy is None else energy
-    carbon = [tariff.carbon_g_per_kwh] * len(times_s) if carbon is None else carbon
+    energy = _known(energy, tariff.energy_per_kwh, len(times_s))
+    carbon = _known(carbon, tariff.carbon_g_per_kwh, len(times_s))
     # Price a tonne: 1 t is 1e6 g.
     return tuple(
         e + c * tariff.carbon_price_per_t * 1e-6 for e, c in zip(energy, carbon, strict=True)
     )
+
+
+def _known(told: Sequence[float] | None, else_: float, count: int) -> list[float]:
+    """What a feed told, and the tariff's flat value where it told nothing that is a number."""
+    if told is None or len(told) != count:
+        return [else_] * count
+    return [value if math.isfinite(value) else else_ for value in told]

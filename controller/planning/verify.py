@@ -69,6 +69,7 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
     leakage = predictor.leakage(inputs.it_power_kw, coarse)[0].sum(axis=1)
     total = np.sum(list(power.values()), axis=0) + leakage
     require_finite("electric power", total)
+    require_finite("prices", situation.hours)
     energy = float(situation.hours @ total)
     move = np.diff(blocks, axis=0, prepend=request_in_force(situation)) / situation.layout.scale
     moving = settings.move_kwh * np.abs(move).sum() + settings.turn_kwh * np.square(move).sum()
@@ -113,7 +114,7 @@ def require_finite(what: str, values: Array) -> None:
         A value is not finite.
     """
     if not np.all(np.isfinite(values)):
-        raise ArithmeticError(f"the model's {what} are not all finite")
+        raise ArithmeticError(f"the {what} are not all finite")
 
 
 def objections(prospect: Prospect, ramp: Prospect, tolerance_k: float) -> dict[str, Array]:

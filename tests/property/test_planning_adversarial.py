@@ -6,18 +6,20 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.planning.corridor import Corridor
+from controller.planning.layout import Layout
+from controller.planning.problem import Answer, Numbers
 from controller.planning.settings import PlanningSettings
-from controller.planning.solve import PlanMaker
+from controller.planning.solve import SOLVERS, PlanMaker, Solver
 from controller.planning.words import PlanRequest
 from tests.planning_plant import AnalyticPlant, reference_site, request_for
 
 SITE = reference_site("campus")
 PLANT = AnalyticPlant(SITE)
-MAKER = PlanMaker(SITE, PLANT, PlanningSettings())
 G = len(SITE.groups)
 share = st.floats(0.0, 1.0)
 
@@ -52,26 +54,82 @@ def situations(draw: st.DrawFn) -> PlanRequest:
         price=[draw(st.sampled_from([0.1, 0.0, -0.05, 3.0]))] * PlanningSettings().steps,
         limits=changes,
     )
-    nonsense = draw(st.sampled_from(["", "", "", "", "state", "load", "weather"]))
+    nonsense = draw(st.sampled_from([*([""] * 6), "state", "sensor", "load", "weather", "price"]))
     if nonsense == "state":
         request = replace(request, state=json.dumps({"racks": [float("nan")] * len(SITE.racks)}))
+    elif nonsense == "sensor":
+        # Some froze where they stood: far below, or far above, what the hall can be at.
+        frozen = np.where(rng.random(len(racks)) < 0.2, rng.choice([-40.0, 150.0]), racks)
+        request = replace(request, state=json.dumps({"racks": frozen.tolist()}))
     elif nonsense == "load":
         bad = ((float("nan"),) * len(SITE.racks),) * request.steps
         request = replace(request, it_power_kw=bad)
     elif nonsense == "weather":
         request = replace(request, wet_bulb_c=(float("inf"),) * request.steps)
+    elif nonsense == "price":
+        request = replace(request, price_per_kwh=(float("nan"),) * request.steps)
+    if draw(st.booleans()):
+        request = replace(request, peak_kw=draw(st.floats(0.0, 5000.0)), demand_per_kw=12.0)
     return request
 
 
-@given(situations())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_there_is_always_a_plan_within_limits_and_rates(request: PlanRequest) -> None:
-    outcome = MAKER.make(request)
+def raises(_numbers: Numbers, _layout: Layout) -> Answer:
+    raise RuntimeError("the solver is gone")
+
+
+def far_away(numbers: Numbers, _layout: Layout) -> Answer:
+    return Answer("optimal", np.full_like(numbers.nominal, 2.1e9), 0.0, {})
+
+
+def stands_still(numbers: Numbers, _layout: Layout) -> Answer:
+    return Answer("optimal", np.zeros_like(numbers.nominal), 0.0, {})
+
+
+def not_a_number(numbers: Numbers, _layout: Layout) -> Answer:
+    return Answer("optimal", np.full_like(numbers.nominal, np.nan), float("nan"), {})
+
+
+BAD: tuple[Solver, ...] = (raises, far_away, stands_still, not_a_number)
+"""What solvers have answered, or not."""
+
+solvers = st.sampled_from(
+    [
+        *([SOLVERS] * 6),
+        *({**SOLVERS, "piqp": bad} for bad in BAD),
+        *(dict.fromkeys(SOLVERS, bad) for bad in BAD),
+    ]
+)
+
+
+@given(situations(), solvers)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_there_is_always_a_plan_within_limits_and_rates(
+    request: PlanRequest, chain: dict[str, Solver]
+) -> None:
+    check(request, chain)
+
+
+@pytest.mark.study
+@given(situations(), solvers)
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+def test_there_is_one_in_ten_thousand_situations(
+    request: PlanRequest, chain: dict[str, Solver]
+) -> None:
+    check(request, chain)
+
+
+def check(request: PlanRequest, chain: dict[str, Solver]) -> None:
+    """A verified plan or the rule's, within every limit, within the time that there is."""
+    maker = PlanMaker(SITE, PLANT, PlanningSettings())
+    maker.solvers = dict(chain)
+    outcome = maker.make(request)
+    assert outcome.seconds < maker.settings.wall_clock_limit_s
     assert outcome.plan is not None
     assert outcome.plan.verified or outcome.plan.link == "ramp"
+    assert np.isfinite(outcome.plan.saving_kw)
     setpoints = np.array(outcome.plan.setpoints)
     assert np.all(np.isfinite(setpoints))
-    corridor = Corridor(request, MAKER.settings)
+    corridor = Corridor(request, maker.settings)
     blocks = setpoints[corridor.block_start]
     lower, upper = corridor.ends
     assert np.all(blocks >= lower - 1e-5)

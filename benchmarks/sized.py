@@ -138,10 +138,14 @@ def _reads(members: tuple[Actuator, ...]) -> list[str]:
 
 
 def planned_request(
-    site: Site, bundle: Bundle, settings: PlanningSettings, price: tuple[float, ...]
+    site: Site,
+    bundle: Bundle,
+    settings: PlanningSettings,
+    price: tuple[float, ...],
+    in_force: Array | None = None,
 ) -> PlanRequest:
-    """What a step asks the planner, with the load as it stands."""
-    x, steps = usual_setpoints(site), settings.steps
+    """What a step asks the planner, with the load as it stands and the hall settled."""
+    x, steps = usual_setpoints(site) if in_force is None else in_force, settings.steps
     it_power = np.tile(loads_kw(site, START_S), (steps, 1))
     now = Inputs(
         start_s=START_S,

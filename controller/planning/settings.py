@@ -15,7 +15,7 @@ class PlanningSettings:
 
     step_s: float = 300.0
     blocks: tuple[int, ...] = (1, 1, 1, 2, 3, 4, 6, 6, 12, 12)
-    """Steps for which a setpoint is held, one entry a block; their sum is the horizon, four hours."""
+    """Steps for which a setpoint is held, one entry a block; their sum is the horizon: 4 h."""
     verify_step_s: float = 60.0
     """Step of the roll-out that verifies every rack."""
     worst_step_s: float = 1800.0

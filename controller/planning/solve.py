@@ -183,9 +183,9 @@ class PlanMaker:
                     search.verified.append((best, link, binding))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
-            # Another round only pays while rounds gain: one a step is the rule once the plan
-            # follows the last one (real-time iteration), and the next step goes on from here.
-            goes_on = best.merit - prospect.merit > enough
+            # Another round only pays while rounds gain, or where this one reached too far: one a
+            # step is the rule once the plan follows the last one (real-time iteration).
+            goes_on = share < 1.0 or best.merit - prospect.merit > enough
             trust *= max(share, 0.25)
             # What the power was thought to be there was too low: cut that off.
             visited = [*visited, wanted][-VISITED:]

@@ -178,7 +178,8 @@ def test_a_shift(opened: Callable[..., Page], running: Running, errors: Errors) 
     _override(page)
     _undo(page)
     _give_back(page)
-    assert errors == []
+    # The browser tells of the refused override itself: a page that answers 422.
+    assert [error for error in errors if "422" not in error] == []
     _lose_the_controller(page, running)
 
 

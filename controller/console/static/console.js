@@ -275,7 +275,7 @@
       value.min = option.dataset.min;
       value.max = option.dataset.max;
       value.placeholder = option.dataset.now;
-      put(form.querySelector("[data-range-text]"), option.dataset.text);
+      put(form.parentElement.querySelector("[data-range-text]"), option.dataset.text);
     }
   });
   document.addEventListener("keydown", (event) => {

@@ -89,5 +89,5 @@ def test_after_a_restart_counting_and_history_go_on(tmp_path: Path) -> None:
     state = resumed(site, records, telemetry, START_S + 3600)
     assert state.number == 41
     assert state.history.times_s == tuple(START_S + t for t in range(0, 3601, 60))
-    assert state.history.rows[30][CASE] == 50.0 + 1800
+    assert state.history.frame()[CASE].iloc[30] == 50.0 + 1800
     assert state.history.last(CDU_SETPOINT) == (START_S + 3600, 30.0)

@@ -38,6 +38,7 @@ def ensure_model(
     ``progress`` gets a stage's name and its share done, 0 to 1.
     """
     from facility.loading import load_site
+    from models.registry import Bundle, RegistryError
     from models.training import train
     from sim.history import record_history
     from sim.parameters import PlantParameters
@@ -45,7 +46,12 @@ def ensure_model(
     site = load_site(folder)
     kept = home() / "models" / f"{site.id}-{site_key(folder)}-{seed}"
     if (kept / "card.json").exists():
-        return kept, False
+        try:
+            Bundle.load(kept, site)
+        except RegistryError:  # of an earlier Isotherm, whose models had another shape
+            shutil.rmtree(kept)
+        else:
+            return kept, False
     parameters = PlantParameters.load(folder / "plant.toml", site)
     frame = record_history(
         site,

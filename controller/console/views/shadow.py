@@ -104,7 +104,7 @@ def _charts(ticks: Sequence[Record]) -> Iterable[Chart]:
         times_s=times,
         lines=[Line("predicted", values, "isotherm")],
         from_zero=True,
-        note="Mean over the two hours that the plan looks ahead. Predicted, not measured.",
+        note="Mean over the hours that the plan looks ahead. Predicted, not measured.",
     )
 
 

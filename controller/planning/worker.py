@@ -31,6 +31,8 @@ Build = Callable[[], "PlanMaker"]
 
 START_LIMIT_S = 180.0
 """Loading torch, cvxpy and the models, and compiling the problem, on a slow machine."""
+TRUSTED_S = 1800.0
+"""How long a plan is carried on without the models: as long as a gateway lets one stand."""
 
 
 class InProcessPlanner:
@@ -158,11 +160,11 @@ class WorkerPlanner:
 def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
     """A verified plan as seen from now, if its next step is still within limits and rates.
 
-    Without the models it cannot be rolled out again, so it is only trusted for as long as a
-    quarter of its horizon, and nothing in it may ask for less cooling than is in force.
+    Without the models it cannot be rolled out again, so it is only trusted for `TRUSTED_S`, and
+    nothing in it may ask for less cooling than is in force.
     """
     age_s = request.now_s - plan.start_s
-    if not 0.0 <= age_s <= 0.25 * plan.step_s * len(plan.setpoints):
+    if not 0.0 <= age_s <= TRUSTED_S:
         return None
     if plan.groups != tuple(limit.group for limit in request.limits):
         return None

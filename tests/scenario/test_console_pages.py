@@ -22,7 +22,7 @@ from controller.service.app import create_app
 from controller.service.stream import Stream
 from controller.storage.ports import Kind
 from tests.controller_fakes import CASE, CDU_SETPOINT, START_S, FakeLink, context, small_site
-from tests.service_world import World, made_world
+from tests.service_world import UNHURRIED, World, made_world
 
 PAGES = ["/", "/proposals", "/trends", "/overrides", "/alarms", "/shadow", "/model", "/audit"]
 PAGES += ["/users", "/password", "/trends?equipment=cdu1&hours=1"]
@@ -48,7 +48,7 @@ class Browser:
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     """Service and console; its routes cost half a second to make, and depend on no world."""
     link = FakeLink(small_site())
-    made = create_app(context(tmp_path_factory.mktemp("app"), link, lambda: 0.0))
+    made = create_app(context(tmp_path_factory.mktemp("app"), link, lambda: 0.0), UNHURRIED)
     install(made, Facts("isotherm release --gateway /run/it.sock"))
     return made
 

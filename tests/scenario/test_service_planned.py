@@ -18,6 +18,8 @@ from tests.controller_fakes import CASE, START_S, snapshot
 from tests.planning_plant import AnalyticPlant, reference_site, request_for
 from tests.service_world import World, made_world
 
+STEPS = PlanningSettings().steps
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
@@ -45,7 +47,7 @@ async def test_a_plan_is_shown_with_its_horizon_and_its_bands(world: World) -> N
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert found["tick"] == tick
-    assert len(found["setpoints"]) == len(found["power_kw"]) == len(found["wet_bulb_c"]) == 24
+    assert len(found["setpoints"]) == len(found["power_kw"]) == len(found["wet_bulb_c"]) == STEPS
     assert len(found["setpoints"][0]) == len(found["groups"]) == len(found["units"])
     assert {band["unit"] for band in found["bands"]} == {"degC", "kW"}
     assert (await world.ask("GET", f"/plans/{tick}")).json() == found
@@ -60,7 +62,7 @@ async def test_headroom_is_told_by_loop_unit_and_rack_with_what_binds(world: Wor
     assert len(found["racks"]) == 100
     for room in (*found["racks"], *found["units"], *found["loops"]):
         assert room["now_kw"] == room["lower_kw"][0]
-        assert len(room["binds"]) == len(found["times_s"]) == 24
+        assert len(room["binds"]) == len(found["times_s"]) == STEPS
     rack = found["racks"][3]["id"]
     one = (await world.ask("GET", "/headroom", params={"rack": rack})).json()
     assert [room["id"] for room in one["racks"]] == [rack]

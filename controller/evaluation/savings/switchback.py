@@ -304,13 +304,3 @@ def _draws(blocks: int, seed: int, count: int) -> Days:
     kinds = _arrangements()
     rng = np.random.default_rng([seed, 4])
     return kinds[rng.integers(0, len(kinds), (count, blocks))].reshape(count, blocks * BLOCK)
-
-
-def days_needed(before: Hourly, saving: float, power: float = 0.8, *, most: int = 84) -> int | None:
-    """The fewest days (a multiple of `BLOCK`) that reach ``power``, or None within ``most``."""
-    for days in range(LEAST_DAYS, most + 1, BLOCK):
-        if days > len(np.unique(before.days)):
-            return None
-        if power_of_days(before, days, saving, trials=60) >= power:
-            return days
-    return None

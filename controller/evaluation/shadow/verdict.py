@@ -14,7 +14,10 @@ ROOM_TOLERANCE_K = 0.2
 
 @dataclass(frozen=True)
 class GoCriteria:
-    """What has to hold before Isotherm is let near the plant; the site file may say otherwise."""
+    """What has to hold before Isotherm is let near the plant.
+
+    A file given to the report may say otherwise.
+    """
 
     least_saving_share: float = 0.03
     """The lower end of the saving's interval."""

@@ -68,6 +68,9 @@ class DeviceStatus:
     last_reply_s: float | None
     round_trip_ms: float | None
     note: str = ""
+    own: Mapping[str, Reading] = field(default_factory=dict)
+    """By actuator of a device that jumps when it is released: the value of its own control, as
+    last read back while that held the device."""
 
 
 class Priority(Enum):

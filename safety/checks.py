@@ -159,6 +159,11 @@ REFUSALS: tuple[Refusal, ...] = (authority, age, expiry, telemetry, hold)
 # -- limiters -----------------------------------------------------------------------------------
 
 
+def hand_back(case: Case) -> Interval:
+    """Of a device that jumps when it is released: near its own value."""
+    return case.situation.hand_back
+
+
 def dew_point(case: Case) -> Interval:
     """Far enough above the worst dew point."""
     return dew_point_interval(case.own, case.situation.dew_point_c)
@@ -255,6 +260,7 @@ def rate(case: Case) -> Interval:
 
 
 LIMITERS: tuple[Limiter, ...] = (
+    hand_back,
     dew_point,
     dew_point_unknown,
     condensation,

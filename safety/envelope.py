@@ -316,7 +316,8 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
         if not condition.known:
             return _refuse(Finding(condition.name, condition.detail, condition.saw))
     start = situation.starts[0]
-    intervals = (*own.static, dew_point_interval(own, situation.dew_point_c))
+    dew_point = dew_point_interval(own, situation.dew_point_c)
+    intervals = (*own.static, situation.hand_back, dew_point)
     saw = {"start": units(start)}
     for interval in intervals:
         if not interval.holds(start):

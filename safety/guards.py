@@ -18,6 +18,8 @@ from facility.wire import dumps
 from safety.arithmetic import Interval, grains
 from safety.backup import Backup
 
+CLOCK_SLACK_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
@@ -163,6 +165,15 @@ class Bound:
     upper: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """How far a value may lie from the device's own, to which a release jumps."""
+
+    lower: float
+    """0 or less."""
+    upper: float
+
+
 @dataclass(frozen=True)
 class ActuatorLimits:
     """Everything that limits one actuator."""
@@ -191,6 +202,8 @@ class ActuatorLimits:
     """Turns of the optimiser from more cooling to less."""
     fallback: float
     unit: str
+    hand_back: HandBack | None = None
+    """Where the device jumps when it is released."""
 
     @cached_property
     def static(self) -> tuple[Interval, ...]:
@@ -219,7 +232,7 @@ class Limits:
     """So long a value is held while the dew point or an interlock cannot be known."""
     correction_deadline_s: float = 300.0
     """A value in force that cannot be brought within the limits by then is given back."""
-    clock_slack_s: float = 1.0
+    clock_slack_s: float = CLOCK_SLACK_S
     """How far the moments of a scan, a command and a verdict may disagree: one beat."""
     sighted: tuple[Sighted, ...] = ()
     votes: tuple[Vote, ...] = ()

@@ -115,7 +115,7 @@ def _keep_within(
 ) -> tuple[ActuatorState, Correction | None]:
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
-    static = own.static
+    static = (*own.static, situation.hand_back)
     admissible = meet((*static, dew_point_interval(own, situation.dew_point_c), backup))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from facility.commands import Mode
-from facility.telemetry import Authority, Snapshot
+from facility.telemetry import Authority, DeviceStatus, Snapshot
 from safety.arithmetic import Interval, grains, units
 from safety.guards import (
     ActuatorLimits,
@@ -22,6 +22,7 @@ from safety.guards import (
     Sensor,
     Swing,
 )
+from safety.hand_back import near, own_values
 from safety.readings import Crossing, crossings, usable
 from safety.sightings import SWING_K, WINDOW_S, Sightings
 from safety.state import ActuatorState
@@ -57,6 +58,8 @@ class Situation:
     dew_point_c: float | None
     supply_c: float | None
     active: tuple[Active, ...]
+    hand_back: Interval
+    """So near the device's own value that a release does no harm."""
 
     def having(self, effect: Effect) -> tuple[Active, ...]:
         """The active conditions of one effect."""
@@ -119,7 +122,16 @@ def survey(own: ActuatorLimits, memory: ActuatorState, moment: Conditions) -> Si
         dew_point_c=None if own.dew is None else worst_dew_point(own.dew, moment),
         supply_c=next(iter(moment.usable(supply)), None),
         active=tuple(condition for condition in conditions if condition is not None),
+        hand_back=_hand_back(own, device, moment),
     )
+
+
+def _hand_back(own: ActuatorLimits, device: DeviceStatus | None, moment: Conditions) -> Interval:
+    if own.hand_back is None:
+        return Interval("hand_back")
+    shown = None if device is None else device.own.get(own.actuator)
+    values = own_values(shown, own.fallback, moment.now_s)
+    return near(own.hand_back, values, own.unit)
 
 
 def worst_dew_point(guard: DewGuard, moment: Conditions) -> float | None:

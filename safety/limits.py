@@ -24,11 +24,10 @@ from safety.guards import (
     Guard,
     Limits,
 )
+from safety.hand_back import AWAY_WINDOW_S, hand_back_of
 from safety.scope import dew_points, loop_of, racks_served, sensor
 
 __all__ = ["Limits", "LimitsError", "limits_of", "racks_served"]
-
-AWAY_WINDOW_S = 300.0
 
 
 class LimitsError(ValueError):
@@ -103,17 +102,7 @@ def static_bounds(site: Site, actuator: Actuator) -> tuple[Bound, ...]:
         bounds.append(Bound("supply_maximum", None, cdu.tcs_supply_max_c))
     if cdu is not None and actuator.quantity == "tcs_flow_setpoint":
         bounds.append(Bound("minimum_flow", cdu.min_tcs_flow_ls, None))
-    if site.devices[actuator.device].release is Release.JUMP:
-        bounds.append(_hand_back(actuator))
     return tuple(bounds)
-
-
-def _hand_back(actuator: Actuator) -> Bound:
-    """So near the device's own value that a jump to it does no harm."""
-    towards, away = actuator.jump_towards, actuator.rate_away_per_min * AWAY_WINDOW_S / 60.0
-    if actuator.cooling.sign > 0:
-        return Bound("hand_back", actuator.fallback - towards, actuator.fallback + away)
-    return Bound("hand_back", actuator.fallback - away, actuator.fallback + towards)
 
 
 def _measured(site: Site, actuator: Actuator) -> Point | None:
@@ -161,6 +150,7 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Guard, Guard]) -> Actua
         reversals_per_hour=actuator.reversals_per_hour,
         fallback=actuator.fallback,
         unit=actuator.unit,
+        hand_back=hand_back_of(actuator) if device.release is Release.JUMP else None,
     )
 
 

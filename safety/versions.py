@@ -150,7 +150,7 @@ def _directed(watch: Mapping[str, Any], interlock: Mapping[str, Any]) -> Mapping
 
 
 def _widens(name: str, before: Any, after: Any) -> bool:
-    if name in {"backup", "dew"}:
+    if name in {"backup", "dew", "hand_back"}:
         return after is None
     if name in LOWER_IS_TIGHTER:
         return not _is_tighter(before, after, sign=-1)

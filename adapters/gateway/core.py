@@ -26,6 +26,7 @@ from facility.commands import (
 from facility.site import Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Snapshot
 from safety.envelope import Correction, Envelope
+from safety.hand_back import own_readings
 from safety.state import EnvelopeState
 
 MOST_RECEIPTS = 4096
@@ -93,6 +94,8 @@ class Core:
             authority = Authority.UNKNOWN
             if told is not None and told.quality is Quality.GOOD:
                 authority = Authority.REMOTE if told.value else Authority.LOCAL
+            if authority is Authority.LOCAL and not hold.armed:
+                hold.own.update(own_readings(self.site, device, readings))
             note = "" if link is None else link.note
             if hold.latch is not None:
                 note = f"latched: {hold.latch.why}"
@@ -104,6 +107,7 @@ class Core:
                 None if link is None else link.last_reply_s,
                 None if link is None else link.round_trip_ms,
                 note,
+                dict(hold.own),
             )
         return Snapshot(now_s, readings, devices, self.modes.all)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from adapters.gateway.modes import ModesError, write_atomically
 from facility.points import Access, Point, Role
 from facility.site import Actuator, Device, GatewayLimits, Site
+from facility.telemetry import Reading
 from facility.wire import WireError, dumps, from_wire
 
 DAY_S = 86_400.0
@@ -52,6 +53,9 @@ class Hold:
     next_connect_s: float = 0.0
     attempts: int = 0
     connected: bool = False
+    own: dict[str, Reading] = field(default_factory=dict)
+    """By actuator, where the device jumps when it is released: the value of its own control, as
+    last read back while that held it."""
     said: str = ""
     """The last thing logged about the connection, so that it is said once."""
     readable: tuple[str, ...] = field(init=False)

@@ -17,9 +17,7 @@ from facility.quantities import QUANTITIES
 from facility.site import Actuator, Release, Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
-
-AWAY_WINDOW_S = 300.0
-"""The envelope counts the rate away from cooling over a window of five minutes."""
+from safety.hand_back import AWAY_WINDOW_S, ends, hand_back_of, own_values
 
 BUDGET_S = 3600.0
 
@@ -82,7 +80,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     settings: PlanningSettings,
 ) -> GroupLimits:
     lower = max((e for a in members for e in _lower_ends(site, snapshot, a, settings)), key=_value)
-    upper = min((e for a in members for e in _upper_ends(site, a)), key=_value)
+    upper = min((e for a in members for e in _upper_ends(site, snapshot, a)), key=_value)
     minutes = settings.step_s / 60.0
     away = min(a.rate_away_per_min for a in members)
     away = min(away * minutes, away * AWAY_WINDOW_S / 60.0)
@@ -176,11 +174,11 @@ def _lower_ends(
     if loop is not None:
         ends.append(End(site.loops[loop].supply_min_c, "supply minimum"))
     if site.devices[actuator.device].release is Release.JUMP:
-        ends.append(End(_hand_back(actuator)[0], "hand-back jump"))
+        ends.append(End(_hand_back(snapshot, actuator)[0], "hand-back jump"))
     return ends
 
 
-def _upper_ends(site: Site, actuator: Actuator) -> list[End]:
+def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]:
     ends = [End(actuator.maximum, "range")]
     cdu = site.cdus.get(actuator.equipment)
     if cdu is not None and actuator.quantity == "tcs_supply_temperature_setpoint":
@@ -189,7 +187,7 @@ def _upper_ends(site: Site, actuator: Actuator) -> list[End]:
     if loop is not None:
         ends.append(End(site.loops[loop].supply_max_c, "supply maximum"))
     if site.devices[actuator.device].release is Release.JUMP:
-        ends.append(End(_hand_back(actuator)[1], "hand-back jump"))
+        ends.append(End(_hand_back(snapshot, actuator)[1], "hand-back jump"))
     return ends
 
 
@@ -202,10 +200,9 @@ def _loop_of(site: Site, actuator: Actuator) -> str | None:
     return loop if loop in site.loops else None
 
 
-def _hand_back(actuator: Actuator) -> tuple[float, float]:
+def _hand_back(snapshot: Snapshot, actuator: Actuator) -> tuple[float, float]:
     """Where a jump back to the device's own value does no harm (the envelope's bound)."""
-    towards = actuator.jump_towards
-    away = actuator.rate_away_per_min * AWAY_WINDOW_S / 60.0
-    if actuator.cooling.sign > 0:
-        return actuator.fallback - towards, actuator.fallback + away
-    return actuator.fallback - away, actuator.fallback + towards
+    device = snapshot.devices.get(actuator.device)
+    shown = None if device is None else device.own.get(actuator.id)
+    own = own_values(shown, actuator.fallback, snapshot.time_s)
+    return ends(hand_back_of(actuator), own)

@@ -18,6 +18,7 @@ from facility.site import Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from safety.authority import AuthorityError
 from safety.envelope import Action, Envelope, needs_write
+from safety.hand_back import own_readings
 from safety.limits import limits_of
 from safety.state import EnvelopeState
 
@@ -69,6 +70,7 @@ class Play:
         self.shown: dict[str, tuple[Shown, float]] = {}
         for actuator in site.actuators.values():
             self.shown[actuator.read_back] = Shown(actuator.fallback), start_s
+        self._own: dict[str, dict[str, Reading]] = {name: {} for name in site.devices}
         self.surprises: list[Surprise] = []
         self._made = 0
 
@@ -138,6 +140,9 @@ class Play:
             tag: Reading(shown.value, shown.quality, time_s - shown.age_s)
             for tag, (shown, time_s) in self.shown.items()
         }
+        for name, own in self._own.items():
+            if not self.armed[name]:
+                own.update(own_readings(self.site, name, readings))
         devices = {
             name: DeviceStatus(
                 name,
@@ -146,6 +151,7 @@ class Play:
                 armed,
                 self.now_s,
                 None,
+                own=dict(self._own[name]),
             )
             for name, armed in self.armed.items()
         }
@@ -160,7 +166,9 @@ class Play:
         mine = [each.id for each in self.site.actuators.values() if each.device == device]
         self.state = self.envelope.released(self.state, mine)
         for actuator in mine:
-            self._write(actuator, self.site.actuators[actuator].fallback)
+            own = self._own[device].get(actuator)
+            commissioned = self.site.actuators[actuator].fallback
+            self._write(actuator, commissioned if own is None or own.value is None else own.value)
         return self._event(step, "release", device, None, "done", None, check, why)
 
     # -- who may ---------------------------------------------------------------------------------

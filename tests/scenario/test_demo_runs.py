@@ -69,9 +69,8 @@ def test_an_automatic_run_repeats_to_the_last_digit_and_both_books_agree(
     for report in (first, second):
         assert report["writes"]["count"] > 0
         assert report["writes"]["device_recorded"] >= report["writes"]["count"]
-        # Every device is taken over with the first decision, moved or not, but for the one that
-        # jumps when it is given back and stands too far from its own fallback that night.
-        assert report["actuator_hours_held_share"] > 0.9
+        # Every device is taken over with the first decision, moved or not.
+        assert report["actuator_hours_held_share"] > 0.95
         assert report["fallbacks"] == 0
         assert report["journal_valid"]
         assert report["journal_agrees_with_recorder"]
@@ -79,7 +78,7 @@ def test_an_automatic_run_repeats_to_the_last_digit_and_both_books_agree(
     assert steady(first) == steady(second)
 
 
-def test_the_first_decision_takes_every_device_over_that_the_envelope_may_hold(
+def test_the_first_decision_takes_every_device_over(
     options: Options,
 ) -> None:
     asked = options("first", Mode.AUTOMATIC, hours=60.0 / 3600.0)
@@ -91,10 +90,9 @@ def test_the_first_decision_takes_every_device_over_that_the_envelope_may_hold(
     armed = {e["data"]["device"] for e in entries if e["kind"] == "armed"}
     not_armed = {e["data"]["device"]: e["data"]["why"] for e in entries if e["kind"] == "not_armed"}
     site = load_site(asked.out / "site")
-    assert armed == set(site.devices) - set(not_armed)
-    # cdu4 jumps when it is given back, and its own control stands too far from its fallback.
-    assert not_armed.keys() <= {"cdu4"}
-    assert all("hand_back: the value in force could not be held" in w for w in not_armed.values())
+    assert not_armed == {}
+    # cdu4 jumps when it is given back, and its own control has long left the commissioned value.
+    assert armed == set(site.devices)
 
 
 def steady(report: dict[str, Any]) -> dict[str, Any]:

@@ -2,102 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import json
+from pathlib import Path
 
 import pytest
 
-from adapters.driver import LinkStatus, WriteFailed
-from adapters.gateway.lockstep import LockStepGateway
-from facility.clock import from_iso
-from facility.commands import Command, Decision, Mode, Move, Origin, Receipt
-from facility.loading import parse_site
 from facility.site import Site
-from sim.lockstep import LockstepDriver
-from sim.parameters import PlantParameters
-from sim.plant.weather import ConstantWeather
-from sim.plant.workload import ConstantLoad
-from sim.recorder import Recorder
-from sim.run import warmed_up
 from sim.simulation import Simulation
-from sim.sites.reference import DESIGNS
-from sim.sites.writer import texts
-
-START_S = from_iso("2024-05-10")
-
-
-@dataclass
-class Hall:
-    """The campus, held by a gateway in the same process."""
-
-    site: Site
-    plant: Simulation
-    gateway: LockStepGateway
-    now_s: float = START_S
-    number: int = 0
-
-    def run(self, seconds: int) -> None:
-        for _ in range(seconds):
-            self.now_s += 1.0
-            self.plant.advance(self.now_s)
-            self.gateway.beat(0.0)
-            self.gateway.second()
-
-    def hold(self, change: float = 0.0) -> dict[str, Receipt]:
-        """Command every actuator to where it stands, and a step towards more cooling."""
-        self.number += 1
-        moves = []
-        for each in self.site.actuators.values():
-            held = self.plant.read(each.read_back).value or 0.0
-            moves.append(Move(each.id, held, held + change * each.cooling.sign))
-        origin, end_s = Origin.PERSON, self.now_s + 600.0
-        made = Decision(
-            f"d{self.number}", "p", "h", origin, "Ada", "to see", tuple(moves), self.now_s, end_s
-        )
-        self.gateway.register(made)
-        asked = [
-            Command(f"c{self.number}.{m.actuator}", m.actuator, m.proposed, origin, made.id, "h",
-                    self.now_s, self.now_s + 60.0)
-            for m in moves
-        ]  # fmt: skip
-        return {receipt.actuator: receipt for receipt in self.gateway.command(asked)}
-
-    def remote(self) -> set[str]:
-        """The devices that say they are in remote control."""
-        names = {each.device for each in self.site.actuators.values()}
-        return {name for name in names if self.plant.read(f"{name}.remote_active").value}
+from tests.campus_hall import Hall, warm_campus
 
 
 @pytest.fixture(scope="module")
 def warm() -> tuple[Site, Simulation]:
-    made = texts(DESIGNS["campus"](), 15_000)
-    site = parse_site(made["site.toml"], made["points.csv"])
-    plant = warmed_up(
-        site,
-        PlantParameters.for_site(site, 1),
-        load=ConstantLoad(site, 0.6),
-        weather=ConstantWeather(24.0, 16.0),
-        local_control="fixed",
-        start_s=START_S,
-        seed=1,
-        warm_up_h=2.0,
-    )
-    return site, plant
+    return warm_campus("fixed", 24.0, 16.0)
 
 
 @pytest.fixture
 def hall(warm: tuple[Site, Simulation]) -> Hall:
     site, plant = warm[0], warm[1].copy()
-    recorder = Recorder()
-    drivers = {
-        device: LockstepDriver(
-            site, device, plant, recorder, status=LinkStatus, failure=WriteFailed
-        )
-        for device in site.devices
-    }
-    found = Hall(site, plant, None)  # type: ignore[arg-type]  # the gateway reads its clock
-    found.gateway = LockStepGateway(site, drivers, lambda: found.now_s, None)
-    found.run(12)
-    found.gateway.set_mode(Mode.AUTOMATIC)
+    found = Hall.under(site, plant)
     receipts = found.hold()
     assert {name: r.verdict.detail for name, r in receipts.items() if r.verdict.value is None} == {}
     found.run(12)
@@ -157,3 +81,36 @@ def test_without_a_spare_chiller_the_plant_is_not_made_warmer(hall: Hall) -> Non
         "redundancy_chillers_of_cool"
     )
     assert "redundancy" not in receipts["cdu1.tcs_supply_temperature_setpoint"].verdict.check
+
+
+def test_a_device_that_jumps_is_held_in_the_heat_and_jumps_no_further_than_it_may(
+    tmp_path: Path,
+) -> None:
+    """The building's own reset has taken it 11 K above its commissioned value."""
+    hall = Hall.under(*warm_campus("guideline36", 34.0, 24.0), tmp_path / "record.jsonl")
+    supply = hall.site.actuators["cdu4.tcs_supply_temperature_setpoint"]
+    own = hall.plant.read(supply.read_back).value
+    assert own is not None
+    assert own > supply.fallback + supply.jump_towards
+    hall.hold(device="cdu4")
+    assert hall.remote() == {"cdu4"}
+    verdicts = []
+    for _ in range(3):  # 2 K towards cooling is what the rate allows in each minute
+        verdicts.append(hall.hold(2.0, device="cdu4")[supply.id].verdict)
+        hall.run(60)
+        assert hall.remote() == {"cdu4"}
+    assert [verdict.value for verdict in verdicts] == [pytest.approx(own - 0.5), None, None]
+    assert {verdict.check for verdict in verdicts} == {"hand_back"}
+    seen = []
+    for _ in range(20):
+        hall.run(1, client_lives=False)
+        seen.append(hall.plant.read(supply.read_back).value or 0.0)
+    assert hall.remote() == set()
+    assert seen[-1] == pytest.approx(own, abs=0.2)
+    steps = [after - before for before, after in itertools.pairwise(seen)]
+    assert max(map(abs, steps)) == pytest.approx(0.5, abs=0.2)
+    hall.recorder.close()
+    lines = map(json.loads, (tmp_path / "record.jsonl").read_text("utf-8").splitlines())
+    written = [int(each["raw"], 16) * 0.01 for each in lines if each["tag"] == supply.id]
+    assert len(written) > 1
+    assert all(own - 0.511 <= value <= own + 5.011 for value in written)

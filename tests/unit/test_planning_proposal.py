@@ -205,6 +205,12 @@ def test_limits_name_what_sets_them_and_follow_the_dew_point() -> None:
     assert limit(flow, shot()).lower == SITE.cdus["cdu1"].min_tcs_flow_ls
     jumps = limit("cdu4.tcs_supply_temperature_setpoint", shot())
     assert (jumps.lower_name, jumps.upper_name) == ("hand-back jump", "hand-back jump")
+    assert (jumps.lower, jumps.upper) == (24.5, 30.0)  # about 25 °C, as commissioned
+    own = {"cdu4.tcs_supply_temperature_setpoint": Reading(34.0, Quality.GOOD, NOON_S - 60.0)}
+    status = DeviceStatus("cdu4", True, Authority.REMOTE, True, NOON_S, None, own=own)
+    warm = replace(shot(), devices={"cdu4": status})
+    jumps = limit("cdu4.tcs_supply_temperature_setpoint", warm)
+    assert (jumps.lower, jumps.upper) == (33.5, 39.0)
 
     # Without a dew point nothing may get colder than it is.
     snapshot = shot()

@@ -9,7 +9,7 @@ import pytest
 
 from facility.points import DataType
 from facility.site import CDU, CRAH, Cooling, GatewayLimits, Hall, Release
-from safety.guards import Bound, Effect, Interlock, Sensor, Watch
+from safety.guards import Bound, Effect, HandBack, Interlock, Sensor, Watch
 from safety.limits import LimitsError, limits_of, racks_served, static_bounds
 from tests.safety_kit import (
     ACTUATORS,
@@ -228,8 +228,9 @@ def test_static_limits_in_full() -> None:
 def test_a_device_that_jumps_is_bounded_by_its_direction_of_cooling() -> None:
     jumping = [device(name, release=Release.JUMP) for name in ("cdu_1", "crah_1")]
     own = limits_of(site(devices=jumping)).actuators
-    assert own[FLOW].bounds[-1] == Bound("hand_back", 15.0, 25.0)
-    assert own[AIR].bounds[-1] == Bound("hand_back", 19.5, 25.0)
+    assert own[FLOW].hand_back == HandBack(-5.0, 5.0)
+    assert own[AIR].hand_back == HandBack(-0.5, 5.0)
+    assert own[CHILLED].hand_back is None
     assert own[AIR].cooling is Cooling.LOWER
 
 

@@ -9,20 +9,16 @@ import pytest
 
 from facility.commands import Origin, Outcome, Verdict
 from facility.points import DataType
-from facility.site import Release
 from facility.telemetry import Snapshot
-from safety.arithmetic import Interval
 from safety.encoding import nearest_on_wire, reach
 from safety.envelope import Envelope
 from safety.guards import Effect
 from safety.interlocks import Active
 from safety.state import ActuatorState, EnvelopeState, forget_in_force, restart_clock
 from tests.safety_kit import (
-    FLOW,
     NOW_S,
     TEMPERATURE,
     command_at,
-    device,
     envelope,
     holding,
     point,
@@ -167,22 +163,6 @@ def test_sentinels_as_signed_numbers_or_as_patterns(
     own = point(TEMPERATURE, "cdu_1", data_type, sentinels=sentinels)
     found = nearest_on_wire(own, value * 10_000, value * 10_000, value * 10_000)
     assert found == (float(value) if carried else None)
-
-
-def test_a_device_that_jumps_upwards_is_bounded_on_the_side_of_its_cooling() -> None:
-    gate = envelope(devices=[device("cdu_1", release=Release.JUMP)])
-    own = gate.limits.actuators
-    assert own[FLOW].static[-1] == Interval(
-        "hand_back",
-        150_000,
-        250_000,
-        "hand back: at least 15 L/s and at most 25 L/s",
-        {"hand_back_lower": 15.0, "hand_back_upper": 25.0},
-    )
-    assert (own[TEMPERATURE].static[-1].lower, own[TEMPERATURE].static[-1].upper) == (
-        295_000,
-        350_000,
-    )
 
 
 def test_an_active_condition_is_known_unless_it_says_otherwise() -> None:

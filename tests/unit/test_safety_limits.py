@@ -10,7 +10,7 @@ import pytest
 
 from facility.points import Access, DataType, Role
 from facility.site import CDU, CRAH, CoolingLoop, GatewayLimits, Hall, Release
-from safety.guards import Bound, Effect, Interlock, Sensor
+from safety.guards import Bound, Effect, HandBack, Interlock, Sensor
 from safety.limits import LimitsError, limits_of, racks_served
 from tests.safety_kit import (
     ACTUATORS,
@@ -86,11 +86,11 @@ def test_the_loop_of_a_loop_setpoint_bounds_it() -> None:
 
 def test_a_device_that_jumps_bounds_how_far_the_plant_is_let_go() -> None:
     limits = limits_of(site(devices=[device("cdu_1", release=Release.JUMP)]))
-    found = {each.id: limits.actuators[each.id].bounds[-1] for each in ACTUATORS[:2]}
-    # Lower cools more: at most 5 K above the fallback (a jump towards), 0.5 K below it (away).
-    assert found[TEMPERATURE] == Bound("hand_back", 29.5, 35.0)
-    # Higher cools more: at most 5 L/s below the fallback, 5 L/s above it (1 L/s a minute).
-    assert found[FLOW] == Bound("hand_back", 15.0, 25.0)
+    # Lower cools more: at most 5 K above its own value (a jump towards), 0.5 K below it (away).
+    assert limits.actuators[TEMPERATURE].hand_back == HandBack(-0.5, 5.0)
+    # Higher cools more: at most 5 L/s below its own value, 5 L/s above it (1 L/s a minute).
+    assert limits.actuators[FLOW].hand_back == HandBack(-5.0, 5.0)
+    assert limits.actuators[CHILLED].hand_back is None  # its device ramps
 
 
 def test_sensors_go_stale_after_three_missed_scans() -> None:

@@ -25,6 +25,7 @@ from models.dataset import STEP_S, DatasetError, History
 from models.registry import Bundle
 from models.state import ThermalState
 from models.thermal import MEMORY_ROWS
+from safety.hand_back import own_readings
 
 FACTORS_ROWS = 45
 """Minutes of the record from which measured over expected power is taken."""
@@ -70,6 +71,7 @@ class Replica:
         """By actuator: values that we hold; the others are the plant's own."""
         self.armed: set[str] = set()
         """Devices that we hold."""
+        self._own: dict[str, dict[str, Reading]] = {name: {} for name in site.devices}
         self.limited_c: Array = self.history.limited_c[self.row - 1]
         """(R,) of our hall, at the end of the last minute."""
         self.warmer_k: Array = np.zeros_like(self.limited_c)
@@ -155,6 +157,9 @@ class Replica:
             else Reading(value, Quality.GOOD, now_s)
             for tag, value in values.items()
         }
+        for name, own in self._own.items():
+            if name not in self.armed:
+                own.update(own_readings(self.site, name, readings))
         devices = {
             name: DeviceStatus(
                 name,
@@ -163,6 +168,7 @@ class Replica:
                 armed=name in self.armed,
                 last_reply_s=now_s,
                 round_trip_ms=None,
+                own=dict(self._own[name]),
             )
             for name in self.site.devices
         }

@@ -52,8 +52,14 @@ Uniform = Callable[[float, float], float]
 class Targets:
     """Where each group of actuators is to go: a level that all share, and one of its own."""
 
-    def __init__(self, site: Site, uniform: Uniform, start_s: float) -> None:
-        self._site, self._uniform = site, uniform
+    def __init__(
+        self,
+        site: Site,
+        uniform: Uniform,
+        start_s: float,
+        cover: tuple[float, float] = COVER,
+    ) -> None:
+        self._site, self._uniform, self._cover = site, uniform, cover
         self._groups = {name: members[0] for name, members in site.groups.items()}
         self._joint, self._weight, self._joint_until_s = 0.5, 0.6, start_s
         self._own = dict.fromkeys(self._groups, 0.5)
@@ -65,7 +71,7 @@ class Targets:
         """Draw anew what has stood long enough."""
         uniform = self._uniform
         if now_s >= self._joint_until_s:
-            self._joint = uniform(*COVER)
+            self._joint = uniform(*self._cover)
             self._weight = uniform(*JOINT_WEIGHT)
             self._chained = wet_bulb_c is not None and uniform(0.0, 1.0) < CHAINED_SHARE
             self._still = self._chained and uniform(0.0, 1.0) < STILL_SHARE
@@ -73,10 +79,10 @@ class Targets:
             self._joint_until_s = now_s + uniform(*stands_s)
             # Once for each level: an experiment does not chase the weather.
             self._wet_bulb_c = wet_bulb_c or 0.0
-            self._over = {quantity: uniform(*COVER) for quantity in OVER_K}
+            self._over = {quantity: uniform(*self._cover) for quantity in OVER_K}
         for group in self._groups:
             if now_s >= self._until_s[group]:
-                self._own[group] = uniform(*COVER)
+                self._own[group] = uniform(*self._cover)
                 self._until_s[group] = now_s + uniform(*DITHER_S)
 
     @staticmethod

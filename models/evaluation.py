@@ -44,7 +44,7 @@ SIGN_ORIGINS = 60
 WARMER_K = 1.0
 MORE_FLOW = 1.1
 SIGN_TOLERANCE_K = 1e-6
-AT_CAPACITY = 0.1
+AT_CAPACITY = 0.02
 """Share of a unit's answer that comes from its capacity, above which it counts as saturated: more
 flow through it really does warm its supply."""
 CLAIM = 0.95
@@ -241,8 +241,10 @@ def _saturated(model: ThermalModel, history: History, origins: Origins) -> NDArr
 def power_error(site: Site, bundle: Bundle, history: History) -> dict[str, float]:
     """Error of the cooling's power against its meters, over means of a quarter of an hour.
 
-    ``power_cv_rmse`` and ``power_nmbe`` are shares of the mean, as ASHRAE Guideline 14 defines
-    them, with no degrees of freedom taken off; nothing where no component is metered whole.
+    With setpoints as far as the thermal model says that the plant gets to them: one below what
+    can be reached costs no more. ``power_cv_rmse`` and ``power_nmbe`` are shares of the mean, as
+    ASHRAE Guideline 14 defines them, with no degrees of freedom taken off; nothing where no
+    component is metered whole.
     """
     steps = history.rows // POWER_ROWS
     rows = slice(0, steps * POWER_ROWS)
@@ -272,7 +274,7 @@ def power_error(site: Site, bundle: Bundle, history: History) -> dict[str, float
         wet_bulb_c=blocks(history.wet_bulb_c)[told],
         dry_bulb_c=blocks(history.dry_bulb_c)[told],
     )
-    predicted = bundle.power.predict(inputs)
+    predicted = bundle.power.predict(replace(inputs, setpoints=bundle.thermal.reached(inputs)))
     error = measured[told] - np.sum([predicted[name] for name in known], axis=0)
     mean = max(float(measured[told].mean()), 1e-6)
     return {

@@ -138,7 +138,7 @@ def _block_mean(values: Array) -> Tensor:
 
 
 def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
-    exogenous = layout.exogenous(history.wet_bulb_c, history.it_power_kw)
+    exogenous = layout.exogenous(history.it_power_kw)
     usable = _block_mean(history.usable.astype(float)) > 0.999
     weight = 1.0 / (1.0 + STRAIN_WEIGHT * _block_mean(layout.strained(history)))
     seen = _block_mean(layout.seen(history))

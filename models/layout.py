@@ -30,10 +30,6 @@ SUPPLIES = (
 )
 
 
-KNOWN = (RackKind.AIR, RackKind.DIRECT_TO_CHIP)
-"""Kinds of racks that the models are built for."""
-
-
 class LayoutError(ValueError):
     """The site is not one that the models can be built for."""
 
@@ -73,7 +69,7 @@ class Layout:
     load_share: Array
     """(M, R): share of a node's rating for each kW of a rack."""
     liquid: Ints
-    """Indices of the liquid-cooled racks, (Rl,)."""
+    """Indices of the racks that a CDU's water cools, (Rl,): direct-to-chip, doors and tanks."""
     liquid_unit: Ints
     """(Rl,) node of each one's CDU."""
     air: Ints
@@ -88,6 +84,12 @@ class Layout:
     """(Ra,) index of its hall."""
     hall_heat: Array
     """(H, R): share of the rated air-side heat of a hall for each kW of a rack."""
+    doors: Ints
+    """Places in ``liquid`` of racks with a rear door, which breathe the room's mixed air, (Rd,)."""
+    door_heat: Array
+    """(Rd, R): share of the rated heat of all doors of its hall for each kW of a rack."""
+    tanks: Ints
+    """Places in ``liquid`` of immersion tanks."""
 
     @property
     def levels(self) -> tuple[Ints, ...]:
@@ -123,12 +125,6 @@ def layout_of(site: Site) -> Layout:
     index = {node.id: i for i, node in enumerate(nodes)}
     racks = tuple(site.racks.values())
     for rack in racks:
-        if rack.kind not in KNOWN:
-            raise LayoutError(
-                f"rack {rack.id} is of kind {rack.kind.value!r}, and the models know "
-                f"{' and '.join(kind.value for kind in KNOWN)} only: leave such racks out of the "
-                "site that is to be learned, or run it under its own local control"
-            )
         if not rack.units or any(unit not in index for unit in rack.units):
             raise LayoutError(f"rack {rack.id}: its units {rack.units} are not all in the site")
     liquid = [i for i, r in enumerate(racks) if r.kind is not RackKind.AIR]
@@ -146,6 +142,11 @@ def layout_of(site: Site) -> Layout:
     for h, hall in enumerate(halls):
         hall_heat[h] = [r.to_air_share if r.hall == hall else 0.0 for r in racks]
         hall_heat[h] /= sum(r.to_air_share * r.rated_kw for r in racks if r.hall == hall)
+    doors = [i for i, r in enumerate(racks) if r.kind is RackKind.REAR_DOOR]
+    door_heat = np.zeros((len(doors), len(racks)))
+    for place, i in enumerate(doors):
+        mates = [j for j in doors if racks[j].hall == racks[i].hall]
+        door_heat[place, mates] = 1.0 / sum(racks[j].rated_kw for j in mates)
     return Layout(
         site_id=site.id,
         racks=tuple(site.racks),
@@ -162,6 +163,12 @@ def layout_of(site: Site) -> Layout:
         row=np.array([rows.index((racks[i].hall, racks[i].row)) for i in air], dtype=np.int64),
         hall=np.array([halls.index(racks[i].hall) for i in air], dtype=np.int64),
         hall_heat=hall_heat,
+        doors=np.array([liquid.index(i) for i in doors], dtype=np.int64),
+        door_heat=door_heat,
+        tanks=np.array(
+            [p for p, i in enumerate(liquid) if racks[i].kind is RackKind.IMMERSION],
+            dtype=np.int64,
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 CDU pumps and CRAH fans: ``c0 + c1 x^n`` of the unit's own flow or speed, ``n`` from 1 to
 3.5 (affinity laws: 3 in a fixed system, less where a static head or a drive's losses
-count). Chillers, tower fans and water pumps: for each weather and load a sum of softplus
+count). Chillers, tower fans and water pumps: for each load a sum of softplus
 of affine functions of the setpoints with weights above 0 (an input-convex network of one
 layer, Amos et al. 2017, arXiv:1609.07152), with the signs that physics is sure of.
 """

@@ -36,9 +36,9 @@ FEATURES = (
 )
 """Differences drive exchangers, lift and fans; levels do not, so none is a feature. Each is of
 means over the units, weighted by their ratings."""
-EXOGENOUS = ("wet_bulb", "liquid_load", "air_load")
-WET_BULB_SCALE_C = (12.0, 10.0)
-"""Centre and spread that make the wet bulb of the order of 1."""
+EXOGENOUS = ("liquid_load", "air_load")
+"""The weather acts through the features alone: given them, machines do not feel the wet bulb, and
+a parameter for it would carry one season's habits into another."""
 DIFFERENCE_SCALE_K = 8.0
 """Makes differences of the order of 1."""
 STRAINED_K = 0.7
@@ -122,16 +122,13 @@ class PowerLayout:
         )
 
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
-        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the rest."""
+        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load."""
         values = inputs.setpoints if setpoints is None else setpoints
-        return self._features(values, inputs.wet_bulb_c), self.exogenous(
-            inputs.wet_bulb_c, inputs.it_power_kw
-        )
+        return self._features(values, inputs.wet_bulb_c), self.exogenous(inputs.it_power_kw)
 
-    def exogenous(self, wet_bulb_c: Array, it_power_kw: Array) -> Array:
-        """(T, E) of weather and load."""
-        wet = (wet_bulb_c - WET_BULB_SCALE_C[0]) / WET_BULB_SCALE_C[1]
-        return np.stack([wet, it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+    def exogenous(self, it_power_kw: Array) -> Array:
+        """(T, E) of the load."""
+        return np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
 
     def seen(self, history: History) -> Array:
         """(N, F) features of what was reached rather than set, for fitting.

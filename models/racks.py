@@ -11,22 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.heads import AirHead, LiquidHead
-from models.layout import Layout
+from models.layout import Ints, Layout
 from models.recurrence import lag
 from models.supplies import gain_of, raw_gain
 
 # Gains a minute where the fit starts, (fast, slow) of supply and rise, and the mix:
-# liquid 20 to 60 s; air inlets 20 to 60 s, exhaust 2 to 8 min.
+# chips 20 to 60 s; air inlets 20 to 60 s, exhaust 2 to 8 min; a room behind doors between the two;
+# a tank's oil 5 to 15 min.
 START = {
     "liquid": (raw_gain(0.7), raw_gain(0.3), raw_gain(0.8), raw_gain(0.3)),
     "air": (raw_gain(0.6), raw_gain(0.15), raw_gain(0.5), raw_gain(0.1)),
+    "door": (raw_gain(0.6), raw_gain(0.15), raw_gain(0.5), raw_gain(0.1)),
+    "tank": (raw_gain(0.3), raw_gain(0.1), raw_gain(0.3), raw_gain(0.1)),
 }
 MIX = 1.0
 """Logit of the fast lag's part."""
+ROOM = 2.0
+"""Logit of the room's part in what warms the air that a rack with a rear door breathes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +63,24 @@ class Racks(nn.Module):
             in_row[self.row, torch.arange(len(layout.air))] = 1.0
             in_row = in_row / in_row.sum(1, keepdim=True)
         self.register_buffer("in_row", in_row, persistent=False)
+        self.doors = torch.as_tensor(layout.doors)
+        self.register_buffer("door_heat", torch.as_tensor(layout.door_heat), persistent=False)
         self.liquid_head = LiquidHead(len(layout.liquid), seed)
         there = torch.as_tensor(layout.air_units_there, dtype=torch.float64)
         self.air_head = AirHead(len(layout.air), there, seed + 1)
-        is_air = torch.zeros(self.racks, dtype=torch.int64)
-        is_air[self.air] = 1
-        self.register_buffer("is_air", is_air, persistent=False)
-        gains = torch.tensor([START["liquid"], START["air"]], dtype=torch.float64)
+        kinds, kind = _kinds(layout)
+        self.register_buffer("kind", torch.as_tensor(kind), persistent=False)
+        gains = torch.tensor([START[name] for name in kinds], dtype=torch.float64)
         self.gain = nn.Parameter(gains)
         self.own_gain = nn.Parameter(torch.zeros(self.racks, 4, dtype=torch.float64))
-        self.mix = nn.Parameter(torch.full((2, 2), MIX, dtype=torch.float64))
+        self.mix = nn.Parameter(torch.full((len(kinds), 2), MIX, dtype=torch.float64))
         self.own_mix = nn.Parameter(torch.zeros(self.racks, 2, dtype=torch.float64))
+        if len(layout.doors):
+            self.room = nn.Parameter(torch.tensor(ROOM, dtype=torch.float64))
 
     def lags(self) -> tuple[Tensor, Tensor]:
         """Gains (4, R): supply fast and slow, rise fast and slow; weights (4, R) of each."""
-        kind = cast(Tensor, self.is_air)
+        kind = cast(Tensor, self.kind)
         gains = gain_of(self.gain[kind] + self.own_gain).T
         mix = torch.sigmoid(self.mix[kind] + self.own_mix)
         weights = torch.stack([mix[:, 0], 1.0 - mix[:, 0], mix[:, 1], 1.0 - mix[:, 1]])
@@ -96,7 +105,7 @@ class Racks(nn.Module):
         supply = torch.zeros_like(load)
         rise = torch.zeros_like(load)
         if len(self.liquid):
-            arrives, adds = self.liquid_head(*liquid, load[..., self.liquid])
+            arrives, adds = self.liquid_head(*liquid, self._liquid_load(it_power_kw, load))
             supply = supply.index_copy(-1, self.liquid, arrives)
             rise = rise.index_copy(-1, self.liquid, adds)
         if len(self.air):
@@ -107,6 +116,16 @@ class Racks(nn.Module):
             supply = supply.index_copy(-1, self.air, arrives)
             rise = rise.index_copy(-1, self.air, adds)
         return Drives(supply, rise)
+
+    def _liquid_load(self, it_power_kw: Tensor, load: Tensor) -> Tensor:
+        """(T, ..., Rl) load that warms each: its own, behind a door mostly its room's."""
+        own = load[..., self.liquid]
+        if not len(self.doors):
+            return own
+        room = it_power_kw @ cast(Tensor, self.door_heat).T
+        share = torch.sigmoid(self.room)
+        mixed = share * room + (1.0 - share) * own[..., self.doors]
+        return own.index_copy(-1, self.doors, mixed)
 
     def forward(
         self,
@@ -137,3 +156,15 @@ class Racks(nn.Module):
         if len(self.air):
             own = own + self.air_head.deviation()
         return own
+
+
+def _kinds(layout: Layout) -> tuple[list[str], Ints]:
+    """Kinds of racks whose lags are learned apart, and each rack's (R,)."""
+    kinds = ["liquid", "air"]
+    kind = np.zeros(len(layout.racks), dtype=np.int64)
+    kind[layout.air] = 1
+    for name, places in (("door", layout.doors), ("tank", layout.tanks)):
+        if len(places):
+            kind[layout.liquid[places]] = len(kinds)
+            kinds.append(name)
+    return kinds, kind

@@ -167,6 +167,15 @@ class Supplies(nn.Module):
         held = target + knee * softplus((floor - target) / knee)
         return torch.where(cast(Tensor, self.has_setpoint)[level], held, floor)
 
+    def settled(self, drive: SupplyDrive) -> Tensor:
+        """(T, ..., M) supplies that each step's inputs would lead to, were they held."""
+        learned = self.learned()
+        supply = torch.zeros_like(drive.load)
+        for level in self.levels:
+            ref = self.reference(level, drive, drive.load, supply, learned)
+            supply = supply.index_copy(-1, level, ref)
+        return supply
+
     def slopes(
         self, drive: SupplyDrive, nodes_start: Tensor, supply_c: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -114,6 +114,20 @@ class ThermalModel:
             loop_c={n.id: found[:, i] for i, n in nodes if n.kind in ("tower", "loop")},
         )
 
+    def reached(self, inputs: Inputs) -> Array:
+        """(T, G) setpoints as far as the plant gets to them: supplies where they are measured.
+
+        Each step for itself, as if its inputs were held; other setpoints as they are.
+        """
+        with torch.no_grad():
+            supply = self.net.supplies.settled(supply_drive(self.layout, inputs))
+        ends = supply[inner_steps(inputs) - 1 :: inner_steps(inputs)].numpy()
+        found = np.array(inputs.setpoints, dtype=np.float64)
+        for index, node in enumerate(self.layout.nodes):
+            if node.setpoint >= 0 and node.tag is not None:
+                found[:, node.setpoint] = ends[:, index]
+        return found
+
     def sensitivities(
         self,
         state: ThermalState,

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from facility.clock import from_iso
-from facility.excitation import Targets, turn_backs
+from facility.excitation import COVER, Targets, turn_backs
 from facility.points import Access
 from facility.site import Actuator, Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
 from sim.plant.layout import Array
-from sim.plant.weather import swept_weather
+from sim.plant.weather import WeatherSource, swept_weather
 from sim.plant.workload import LoadSource
 from sim.run import warmed_up
 from sim.simulation import Simulation
@@ -37,12 +38,25 @@ IDLE_SHARE = 0.15
 """Of nameplate: no rack that is on takes less."""
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the facility meets while its history is recorded."""
+
+    weather: WeatherSource | None = None
+    """None: from winter to a heat wave."""
+    peak_load: float = 1.03
+    """Of the generated load, share of the nameplate."""
+    cover: tuple[float, float] = COVER
+    """Shares of the setpoints' ranges, from most to least cooling, that are visited."""
+
+
 def record_history(
     site: Site,
     parameters: PlantParameters,
     *,
     hours: float,
     seed: int,
+    conditions: Conditions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
     """Run an excited facility and sample all its measured points.
@@ -57,16 +71,17 @@ def record_history(
     value.
     """
     start_s = from_iso(START)
+    met = conditions or Conditions()
     simulation = warmed_up(
         site,
         parameters,
-        load=WholeHall(GeneratedLoad(site, seed, peak=1.03), site, seed),
-        weather=swept_weather(seed, hours, start_s),
+        load=WholeHall(GeneratedLoad(site, seed, peak=met.peak_load), site, seed),
+        weather=met.weather or swept_weather(seed, hours, start_s),
         local_control="guideline36",
         start_s=start_s,
         seed=seed,
     )
-    excitation = Excitation(site, seed, simulation)
+    excitation = Excitation(site, seed, simulation, met.cover)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
     rows, times = [], []
     samples = round(hours * 3600.0 / SAMPLE_S)
@@ -92,9 +107,16 @@ class Excitation:
         The facility as it stands when they begin.
     """
 
-    def __init__(self, site: Site, seed: int, simulation: Simulation) -> None:
+    def __init__(
+        self,
+        site: Site,
+        seed: int,
+        simulation: Simulation,
+        cover: tuple[float, float] = COVER,
+    ) -> None:
         self._actuators = tuple(site.actuators.values())
-        self._targets = Targets(site, np.random.default_rng([seed, 9]).uniform, simulation.now_s)
+        uniform = np.random.default_rng([seed, 9]).uniform
+        self._targets = Targets(site, uniform, simulation.now_s, cover)
         self._held = {
             a.id: simulation.read(a.read_back).value or a.fallback for a in self._actuators
         }

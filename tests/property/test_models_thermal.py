@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from facility.site import RackKind
 from models.contract import Inputs
-from models.layout import layout_of
+from models.layout import Layout, layout_of
 from models.state import OffsetNoise, ThermalState
 from models.thermal import ThermalModel, ThermalNet
+from tests.halls_site import laboratory
 from tests.models_hall import small_inputs, small_site
 
 SITE = small_site()
@@ -29,15 +30,15 @@ FLOWS = [i for i, g in enumerate(GROUPS) if "flow" in g or "fan_speed" in g]
 seeds = st.integers(0, 10_000)
 
 
-def random_model(seed: int, spread: float = 0.5) -> ThermalModel:
-    net = ThermalNet(LAYOUT, seed)
+def random_model(seed: int, spread: float = 0.5, layout: Layout = LAYOUT) -> ThermalModel:
+    net = ThermalNet(layout, seed)
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in net.parameters():
             moved = torch.randn(parameter.shape, generator=draw, dtype=parameter.dtype)
             parameter.add_(spread * moved)
     noise = OffsetNoise(1e-6, 0.02)
-    return ThermalModel(LAYOUT, net, noise, noise)
+    return ThermalModel(layout, net, noise, noise)
 
 
 def start(model: ThermalModel, inputs: Inputs) -> ThermalState:
@@ -217,3 +218,72 @@ def test_a_step_that_is_no_multiple_of_a_minute_is_refused() -> None:
     model, inputs = random_model(1), small_inputs(4, 90.0)
     with pytest.raises(ValueError, match="multiple of 60 s"):
         model.roll_out(start(model, small_inputs(1, 60.0)), inputs)
+
+
+LAB = laboratory()
+LAB_LAYOUT = layout_of(LAB)
+LAB_MEMBERS = [members[0] for members in LAB.groups.values()]
+
+
+def lab_inputs(seed: int) -> Inputs:
+    """Twelve steps anywhere within the laboratory's ranges."""
+    draw = np.random.default_rng(seed)
+    low, high = (np.array([getattr(a, n) for a in LAB_MEMBERS]) for n in ("minimum", "maximum"))
+    wet = draw.uniform(0.0, 22.0, 12)
+    rated = LAB_LAYOUT.rated_kw
+    return Inputs(
+        0.0,
+        300.0,
+        draw.uniform(low, high, (12, len(low))),
+        draw.uniform(0.2, 1.0, (12, len(rated))) * rated,
+        wet,
+        wet + 4.0,
+    )
+
+
+@settings(max_examples=10)
+@given(seeds)
+def test_doors_and_tanks_keep_the_same_promises(seed: int) -> None:
+    model, inputs = random_model(seed, layout=LAB_LAYOUT), lab_inputs(seed)
+    state = start(model, inputs)
+    before = model.roll_out(state, inputs).limited_c
+    warmer = inputs.setpoints.copy()
+    warmer[:, ["supply" in a.quantity for a in LAB_MEMBERS]] += 1.0
+    up = model.roll_out(state, replace(inputs, setpoints=warmer)).limited_c
+    assert (up - before).min() >= -1e-9
+    loaded = replace(inputs, it_power_kw=inputs.it_power_kw * 1.1)
+    assert (model.roll_out(state, loaded).limited_c - before).min() >= -1e-9
+
+
+def test_a_rack_behind_a_door_breathes_the_air_that_its_neighbours_warm() -> None:
+    model, inputs = random_model(2, 0.1, LAB_LAYOUT), lab_inputs(2)
+    state = start(model, inputs)
+    racks = list(LAB.racks.values())
+    doors = [i for i, rack in enumerate(racks) if rack.kind is RackKind.REAR_DOOR]
+    tanks = [i for i, rack in enumerate(racks) if rack.kind is RackKind.IMMERSION]
+    power = inputs.it_power_kw.copy()
+    power[:, doors[0]] *= 1.5
+    power[:, tanks[0]] *= 1.5
+    rise = model.roll_out(state, replace(inputs, it_power_kw=power)).limited_c
+    rise -= model.roll_out(state, inputs).limited_c
+    assert (rise[-1, doors] > 0.1).all()
+    # A tank's oil is its own; only the water that both are cooled by says anything.
+    assert rise[-1, tanks[0]] > 10.0 * rise[-1, tanks[1:]].max()
+
+
+def test_sensitivities_of_doors_and_tanks_equal_finite_differences() -> None:
+    model, inputs = random_model(4, 0.3, LAB_LAYOUT), lab_inputs(4)
+    state = start(model, inputs)
+    found = model.sensitivities(state, inputs)
+    wet = [i for i, rack in enumerate(LAB.racks.values()) if rack.kind is not RackKind.AIR]
+    for group in range(len(LAB_MEMBERS)):
+        nudged = []
+        for nudge in (1e-4, -1e-4):
+            setpoints = inputs.setpoints.copy()
+            setpoints[3, group] += nudge
+            nudged.append(model.roll_out(state, replace(inputs, setpoints=setpoints)).limited_c)
+        slope = (nudged[0] - nudged[1]) / 2e-4
+        told = np.zeros((inputs.steps, len(LAB.racks)))
+        own = found.group == group
+        told[:, found.rack[own]] = found.gain[own][:, :, 3].T
+        np.testing.assert_allclose(told[:, wet], slope[:, wet], atol=2e-6, rtol=1e-4)

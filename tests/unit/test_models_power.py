@@ -14,7 +14,7 @@ from models.dataset import History
 from models.layout import layout_of
 from models.leakage import PRIOR_PER_K, find_leakage
 from models.power import SIGNS, PowerModel, UnitPower, new_plant
-from models.power_features import FEATURES, PowerLayout
+from models.power_features import EXOGENOUS, FEATURES, PowerLayout
 from tests.models_hall import LEAKAGE_PER_K, small_bundle, small_history, small_inputs, small_site
 
 SITE = small_site()
@@ -23,7 +23,9 @@ LAYOUT = layout_of(SITE)
 
 def random_power(seed: int) -> PowerModel:
     """Untrained: convexity must not depend on the fit."""
-    plant = nn.ModuleDict({name: new_plant(name, 3, seed + i) for i, name in enumerate(SIGNS)})
+    plant = nn.ModuleDict(
+        {name: new_plant(name, len(EXOGENOUS), seed + i) for i, name in enumerate(SIGNS)}
+    )
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in plant.parameters():
@@ -184,3 +186,12 @@ def test_leakage_counts_from_the_reference_temperature() -> None:
     warm = np.full((4, len(LAYOUT.racks)), 45.0)
     extra = power.predict(inputs, warm)["it_leakage"]
     np.testing.assert_allclose(extra, 0.002 * 5.0 * inputs.it_power_kw.sum(axis=1), rtol=1e-9)
+
+
+def test_the_weather_reaches_power_only_through_the_towers_approach() -> None:
+    power, inputs = random_power(3), small_inputs(6, 300.0, 3)
+    summer = replace(inputs, wet_bulb_c=inputs.wet_bulb_c + 12.0)
+    before, after = power.predict(inputs), power.predict(summer)
+    for name in ("chillers", "tower_pumps", "fws_pumps"):
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    assert (after["tower_fans"] > before["tower_fans"]).all()

@@ -28,6 +28,9 @@ SHARE_STEPS = 10_000
 FILM_EXPONENT = -0.75
 """Of a cold plate's film resistance in flow."""
 
+MOST_ROOMS = 256
+"""Flows of a circuit whose room is remembered."""
+
 LEAST_SHARE = 0.02
 """Shares of flow below this count as this: without flow there is no limit to a rise."""
 
@@ -134,9 +137,18 @@ class Circuit:
         """Actuators that have a part in it."""
         return (*(path.actuator for path in self.paths), *(flow.actuator for flow in self.flows))
 
+    @cached_property
+    def _rooms_c(self) -> dict[float, float]:
+        return {}
+
     def room_c(self, flow: float) -> float:
-        """Warmest supply at which every rack stays within its limit."""
-        return min(curve.room_c(flow) for curve in self.curves)
+        """Warmest supply at which every rack stays within its limit; remembered, as flows stay."""
+        found = self._rooms_c.get(flow)
+        if found is None:
+            if len(self._rooms_c) >= MOST_ROOMS:
+                self._rooms_c.clear()
+            found = self._rooms_c[flow] = min(curve.room_c(flow) for curve in self.curves)
+        return found
 
     def given_c(self, wet_bulb_c: float) -> float:
         """The supply that no setpoint could prevent: by wet bulb, and by water at rest."""
@@ -153,8 +165,7 @@ class Circuit:
 
     def flow_left(self, amounts: list[float]) -> float:
         """Flow from what each of ``flows`` moves, with the largest lost where one is."""
-        lost = max(amounts, default=0.0) if self.loses_one else 0.0
-        return self.given + sum(amounts) - lost
+        return self.given + sum(amounts) - (max(amounts, default=0.0) if self.loses_one else 0.0)
 
 
 @dataclass(frozen=True)

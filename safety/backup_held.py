@@ -15,6 +15,7 @@ from safety.arithmetic import GRAINS_PER_UNIT, Interval, grains, units
 from safety.backup import Backup, Circuit, Flow, Path, least_flow
 from safety.guards import Limits
 from safety.interlocks import Conditions
+from safety.readings import believed
 from safety.state import EnvelopeState
 
 Candidates = Callable[[str], tuple[float, ...]]
@@ -96,7 +97,7 @@ class WorstCase:
         found = self._room_c.get(index)
         if found is None:
             circuit = self._backup.circuits[index]
-            moved = [flow.amount * self._lowest(flow) for flow in circuit.flows]
+            moved = [flow.amount * self._lowest(flow.actuator) for flow in circuit.flows]
             found = self._room_c[index] = circuit.room_c(circuit.flow_left(moved))
         return found
 
@@ -117,9 +118,9 @@ class WorstCase:
         held_c = max(self._of(path.actuator), default=own_c)
         return max(held_c, own_c if path.drift_k is None else min(own_c, held_c + path.drift_k))
 
-    def _lowest(self, flow: Flow) -> float:
-        own = self._backup.levers[flow.actuator].fallback
-        return min((*self._of(flow.actuator), own))
+    def _lowest(self, actuator: str) -> float:
+        own = self._backup.levers[actuator].fallback
+        return min(*self._of(actuator), own, own)
 
     def _most_c(self, index: int, path: Path) -> float:
         """The warmest value of a supply setpoint for which its path is bearable."""
@@ -141,7 +142,7 @@ class WorstCase:
         )
         alike = _alike(circuit, needed)
         others = [
-            other.amount * self._lowest(other)
+            other.amount * self._lowest(other.actuator)
             for other in circuit.flows
             if other.actuator != flow.actuator
         ]
@@ -157,11 +158,12 @@ class WorstCase:
 
 def worst_case(limits: Limits, state: EnvelopeState, moment: Conditions) -> WorstCase:
     """The worst case as the plant stands: what we hold, what is read back, the wet bulb."""
-    devices, readings = moment.telemetry.devices, moment.usable
+    devices, readings = moment.telemetry.devices, moment.telemetry.readings
+    now_s, slack_s = moment.now_s, moment.slack_s
 
     def candidates(actuator: str) -> tuple[float, ...]:
         own = limits.actuators[actuator]
-        device, (shown,) = devices.get(own.device), readings((own.read_back,))
+        device, shown = devices.get(own.device), believed(readings, own.read_back, now_s, slack_s)
         held = state.of(actuator).in_force
         if held is None or device is None or not device.armed:
             return () if shown is None else (shown,)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from facility.commands import Command, Decision, Origin, Outcome, Override, Verdict
 from facility.telemetry import Snapshot
@@ -21,6 +22,7 @@ from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
 from safety.in_force import Action, Correction, judge_value_in_force, release
 from safety.interlocks import Conditions, dew_point_interval, survey, worst_dew_point
+from safety.readings import Looks
 from safety.sightings import honest, observe
 from safety.state import ActuatorState, EnvelopeState
 
@@ -40,6 +42,15 @@ class Envelope:
     """All limits of a site, and the judgements that they give."""
 
     limits: Limits
+
+    @cached_property
+    def _looks(self) -> Looks:
+        return Looks()
+
+    @cached_property
+    def _own_admitted(self) -> dict[float, Mapping[str, Interval]]:
+        """By wet bulb, the last one alone: what the worst case admits with all given back."""
+        return {}
 
     def judge(
         self, state: EnvelopeState, command: Command, telemetry: Snapshot, now_s: float
@@ -193,7 +204,7 @@ class Envelope:
         if own is None:
             return _refuse(checks.not_listed(actuator))
         moment = self._moment(states.EMPTY, telemetry, now_s)
-        return _fallback(own, moment, worst_case_of_own(self.limits, moment))
+        return _fallback(own, moment, self._with_all_given_back(moment)[actuator])
 
     def judge_fallbacks(self, telemetry: Snapshot, now_s: float) -> Mapping[str, Verdict]:
         """By actuator: where the plant's own value would be outside a limit now.
@@ -201,8 +212,10 @@ class Envelope:
         For each scan, as a standing warning: letting go is no way out while one stands.
         """
         moment = self._moment(states.EMPTY, telemetry, now_s)
-        worst = worst_case_of_own(self.limits, moment)
-        found = {name: _fallback(own, moment, worst) for name, own in self.limits.actuators.items()}
+        worst = self._with_all_given_back(moment)
+        found = {
+            name: _fallback(own, moment, worst[name]) for name, own in self.limits.actuators.items()
+        }
         return {name: each for name, each in found.items() if each.outcome is Outcome.REFUSE}
 
     def register(
@@ -238,7 +251,17 @@ class Envelope:
 
     def _moment(self, state: EnvelopeState, telemetry: Snapshot, now_s: float) -> Conditions:
         seen = self.honest(state, telemetry, now_s)
-        return Conditions(seen, now_s, self.limits.clock_slack_s, state.sightings)
+        return Conditions(seen, now_s, self.limits.clock_slack_s, state.sightings, self._looks)
+
+    def _with_all_given_back(self, moment: Conditions) -> Mapping[str, Interval]:
+        """By actuator: what the worst case admits; it hangs on nothing but the wet bulb then."""
+        worst = worst_case_of_own(self.limits, moment)
+        if worst.wet_bulb_c not in self._own_admitted:
+            self._own_admitted.clear()
+            self._own_admitted[worst.wet_bulb_c] = {
+                name: worst.interval(name) for name in self.limits.actuators
+            }
+        return self._own_admitted[worst.wet_bulb_c]
 
     def _held(self, state: EnvelopeState, telemetry: Snapshot) -> tuple[ActuatorLimits, ...]:
         armed = {name for name, device in telemetry.devices.items() if device.armed}
@@ -332,10 +355,10 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
     return Verdict(Outcome.ALLOW, value, "", "", saw)
 
 
-def _fallback(own: ActuatorLimits, moment: Conditions, worst: WorstCase) -> Verdict:
+def _fallback(own: ActuatorLimits, moment: Conditions, worst: Interval) -> Verdict:
     dew_point_c = None if own.dew is None else worst_dew_point(own.dew, moment)
     dew_point = dew_point_interval(own, dew_point_c)
-    for interval in (*own.static, dew_point, worst.interval(own.actuator)):
+    for interval in (*own.static, dew_point, worst):
         if not interval.holds(grains(own.fallback)):
             detail = f"the plant's own {own.fallback:g} {own.unit}: {interval.detail}"
             saw = {"fallback": own.fallback, **interval.saw}

@@ -67,6 +67,16 @@ class Interlock:
     """Where given, the condition counts only while one of these shows 1, or cannot be read."""
 
     @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Of its watches."""
+        return tuple(each.tag for each in self.watches)
+
+    @cached_property
+    def least_age_s(self) -> float:
+        """So old each of its readings may be at least."""
+        return min(each.max_age_s for each in self.watches)
+
+    @cached_property
     def columns(self) -> tuple[tuple[float, tuple[str, ...], tuple[float, ...]], ...]:
         """The watches side by side for quick passes: by age, their tags and thresholds."""
         ages_s = dict.fromkeys(each.max_age_s for each in self.watches)

@@ -6,7 +6,7 @@ not good, not fresh, or not a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facility.commands import Mode
@@ -23,7 +23,7 @@ from safety.guards import (
     Swing,
 )
 from safety.hand_back import near, own_values
-from safety.readings import Crossing, crossings, usable
+from safety.readings import Crossing, Looks, usable
 from safety.sightings import SWING_K, WINDOW_S, Sightings
 from safety.state import ActuatorState
 
@@ -70,15 +70,25 @@ class Conditions:
     """The conditions of one moment, each judged once though many actuators share it."""
 
     def __init__(
-        self, telemetry: Snapshot, now_s: float, slack_s: float, sightings: Sightings
+        self,
+        telemetry: Snapshot,
+        now_s: float,
+        slack_s: float,
+        sightings: Sightings,
+        looks: Looks | None = None,
     ) -> None:
         self.telemetry, self.now_s, self.slack_s = telemetry, now_s, slack_s
-        self._sightings = sightings
+        self._sightings, self._looks = sightings, looks or Looks()
         self._judged: dict[int, Active | None] = {}
 
     def usable(self, sensors: Iterable[Sensor]) -> list[float | None]:
         """The readings of ``sensors`` that may be believed at this moment."""
         return usable(self.telemetry.readings, sensors, self.now_s, self.slack_s)
+
+    def crossings(self, interlock: Interlock) -> tuple[int, Sequence[Crossing]]:
+        """`safety.readings.crossings` at this moment."""
+        readings = self.telemetry.readings
+        return self._looks.crossings(interlock, readings, self.now_s, self.slack_s)
 
     def of(self, guard: Guard) -> Active | None:
         """The condition if it is active.
@@ -146,11 +156,8 @@ def judge_interlock(interlock: Interlock, moment: Conditions) -> Active | None:
         shown is None or shown > HALF for shown in moment.usable(interlock.running)
     ):
         return None
-    if interlock.less:
-        seen, crossed = _differences(interlock, moment)
-    else:
-        readings = moment.telemetry.readings
-        seen, crossed = crossings(interlock, readings, moment.now_s, moment.slack_s)
+    look = _differences(interlock, moment) if interlock.less else moment.crossings(interlock)
+    seen, crossed = look
     if crossed:
         worst = max(crossed, key=lambda each: each.beyond)
         side = "above" if interlock.above else "below"
@@ -207,7 +214,7 @@ def swing(guard: Swing, sightings: Sightings) -> Active | None:
     )
 
 
-def _differences(interlock: Interlock, moment: Conditions) -> tuple[int, list[Crossing]]:
+def _differences(interlock: Interlock, moment: Conditions) -> tuple[int, Sequence[Crossing]]:
     """As `safety.readings.crossings`, of each watch less its partner."""
     values, less = moment.usable(interlock.watches), moment.usable(interlock.less)
     seen, crossed = 0, []

@@ -202,8 +202,8 @@ def test_the_checks_stand_in_the_order_of_the_specification() -> None:
         ["mode", "lock_out", "device", "isolation"],
         ["authority", "age", "expiry", "telemetry", "hold"],
         [
-            *("dew_point", "dew_point_unknown", "condensation", "backup", "interlocks"),
-            *("overcooled", "blind", "safety_direction", "authorised", "rate"),
+            *("hand_back", "dew_point", "dew_point_unknown", "condensation", "backup"),
+            *("interlocks", "overcooled", "blind", "safety_direction", "authorised", "rate"),
         ],
     ]
 

@@ -408,7 +408,14 @@ class Site:
 
     def tags(self, quantity: str) -> tuple[str, ...]:
         """All tags of a quantity, in the order of the points list."""
-        return tuple(p.tag for p in self.points.values() if p.quantity == quantity)
+        return self._by_quantity.get(quantity, ())
+
+    @cached_property
+    def _by_quantity(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {}
+        for point in self.points.values():
+            found.setdefault(point.quantity, []).append(point.tag)
+        return {quantity: tuple(tags) for quantity, tags in found.items()}
 
     @cached_property
     def doubles(self) -> Mapping[str, tuple[str, ...]]:

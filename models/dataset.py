@@ -354,6 +354,8 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
 
 def _blank_frozen(limited: Array, load: Array, layout: Layout, notes: list[str]) -> None:
     """Set a temperature to NaN where it stood still for hours while its rack's load moved."""
+    if len(limited) < FROZEN_ROWS:
+        return
     for rack in range(limited.shape[1]):
         values = limited[:, rack]
         changes = np.flatnonzero(np.diff(values, prepend=np.nan) != 0.0)

@@ -105,11 +105,12 @@ def forecast_load(
     time_s = _times(history)
     past = time_s < start_s
     rated = np.array([rack.rated_kw for rack in site.racks.values()])
+    tags = [site.tag(rack, "it_power") for rack in site.racks]
+    place = history.columns.get_indexer(pd.Index(["" if tag is None else tag for tag in tags]))
+    there = np.flatnonzero(place >= 0)
     share = np.full((int(past.sum()), len(rated)), np.nan)
-    for index, rack in enumerate(site.racks):
-        tag = site.tag(rack, "it_power")
-        if tag is not None and tag in history:
-            share[:, index] = history[tag].to_numpy(dtype=float)[past] / rated[index]
+    known = history.iloc[:, place[there]].to_numpy(dtype=float)
+    share[:, there] = known[past] / rated[there]
     age_s = start_s - time_s[past]
     mean = _mean(share[age_s <= MEAN_ROWS * STEP_S])
     # A gap in the last minutes reaches back for the last that is known.

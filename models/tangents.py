@@ -27,11 +27,14 @@ def _node_tangents(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
     first_gain: Any,
     second_gain: Any,
     block_of: Any,
+    needed: Any,
     tangent: Any,
 ) -> None:
-    """Fill ``tangent`` (T, P, B); pairs of nodes upstream come before those of nodes below."""
+    """Fill ``tangent`` (T, P, B) of the nodes that are ``needed``, upstream before below."""
     for p in range(len(node)):
         i = node[p]
+        if not needed[i]:
+            continue
         first = np.zeros(tangent.shape[2])
         second = np.zeros(tangent.shape[2])
         for t in range(len(block_of)):
@@ -56,43 +59,40 @@ def _rack_tangents(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
     rise_per_k: Any,
     rise_per_flow: Any,
     moved: Any,
+    pair: Any,
     rack: Any,
-    group: Any,
     through_start: Any,
     through_feature: Any,
     through_pair: Any,
     direct_start: Any,
     direct_feature: Any,
     direct_per_unit: Any,
+    place: Any,
     gains: Any,
     shares: Any,
     block_of: Any,
     every: int,
-    place: Any,
-    weight: Any,
-    counts: Any,
     gain: Any,
-    total: Any,
 ) -> None:
-    """Fill ``gain`` (N', steps, B) where ``place`` is not -1; add into ``total`` (B, G)."""
+    """Fill ``gain`` (N', steps, B) of the pairs ``pair`` (N',); ``place`` is of each feature."""
     blocks = moved.shape[2]
-    for n in range(len(rack)):
-        r = rack[n]
-        if place[n] < 0 and not counts[r]:
-            continue
+    for n in range(len(pair)):
+        m = pair[n]
+        r = rack[m]
         states = np.zeros((4, blocks))
         for t in range(len(block_of)):
             now = block_of[t]
             for b in range(now + 1):
                 supply = 0.0
                 rise = 0.0
-                for k in range(through_start[n], through_start[n + 1]):
+                for k in range(through_start[m], through_start[m + 1]):
                     seen = moved[t, through_pair[k], b]
-                    supply += supply_per_k[t, through_feature[k]] * seen
-                    rise += rise_per_k[t, through_feature[k]] * seen
+                    f = place[through_feature[k]]
+                    supply += supply_per_k[t, f] * seen
+                    rise += rise_per_k[t, f] * seen
                 if b == now:
-                    for k in range(direct_start[n], direct_start[n + 1]):
-                        f = direct_feature[k]
+                    for k in range(direct_start[m], direct_start[m + 1]):
+                        f = place[direct_feature[k]]
                         supply += supply_per_flow[t, f] * direct_per_unit[k]
                         rise += rise_per_flow[t, f] * direct_per_unit[k]
                 states[0, b] += gains[0, r] * (supply - states[0, b])
@@ -105,9 +105,7 @@ def _rack_tangents(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
                     found = 0.0
                     for j in range(4):
                         found += shares[j, r] * states[j, b]
-                    if place[n] >= 0:
-                        gain[place[n], step, b] = found
-                    total[b, group[n]] += weight[step, r] * found
+                    gain[n, step, b] = found
 
 
 NODE_TANGENTS: Kernel = compiled(_node_tangents)

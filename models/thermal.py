@@ -19,9 +19,10 @@ from facility.site import Site
 from models.contract import Array, Inputs, Sensitivities, Trajectory
 from models.dataset import STEP_S, DatasetError, History
 from models.layout import Layout, layout_of
+from models.plain import Marched, Plain
 from models.racks import Racks
 from models.routes import Routes, routes_of
-from models.sensitivity import Nominal, sensitivities
+from models.sensitivity import Nominal, owed, sensitivities
 from models.state import OffsetNoise, Offsets, ThermalState
 from models.supplies import Supplies, SupplyDrive
 
@@ -51,6 +52,11 @@ class ThermalModel:
     def routes(self) -> Routes:
         """How setpoints reach racks."""
         return routes_of(self.layout)
+
+    @cached_property
+    def plain(self) -> Plain:
+        """What has been learned as plain arrays, taken on first use: a model is not fitted on."""
+        return Plain.of(self.layout, self.net)
 
     def start(self, site: Site, recent: pd.DataFrame) -> ThermalState:
         """A state at the end of ``recent``: half an hour or more of history, better two hours.
@@ -102,11 +108,9 @@ class ThermalModel:
     def roll_out(self, state: ThermalState, inputs: Inputs) -> Trajectory:
         """Every rack and unit over a horizon."""
         every = inner_steps(inputs)
-        with torch.no_grad():
-            supply, _, temperature, _ = self._run(state, inputs)
-        ends = slice(every - 1, None, every)
-        found = supply[ends].numpy()
-        limited = temperature[ends].numpy() + state.rack_offsets.value_k
+        marched = self._march(state, inputs)
+        found = marched.supply_c[every - 1 :: every]
+        limited = marched.limited_c[every - 1 :: every]
         nodes = list(enumerate(self.layout.nodes))
         return Trajectory(
             limited_c=limited,
@@ -128,6 +132,16 @@ class ThermalModel:
                 found[:, node.setpoint] = ends[:, index]
         return found
 
+    def trace(self, state: ThermalState, inputs: Inputs, sub: int, fine: int) -> Array:
+        """Every rack's limited temperature, ``sub`` times a minute at first, then every minute.
+
+        Parameters
+        ----------
+        sub, fine
+            Lines a minute for the first ``fine`` minutes of the horizon.
+        """
+        return self._march(state, inputs, sub, fine).limited_c
+
     def sensitivities(
         self,
         state: ThermalState,
@@ -145,7 +159,7 @@ class ThermalModel:
             Steps for which a move is held, one entry a block, with the sum T; None: each
             step moves on its own. With few blocks it is several times faster.
         """
-        return self.linearise(state, inputs, racks, blocks, None)[0]
+        return sensitivities(self._nominal(state, inputs, blocks), racks)
 
     def linearise(
         self,
@@ -159,40 +173,45 @@ class ThermalModel:
 
         ``weight`` is (T, R); the sum needs no memory for each rack.
         """
-        every = inner_steps(inputs)
-        nominal = Nominal(
+        nominal = self._nominal(state, inputs, blocks)
+        if weight is None:
+            total = np.zeros((len(nominal.blocks), len(self.layout.groups)))
+        else:
+            total = owed(nominal, weight)
+        return sensitivities(nominal, racks), total
+
+    def _nominal(
+        self, state: ThermalState, inputs: Inputs, blocks: Sequence[int] | None
+    ) -> Nominal:
+        return Nominal(
             self.layout,
             self.routes,
-            self.net.supplies,
-            self.net.racks,
-            supply_drive(self.layout, inputs),
-            expand(inputs.it_power_kw, every),
-            torch.as_tensor(state.nodes),
-            torch.as_tensor(state.supply_offsets.value_k),
-            every,
+            self.plain,
+            self.plain.drive(inputs),
+            self._march(state, inputs),
+            inner_steps(inputs),
             tuple(blocks) if blocks is not None else (1,) * inputs.steps,
         )
-        return sensitivities(nominal, racks, weight)
 
-    def _run(self, state: ThermalState, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        drive = supply_drive(self.layout, inputs)
-        supply, nodes = self.net.supplies(
-            drive, torch.as_tensor(state.nodes), torch.as_tensor(state.supply_offsets.value_k)
+    def _march(self, state: ThermalState, inputs: Inputs, sub: int = 1, fine: int = 0) -> Marched:
+        return self.plain.march(
+            self.plain.drive(inputs),
+            inner_steps(inputs),
+            (state.nodes, state.racks),
+            state.supply_offsets.value_k,
+            state.rack_offsets.value_k,
+            sub,
+            fine,
         )
-        power = expand(inputs.it_power_kw, inner_steps(inputs))
-        temperature, racks = self.net.racks(supply, drive.flow, power, torch.as_tensor(state.racks))
-        return supply, nodes, temperature, racks
 
     def correct(
         self, state: ThermalState, inputs: Inputs, supply_c: Array, limited_c: Array
     ) -> ThermalState:
         """As `update`, with the readings of all nodes (M,) and racks (R,); NaN: cannot be used."""
-        with torch.no_grad():
-            supply, nodes, temperature, racks = self._run(state, inputs)
+        marched = self._march(state, inputs)
         after_s = inputs.steps * inputs.step_s
-        later = state.later(inputs.start_s + after_s, nodes.numpy(), racks.numpy())
-        shown = supply[-1].numpy()
-        expected = temperature[-1].numpy() + state.rack_offsets.value_k
+        later = state.later(inputs.start_s + after_s, marched.nodes, marched.racks)
+        shown, expected = marched.supply_c[-1], marched.limited_c[-1]
         return ThermalState(
             later.time_s,
             later.nodes,
@@ -203,18 +222,16 @@ class ThermalModel:
 
     def settled(self, inputs: Inputs) -> ThermalState:
         """The state in which these inputs would leave everything as it is."""
-        drive = supply_drive(self.layout, inputs)
-        with torch.no_grad():
-            supply, nodes = self.net.supplies(drive)
-            _, racks = self.net.racks(
-                supply, drive.flow, expand(inputs.it_power_kw, inner_steps(inputs))
-            )
+        count, racks = len(self.layout.nodes), len(self.layout.racks)
+        marched = self.plain.march(
+            self.plain.drive(inputs), inner_steps(inputs), None, np.zeros(count), np.zeros(racks)
+        )
         return ThermalState(
             inputs.start_s,
-            nodes.numpy(),
-            racks.numpy(),
-            Offsets.unknown(len(self.layout.nodes)),
-            Offsets.unknown(len(self.layout.racks)),
+            marched.nodes,
+            marched.racks,
+            Offsets.unknown(count),
+            Offsets.unknown(racks),
         )
 
 

@@ -95,13 +95,19 @@ class AnalyticPlant:
         return np.asarray(setpoints[:, supply] + rise * share**-exponent)
 
     def roll_out(self, state: Array, inputs: Inputs) -> Trajectory:
-        target = self.settled(inputs.setpoints, inputs.it_power_kw)
-        keep = np.exp(-inputs.step_s / LAG_S)
-        now = np.asarray(state, dtype=float)
-        found = np.empty_like(target)
-        for k, line in enumerate(target):
-            found[k] = now = keep * now + (1.0 - keep) * line
+        found = self.trace(state, inputs, np.full(inputs.steps, inputs.step_s))
         return Trajectory(limited_c=found, supply_c={}, loop_c={})
+
+    def trace(self, state: Array, inputs: Inputs, step_s: Array) -> Array:
+        target = self.settled(inputs.setpoints, inputs.it_power_kw)
+        now = np.asarray(state, dtype=float)
+        found = np.empty((len(step_s), target.shape[1]))
+        ends = np.cumsum(step_s)
+        for k, (length, end) in enumerate(zip(step_s, ends, strict=True)):
+            keep = np.exp(-length / LAG_S)
+            line = target[int((end - 0.5 * length) // inputs.step_s)]
+            found[k] = now = keep * now + (1.0 - keep) * line
+        return found
 
     def linearise(
         self,

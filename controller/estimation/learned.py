@@ -43,11 +43,9 @@ class LearnedEstimator:
             padded = pd.concat([earlier, frame])
         history = dataset.History.of(self._site, padded, self._thermal.layout)
         for i in range(history.rows - len(frame), history.rows):
-            measured = {
-                str(tag): None if np.isnan(value) else float(value)
-                for tag, value in padded.iloc[i].items()
-            }
-            state = self._thermal.update(state, history.inputs(i, i + 1), measured)
+            state = self._thermal.correct(
+                state, history.inputs(i, i + 1), history.supply_c[i], history.limited_c[i]
+            )
         return state
 
     def power_factors(self, frame: pd.DataFrame) -> Mapping[str, float]:

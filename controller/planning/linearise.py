@@ -13,6 +13,7 @@ from controller.planning.rows import (
     choose,
     temperature_room,
     temperature_rows,
+    within_reach,
     worst_rows,
 )
 from controller.planning.situation import Situation
@@ -59,11 +60,10 @@ def linearise(
         active=active.astype(float),
     )
 
-    ratio = round(request.step_s / layout.settings.verify_step_s)
-    coarse = prospect.fine.limited_c[ratio - 1 :: ratio]
+    coarse = prospect.fine_c[situation.fine_ends]
     weight = situation.hours[:, None] * predictor.leakage(request.it_power, coarse)[1]
     room = temperature_room(situation, prospect, tightening)
-    chosen = choose(layout, room, hot)
+    chosen = within_reach(situation, prospect, room, choose(layout, room, hot), box)
     racks = np.unique(chosen.rack).tolist()
     sensitivities, leakage = predictor.linearise(
         situation.state, situation.inputs(nominal), layout.settings.blocks, racks, weight

@@ -14,6 +14,8 @@ from models.registry import Bundle
 from models.state import ThermalState
 from models.uncertainty import rack_groups
 
+MINUTE_S = 60.0
+"""Step of the thermal model."""
 SERVER_FAN_FROM_C = 25.0
 SERVER_FAN_SHARE_PER_K = 0.009
 """Servers' fans speed up by 3 to 5 % a kelvin of inlet above 24 to 25 °C (vendors' fan tables);
@@ -42,6 +44,12 @@ class LearnedPredictor:
     def roll_out(self, state: ThermalState, inputs: Inputs) -> Trajectory:
         """Every rack over the inputs."""
         return self._bundle.thermal.roll_out(state, inputs)
+
+    def trace(self, state: ThermalState, inputs: Inputs, step_s: Array) -> Array:
+        """Every rack at the ends of steps that fill the inputs: parts of a minute, then minutes."""
+        parts = step_s[step_s < MINUTE_S]
+        sub = round(MINUTE_S / parts[0]) if len(parts) else 1
+        return self._bundle.thermal.trace(state, inputs, sub, len(parts) // sub)
 
     def linearise(
         self,

@@ -58,8 +58,7 @@ def _power(prospect: Prospect) -> Array:
 def _bands(situation: Situation, prospect: Prospect) -> tuple[Band, ...]:
     """The hottest rack (least room) of each kind of limited temperature, and the power."""
     site, request = situation.site, situation.request
-    ratio = round(request.step_s / situation.layout.settings.verify_step_s)
-    temperature = prospect.fine.limited_c[ratio - 1 :: ratio]
+    temperature = prospect.fine_c[situation.fine_ends]
     lead_s = np.asarray((np.arange(len(temperature)) + 1.0) * request.step_s, dtype=np.float64)
     lower, upper = situation.predictor.band(lead_s)
     kinds = [rack.limited_temperature for rack in site.racks.values()]

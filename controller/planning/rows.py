@@ -20,6 +20,9 @@ from models.contract import Array, Sensitivities
 NEAR = 1.0
 """Scaled units within which one linearisation of the worst credible step serves all blocks."""
 
+REACH_K = 1.0
+"""A row that stays this far from its limit at the warmest corner of a round's box is left out."""
+
 Extra = dict[tuple[int, int], tuple[int, ...]]
 """By (unit, check): racks that must have a row besides the hottest."""
 
@@ -66,13 +69,29 @@ def temperature_room(
     situation: Situation, prospect: Prospect, tightening: dict[tuple[int, int], float]
 ) -> Array:
     """(checks, R) K between the nominal temperature at each check and what is wished."""
-    layout, request = situation.layout, situation.request
-    ratio = round(request.step_s / layout.settings.verify_step_s)
-    ends = (layout.checks + 1) * ratio - 1
-    room = situation.wished_c[ends] - prospect.fine.limited_c[ends]
+    ends = situation.fine_ends[situation.layout.checks]
+    room = situation.wished_c[ends] - prospect.fine_c[ends]
     for (rack, check), excess in tightening.items():
         room[check, rack] -= excess
     return np.asarray(room)
+
+
+def within_reach(
+    situation: Situation, prospect: Prospect, room: Array, chosen: Chosen, box: Box
+) -> Chosen:
+    """Of the chosen rows those that the warmest corner of the box brings near their limit.
+
+    The models are monotone, so that one roll-out there bounds all others; `REACH_K` is for what
+    is not (a valve that opens as a flow falls) and for the linearised rows' own error.
+    """
+    colder_is_lower = np.array([limit.colder_is_lower for limit in situation.request.limits])
+    warmest = np.where(colder_is_lower, box.upper, box.lower) * box.active
+    corner = prospect.blocks + warmest * situation.layout.scale
+    there = situation.predictor.roll_out(situation.state, situation.inputs(corner)).limited_c
+    ends = situation.layout.checks
+    rise = there[ends] - prospect.fine_c[situation.fine_ends[ends]]
+    near = (room - rise)[chosen.at, chosen.rack] < REACH_K
+    return Chosen(chosen.rack[near], chosen.unit[near], chosen.at[near])
 
 
 def temperature_rows(
@@ -110,13 +129,14 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
     parts, rooms, racks, keys = [], [], [], []
     for anchor, blocks in anchors[: 2 if moves else 1]:
         room, rack, slopes = _after_worst(situation, nominal[anchor])
+        told = sparse.csr_array(slopes)
         for b in blocks:
             away = (nominal[b] - nominal[anchor]) / layout.scale
-            rows = sparse.coo_array(slopes * box.active[b])
+            rows = sparse.coo_array(told @ sparse.diags_array(box.active[b]))
             place = (rows.coords[0], rows.coords[1] + b * layout.groups)
             shape = (len(rack), layout.blocks * layout.groups)
             parts.append(sparse.csr_array((rows.data, place), shape=shape))
-            rooms.append(room - slopes @ away)
+            rooms.append(room - told @ away)
             racks.append(rack)
             keys.append(layout.unit_of_rack[rack] * layout.blocks + b)
     weight = np.full(len(layout.units) * layout.blocks, layout.settings.slack_kw_per_k)
@@ -157,7 +177,7 @@ def _after_worst(situation: Situation, setpoints: Array) -> tuple[Array, Ints, A
     at = (place[sensitivities.rack], sensitivities.group)
     slopes[at] = static * layout.scale[sensitivities.group]
     if rule is not None and backed[rack].any():
-        own = rule.slopes(setpoints, wet_bulb_c)[rack] * layout.scale
+        own = rule.slopes(setpoints, wet_bulb_c, rack) * layout.scale
         slopes = np.where(backed[rack, None], own, slopes)
     return room[rack], rack, slopes
 

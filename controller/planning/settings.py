@@ -16,8 +16,13 @@ class PlanningSettings:
     step_s: float = 300.0
     blocks: tuple[int, ...] = (1, 1, 1, 2, 3, 4, 6, 6, 12, 12)
     """Steps for which a setpoint is held, one entry a block; their sum is the horizon: 4 h."""
+    verify_first_s: float = 900.0
+    """From now on for so long every rack is verified at the finer step: loads of checkpoints come
+    and go within 10 to 120 s, and what is about to be written must hold between the minutes."""
+    verify_first_step_s: float = 10.0
+    """The finer step."""
     verify_step_s: float = 60.0
-    """Step of the roll-out that verifies every rack."""
+    """Step of the roll-out that verifies every rack, after that."""
     worst_step_s: float = 1800.0
     """How long after the worst credible step the racks must still be within their limits."""
     worst_rise_s: float = 60.0

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from controller.planning.corridor import Corridor
-from controller.planning.layout import Layout
+from controller.planning.layout import Ints, Layout
+from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanRequest
 from facility.site import Site
 from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
@@ -30,6 +31,13 @@ class Predictor(Protocol):
 
     def roll_out(self, state: Any, inputs: Inputs) -> Trajectory:
         """Every rack over the inputs."""
+        ...
+
+    def trace(self, state: Any, inputs: Inputs, step_s: Array) -> Array:
+        """(len(step_s), R) limited temperatures at the ends of steps that fill the inputs.
+
+        ``step_s`` are parts of a minute that make whole minutes, and minutes after them.
+        """
         ...
 
     def linearise(
@@ -116,11 +124,25 @@ class Situation:
         return np.array([rack.rated_kw for rack in self.site.racks.values()])
 
     @cached_property
+    def fine_step_s(self) -> Array:
+        """(fine steps,) lengths of the steps of the roll-out that verifies."""
+        return fine_steps(self.layout.settings, self.request.steps * self.request.step_s)
+
+    @cached_property
     def fine_lead_s(self) -> Array:
-        """(fine steps,) ends of the steps of the roll-out that verifies."""
-        step_s = self.layout.settings.verify_step_s
-        count = round(self.request.steps * self.request.step_s / step_s)
-        return np.asarray((np.arange(count) + 1.0) * step_s, dtype=np.float64)
+        """(fine steps,) their ends."""
+        return np.cumsum(self.fine_step_s)
+
+    @cached_property
+    def step_of_fine(self) -> Ints:
+        """(fine steps,) the step of the request in which each lies."""
+        middle_s = self.fine_lead_s - 0.5 * self.fine_step_s
+        return np.asarray(middle_s // self.request.step_s, dtype=np.int64)
+
+    @cached_property
+    def fine_ends(self) -> Ints:
+        """(T,) the last fine step of each step of the request."""
+        return np.searchsorted(self.step_of_fine, np.arange(self.request.steps), side="right") - 1
 
     @cached_property
     def allowed_c(self) -> Array:
@@ -138,12 +160,6 @@ class Situation:
         settings = self.layout.settings
         margins = self.predictor.margins(np.array([settings.worst_step_s]))[0]
         return np.asarray(self.limit_c - settings.worst_margin_share * margins)
-
-    @cached_property
-    def fine_inputs(self) -> Inputs:
-        """The horizon at the fine step, with the setpoints in force throughout."""
-        held = np.tile(self.request.in_force, (self.request.steps, 1))
-        return finer(self.request.inputs(held), self.layout.settings.verify_step_s)
 
     def factor(self, component: str) -> float:
         """Measured over expected power of a component, ``name`` or ``name/unit``."""
@@ -209,16 +225,9 @@ class Situation:
         )
 
 
-def finer(inputs: Inputs, step_s: float) -> Inputs:
-    """The same inputs at a shorter step."""
-    ratio = round(inputs.step_s / step_s)
-    if ratio < 1 or abs(ratio * step_s - inputs.step_s) > 1e-9:
-        raise ValueError(f"a step of {inputs.step_s:g} s is not a multiple of {step_s:g} s")
-    return Inputs(
-        start_s=inputs.start_s,
-        step_s=step_s,
-        setpoints=np.repeat(inputs.setpoints, ratio, axis=0),
-        it_power_kw=np.repeat(inputs.it_power_kw, ratio, axis=0),
-        wet_bulb_c=np.repeat(inputs.wet_bulb_c, ratio),
-        dry_bulb_c=np.repeat(inputs.dry_bulb_c, ratio),
-    )
+def fine_steps(settings: PlanningSettings, horizon_s: float) -> Array:
+    """Lengths of the steps of a roll-out that verifies: fine at first, then a minute each."""
+    first_s = min(settings.verify_first_s, horizon_s)
+    count = round(first_s / settings.verify_first_step_s)
+    rest = round((horizon_s - first_s) / settings.verify_step_s)
+    return np.repeat([settings.verify_first_step_s, settings.verify_step_s], [count, rest])

@@ -250,7 +250,7 @@ def _words(situation: Situation, against: dict[str, Array]) -> str:
     over = against["temperature"]
     if over.any():
         k, r = np.unravel_index(int(np.argmax(over)), over.shape)
-        minutes = (int(k) + 1) * situation.layout.settings.verify_step_s / 60.0
+        minutes = situation.fine_lead_s[k] / 60.0
         return f"rack {names[r]} is {over[k, r]:.2f} K too warm after {minutes:.0f} min"
     worst = against["worst step"]
     if worst.any():
@@ -268,8 +268,7 @@ def _demand(
 ) -> None:
     """Give rows and less room to the racks that broke their limit in the roll-out."""
     layout = situation.layout
-    ratio = round(situation.request.step_s / layout.settings.verify_step_s)
-    check_of_fine = np.searchsorted(layout.checks, np.arange(len(over)) // ratio)
+    check_of_fine = np.searchsorted(layout.checks, situation.step_of_fine)
     check_of_fine = np.minimum(check_of_fine, len(layout.checks) - 1)
     for c in range(len(layout.checks)):
         part = over[check_of_fine == c]

@@ -1,5 +1,9 @@
 """The roll-out that decides whether a plan is believed: every rack, at a fine step, nonlinear.
 
+The peak inside each step counts, not its end: at 10 s for the first quarter of an hour and 60 s
+after. Loads that come and go between two forecasts are the worst credible step's part, in which
+every rack runs at its rating from now on: no checkpoint can do more.
+
 A plan is *verified* when no rack goes above its limit less its margin, over the horizon and
 after the worst credible step under the setpoints about to be in force, apart from heat that
 even the ramp to more cooling cannot take away in time (a rack that is too hot already).
@@ -8,12 +12,12 @@ even the ramp to more cooling cannot take away in time (a rack that is too hot a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from controller.planning.situation import Situation
-from models.contract import Array, Trajectory
+from controller.planning.situation import Situation, fine_steps
+from models.contract import Array
 
 UNAVOIDABLE_K = 0.2
 """A plan may be this much warmer than the ramp to more cooling where that is too hot too."""
@@ -25,8 +29,8 @@ class Prospect:
 
     blocks: Array
     """(B, G)."""
-    fine: Trajectory
-    """At the fine step."""
+    fine_c: Array
+    """(fine steps, R) limited temperatures."""
     excess_k: Array
     """(fine steps, R) above the limit less its margin; negative is room."""
     worst_excess_k: Array
@@ -51,21 +55,20 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
     """Expect the consequences of setpoints (B, G)."""
     settings, predictor = situation.layout.settings, situation.predictor
     inputs = situation.inputs(blocks)
-    ratio = len(situation.fine_lead_s) // inputs.steps
-    setpoints = np.repeat(inputs.setpoints, ratio, axis=0)
-    fine = predictor.roll_out(situation.state, replace(situation.fine_inputs, setpoints=setpoints))
-    require_finite("temperatures", fine.limited_c)
-    excess = fine.limited_c - situation.allowed_c
+    fine_c = predictor.trace(situation.state, inputs, situation.fine_step_s)
+    require_finite("temperatures", fine_c)
+    excess = fine_c - situation.allowed_c
 
     held = situation.worst_inputs(blocks[0])
-    after = predictor.roll_out(situation.state, held).limited_c.max(axis=0)
+    steps_s = fine_steps(settings, held.steps * held.step_s)
+    after = predictor.trace(situation.state, held, steps_s).max(axis=0)
     require_finite("temperatures after the worst credible step", after)
     worst = after - situation.allowed_worst_c
 
     power = {
         name: situation.factor(name) * values for name, values in predictor.power(inputs).items()
     }
-    coarse = fine.limited_c[ratio - 1 :: ratio]
+    coarse = fine_c[situation.fine_ends]
     leakage = predictor.leakage(inputs.it_power_kw, coarse)[0].sum(axis=1)
     total = np.sum(list(power.values()), axis=0) + leakage
     require_finite("electric power", total)
@@ -73,12 +76,12 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
     energy = float(situation.hours @ total)
     move = np.diff(blocks, axis=0, prepend=request_in_force(situation)) / situation.layout.scale
     moving = settings.move_kwh * np.abs(move).sum() + settings.turn_kwh * np.square(move).sum()
-    over_h = np.maximum(fine.limited_c - situation.wished_c, 0.0).sum()
-    over_h *= settings.verify_step_s / 3600.0
+    over_k = np.maximum(fine_c - situation.wished_c, 0.0).sum(axis=1)
+    over_h = float(over_k @ situation.fine_step_s) / 3600.0
     penalty = settings.slack_kw_per_k * (over_h + np.maximum(worst, 0.0).sum())
     return Prospect(
         blocks=blocks,
-        fine=fine,
+        fine_c=fine_c,
         excess_k=excess,
         worst_excess_k=worst,
         power_kw=power,

@@ -17,7 +17,7 @@ from facility.site import RackKind
 from models.contract import Inputs
 from models.layout import Layout, layout_of
 from models.state import OffsetNoise, ThermalState
-from models.thermal import ThermalModel, ThermalNet
+from models.thermal import ThermalModel, ThermalNet, expand, supply_drive
 from tests.halls_site import laboratory
 from tests.models_hall import small_inputs, small_site
 
@@ -114,6 +114,47 @@ def test_held_inputs_settle(seed: int) -> None:
     path = model.roll_out(elsewhere, held).limited_c
     settled = model.roll_out(start(model, inputs), held).limited_c
     np.testing.assert_allclose(path[-1], settled[-1], atol=1e-3)
+
+
+@settings(max_examples=10)
+@given(seeds, st.booleans())
+def test_the_compiled_roll_out_is_that_of_the_modules_that_are_fitted(seed: int, lab: bool) -> None:
+    layout = LAB_LAYOUT if lab else LAYOUT
+    model = random_model(seed, layout=layout)
+    inputs = lab_inputs(seed) if lab else small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    drive = supply_drive(layout, inputs)
+    with torch.no_grad():
+        nodes, offset = torch.as_tensor(state.nodes), torch.as_tensor(state.supply_offsets.value_k)
+        supply, _ = model.net.supplies(drive, nodes, offset)
+        power = expand(inputs.it_power_kw, round(inputs.step_s / 60.0))
+        limited, _ = model.net.racks(supply, drive.flow, power, torch.as_tensor(state.racks))
+    found = model.trace(state, inputs, 1, 0)
+    # torch takes softplus as a straight line above 20.
+    np.testing.assert_allclose(found, limited.numpy(), rtol=1e-9, atol=1e-7)
+
+
+@settings(max_examples=10)
+@given(seeds)
+def test_parts_of_a_minute_lead_to_the_same_minutes(seed: int) -> None:
+    model, inputs = random_model(seed), small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    minutes, parts = model.trace(state, inputs, 1, 0), model.trace(state, inputs, 6, 15)
+    assert len(parts) == len(minutes) + 15 * 5
+    np.testing.assert_allclose(parts[5:90:6], minutes[:15], atol=1e-9)
+    np.testing.assert_allclose(parts[90:], minutes[15:], atol=1e-9)
+
+
+@settings(max_examples=10)
+@given(seeds)
+def test_what_a_sum_of_all_racks_owes_is_the_sum_of_what_each_does(seed: int) -> None:
+    model, inputs = random_model(seed), small_inputs(24, 300.0, seed)
+    state = start(model, inputs)
+    weight = np.random.default_rng(seed).random((24, len(LAYOUT.racks)))
+    each, total = model.linearise(state, inputs, None, (4, 8, 12), weight)
+    summed = np.zeros_like(total)
+    np.add.at(summed.T, each.group, np.einsum("kn,nkb->nb", weight[:, each.rack], each.gain))
+    np.testing.assert_allclose(total, summed, rtol=1e-9, atol=1e-9)
 
 
 @settings(max_examples=6)

@@ -11,13 +11,13 @@ import pytest
 from controller.planning.corridor import Corridor
 from controller.planning.problem import Answer
 from controller.planning.settings import PlanningSettings
-from controller.planning.situation import Situation, finer
+from controller.planning.situation import Situation
 from controller.planning.solve import PlanMaker, Solver
 from controller.planning.verify import rollout
 from controller.planning.words import PlanOutcome, PlanRequest
 from facility.wire import dumps, from_wire, to_wire
 from facility.worst_case import WorstCase
-from models.contract import Array, Inputs, Trajectory
+from models.contract import Array, Inputs
 from tests.planning_plant import AnalyticPlant, reference_site, request_for, usual_setpoints
 
 
@@ -48,7 +48,8 @@ def hottest_excess(maker: PlanMaker, asked: PlanRequest, setpoints: Array, after
     """By the analytic plant itself, every rack, at 60 s."""
     plant = maker.predictor
     state = plant.state(asked.state)
-    found = plant.roll_out(state, finer(asked.inputs(setpoints), 60.0)).limited_c
+    minutes = np.full(5 * asked.steps, 60.0)
+    found = plant.trace(state, asked.inputs(setpoints), minutes)
     limits = np.array([r.limit_c for r in maker.site.racks.values()])
     return float((found - limits)[after:].max())
 
@@ -71,7 +72,7 @@ def test_what_it_says_it_saves_is_what_the_plant_saves(maker: PlanMaker) -> None
     def electric(x: Array) -> float:
         inputs = asked.inputs(x)
         power = sum(part.mean() for part in plant.power(inputs).values())
-        found = plant.roll_out(plant.state(asked.state), finer(inputs, 60.0)).limited_c[4::5]
+        found = plant.roll_out(plant.state(asked.state), inputs).limited_c
         return float(power + plant.leakage(inputs.it_power_kw, found)[0].sum(axis=1).mean())
 
     held = np.tile(asked.in_force, (asked.steps, 1))
@@ -241,11 +242,11 @@ def test_without_a_plan_to_go_back_to_the_rule_cools_more(maker: PlanMaker) -> N
 def test_a_rack_without_a_row_that_breaks_its_limit_is_given_one() -> None:
     # A model that is blind to one rack in its linearisation, but not in its roll-out.
     class Surprising(AnalyticPlant):
-        def roll_out(self, state: Array, inputs: Inputs) -> Trajectory:
-            found = super().roll_out(state, inputs).limited_c
+        def trace(self, state: Array, inputs: Inputs, step_s: Array) -> Array:
+            found = super().trace(state, inputs, step_s)
             limits = np.array([r.limit_c for r in self.site.racks.values()])
             bend = np.maximum(found - 23.0, 0.0) ** 2 * (limits < 40.0)
-            return Trajectory(limited_c=found + 0.2 * bend, supply_c={}, loop_c={})
+            return np.asarray(found + 0.2 * bend)
 
     plant = Surprising(reference_site("campus"))
     settings = PlanningSettings(move_kwh=0.0, worst_margin_share=-50.0)

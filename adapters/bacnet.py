@@ -36,14 +36,23 @@ from bacpypes3.primitivedata import (
     Unsigned,
 )
 
-from adapters import codec
+from adapters import bacnet_objects, codec
 from adapters.bacnet_cov import Changes
 from adapters.bacnet_link import BacnetLink, NoAnswer, Refused, content, number_of
-from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
+from adapters.driver import (
+    LinkStatus,
+    Now,
+    Place,
+    ReadRefused,
+    Unreachable,
+    WriteFailed,
+    point_address,
+)
 from facility.points import Access, DataType, Point, Role
 from facility.site import Device, Report
 from facility.telemetry import Quality, Reading
 
+_IDENTITY = PropertyIdentifier("object-identifier")
 _PRESENT_VALUE = PropertyIdentifier("present-value")
 _STATUS_FLAGS = PropertyIdentifier("status-flags")
 _FLAGGED = frozenset({
@@ -110,14 +119,19 @@ class BacnetDriver:
         self._link = link
         asked = ("max-apdu-length-accepted", "time-of-device-restart")
         try:
-            found = await self._properties({self._itself: [PropertyIdentifier(p) for p in asked]})
+            itself = [_IDENTITY, *(PropertyIdentifier(p) for p in asked)]
+            found = await self._properties({self._itself: itself})
+            if isinstance(refusal := found.get((self._itself, _IDENTITY)), Refused):
+                raise refusal
             told = {str(what): value for (_, what), value in found.items()}
             longest = told.get(asked[0])
             size = _LEAST_APDU if longest is None else int(number_of(longest) or _LEAST_APDU)
         except (NoAnswer, Refused, ValueError) as error:
             reason = str(error)
             if isinstance(error, Refused):
-                reason = f"it is not the device of instance {device.unit_id}: {error}"
+                there = await link.who_is_there(device.timeout_s)
+                words = str(error) if there is None else f"it says that it is instance {there}"
+                reason = f"it is not the device of instance {device.unit_id}: {words}"
             self._lose(reason)
             raise Unreachable(f"{device.id}: {device.host}:{device.port}: {reason}") from None
         self._objects_a_request = max(1, min(device.max_block, (size - 20) // _BYTES_AN_OBJECT))
@@ -246,6 +260,19 @@ class BacnetDriver:
             note = "out of service: its value is set by hand"
             return Reading(None, Quality.BAD, time_s, note)
         return codec.reading(point, raw, time_s)
+
+    async def places(self, below: str) -> tuple[Place, ...]:
+        link, name, size = self._link, self._device.id, self._objects_a_request
+        if link is None:
+            raise Unreachable(f"{name}: {self._note}")
+        try:
+            return await bacnet_objects.places(
+                link, self._device.unit_id, size, self._device.timeout_s, below
+            )
+        except Refused as error:
+            raise ReadRefused(f"{name}: {error}") from None
+        except NoAnswer as error:
+            raise Unreachable(f"{name}: {error}") from None
 
     def encode(self, tag: str, value: float) -> bytes:
         return codec.encode(self._points[tag], value)

@@ -16,6 +16,7 @@ from bacpypes3.apdu import (
     ErrorRejectAbortNack,
     SimpleAckPDU,
     UnconfirmedCOVNotificationRequest,
+    WhoIsRequest,
 )
 from bacpypes3.errors import ServicesError
 from bacpypes3.ipv4.app import NormalApplication
@@ -47,6 +48,10 @@ class _Application(NormalApplication):  # type: ignore[misc]  # untyped in the l
     def __init__(self, device: DeviceObject, address: IPv4Address) -> None:
         super().__init__(device, address)
         self.notified: Callable[[Any], bool] = _nobody
+        self.is_there: Callable[[Any], object] = _nobody
+
+    async def do_IAmRequest(self, apdu: Any) -> None:
+        self.is_there(apdu)
 
     async def do_WhoIsRequest(self, apdu: Any) -> None:
         """We are no device of the building."""
@@ -106,6 +111,24 @@ class BacnetLink:
             return notification.pduSource == self._peer and take(notification)
 
         self._application.notified = notified
+
+    async def who_is_there(self, within_s: float) -> int | None:
+        """The instance of the device at the address: Who-Is to it alone (clause 16.10)."""
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def took(answer: Any) -> None:
+            if answer.pduSource == self._peer and not told.done():
+                told.set_result(int(answer.iAmDeviceIdentifier[1]))
+
+        self._application.is_there = took
+        self._application.request(WhoIsRequest(destination=self._peer))
+        try:
+            async with asyncio.timeout(within_s):
+                return await told
+        except TimeoutError:
+            return None
+        finally:
+            self._application.is_there = _nobody
 
     async def request(self, apdu: Any, within_s: float) -> Any:
         """Send a confirmed request once and return what acknowledges it.

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from operator import itemgetter
 
@@ -44,6 +45,7 @@ _INTEGERS = {
     DataType.UINT32: (0, 2**32 - 1),
 }
 _BITS = (Table.COIL, Table.DISCRETE)
+Plainly = Callable[[float, float], Reading | None]
 
 
 class EncodingError(ValueError):
@@ -126,6 +128,28 @@ def reading(point: Point, raw: float, time_s: float, data: bytes = b"") -> Readi
     return Reading(value, Quality.GOOD, time_s)
 
 
+def plainly(point: Point) -> Plainly:
+    """The quick way from a raw value and its time to a reading, for points read in bulk.
+
+    None where the value is not plainly good (a sentinel, a state, out of range, not finite):
+    `reading` tells then.
+    """
+    unit, scale, shift = UNITS[point.unit], point.scale, point.offset
+    factor, lift, good = unit.factor, unit.offset, Quality.GOOD
+    # The largest finite numbers, so that an infinity is never within the range.
+    low = -sys.float_info.max if point.minimum is None else point.minimum
+    high = sys.float_info.max if point.maximum is None else point.maximum
+    if point.sentinels or point.bit is not None or point.data_type is DataType.BOOL:
+        return lambda _raw, _time_s: None
+
+    def judged(raw: float, time_s: float) -> Reading | None:
+        value = (raw * scale + shift) * factor + lift
+        # NaN fails every comparison, so one test finds all that is not plainly good.
+        return Reading(value, good, time_s) if low <= value <= high else None
+
+    return judged
+
+
 class RegisterBlock:
     """Decodes one block of registers with a single `struct.unpack`.
 
@@ -159,10 +183,7 @@ class RegisterBlock:
         self._fan_out = itemgetter(*index) if shared else None
         plain = order == list(range(self.size))
         self._reorder = None if plain else itemgetter(*order)
-        self._rows = tuple(
-            (p, *_linear(p), _low(p), _high(p), bool(p.sentinels) or p.data_type is DataType.BOOL)
-            for p in self.points
-        )
+        self._rows = tuple((p, plainly(p)) for p in self.points)
 
     def readings(self, data: bytes, time_s: float) -> dict[str, Reading]:
         """The readings of a reply's data.
@@ -177,19 +198,15 @@ class RegisterBlock:
         if self._reorder is not None:
             data = bytes(self._reorder(data))
         found: dict[str, Reading] = {}
-        good = Quality.GOOD
         values = self._struct.unpack(data)
         if self._fan_out is not None:
             values = self._fan_out(values)
-        for row, raw, offset in zip(self._rows, values, self._offsets, strict=True):
-            point, scale, shift, factor, lift, low, high, special = row
-            value = (raw * scale + shift) * factor + lift
-            # NaN fails every comparison, so one test finds all that is not plainly good.
-            if not special and low <= value <= high:
-                found[point.tag] = Reading(value, good, time_s)
-            else:
+        for (point, judged), raw, offset in zip(self._rows, values, self._offsets, strict=True):
+            told = judged(raw, time_s)
+            if told is None:
                 width = 2 * point.data_type.registers
-                found[point.tag] = reading(point, raw, time_s, data[offset : offset + width])
+                told = reading(point, raw, time_s, data[offset : offset + width])
+            found[point.tag] = told
         return found
 
 
@@ -208,21 +225,6 @@ def _range(low: float | None, high: float | None) -> str:
     return (
         f"{'' if low is None else format(low, 'g')} to {'' if high is None else format(high, 'g')}"
     )
-
-
-def _low(point: Point) -> float:
-    # The smallest finite number, so that an infinity is never within the range.
-    return -1.7976931348623157e308 if point.minimum is None else point.minimum
-
-
-def _high(point: Point) -> float:
-    return 1.7976931348623157e308 if point.maximum is None else point.maximum
-
-
-def _linear(point: Point) -> tuple[float, float, float, float]:
-    """Scale, offset and unit of a point, as `Point.to_canonical` applies them."""
-    unit = UNITS[point.unit]
-    return point.scale, point.offset, unit.factor, unit.offset
 
 
 @cache

@@ -161,6 +161,8 @@ class Place:
     writable: bool = False
     opens: bool = False
     """Whether there is more below it."""
+    unit: str = ""
+    """In the device's own words."""
 
 
 @runtime_checkable

@@ -12,13 +12,14 @@ import logging
 import struct
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
-from adapters import codec, opcua_browse
+from adapters import codec, opcua_batch, opcua_browse
 from adapters.driver import (
     LinkStatus,
     Now,
@@ -44,15 +45,6 @@ _TYPES = {
     DataType.FLOAT32: ua.VariantType.Float,
     DataType.FLOAT64: ua.VariantType.Double,
 }
-_NUMBERS = frozenset(
-    {
-        *_TYPES.values(),
-        ua.VariantType.SByte,
-        ua.VariantType.Byte,
-        ua.VariantType.Int64,
-        ua.VariantType.UInt64,
-    }
-)
 _NODES_PER_READ = 500
 """Nodes of one read request: servers state limits from 100 up; most take 1,000."""
 _READS_AT_ONCE = 3
@@ -60,7 +52,16 @@ _SELDOM_S = 3600.0
 """asyncua would probe the server every second; the scans of the gateway do that anyway."""
 
 # What goes wrong on the wire or in asyncua's reading of it.
-_FAULTS = (OSError, TimeoutError, UaError, ValueError, struct.error)
+_FAULTS = (OSError, TimeoutError, UaError, ValueError, IndexError, struct.error)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Nodes of one read request."""
+
+    points: tuple[Point, ...]
+    plainly: tuple[codec.Plainly, ...]
+    request: opcua_batch.Encoded
 
 
 class OpcUaDriver:
@@ -85,7 +86,7 @@ class OpcUaDriver:
         self._points = {p.tag: p for p in points}
         self._nodes = {p.tag: ua.NodeId.from_string(p.address) for p in points}
         self._client: Client | None = None
-        self._requests: dict[tuple[str, ...], list[tuple[tuple[str, ...], ua.ReadParameters]]] = {}
+        self._plans: dict[tuple[str, ...], tuple[_Batch, ...]] = {}
         self._last_reply_s: float | None = None
         self._round_trip_s: float | None = None
         self._note = "not connected yet"
@@ -135,54 +136,51 @@ class OpcUaDriver:
     async def read(self, tags: Collection[str]) -> Mapping[str, Reading]:
         found: dict[str, Reading] = {}
         key = tuple(tags)
-        if key not in self._requests:
-            self._requests[key] = self._plan(key)
-        waiting = iter(self._requests[key])
+        if key not in self._plans:
+            self._plans[key] = self._plan(key)
+        waiting = iter(self._plans[key])
 
         async def work() -> None:
             # The server makes one answer while another is taken apart here.
-            for names, parameters in waiting:
-                if not await self._read_nodes(names, parameters, found):
+            for batch in waiting:
+                if not await self._read_batch(batch, found):
                     return
 
         await asyncio.gather(*(work() for _ in range(_READS_AT_ONCE)))
         return found
 
-    async def _read_nodes(
-        self, names: tuple[str, ...], parameters: ua.ReadParameters, found: dict[str, Reading]
-    ) -> bool:
+    async def _read_batch(self, batch: _Batch, found: dict[str, Reading]) -> bool:
         """Read nodes into ``found``; False where the connection is gone."""
         client = self._client
         if client is None or not self.status.connected:
             return False
         sent = time.monotonic()
         try:
-            values = await in_time(client.uaclient.read(parameters), self._device.timeout_s)
+            reading = opcua_batch.read(client, batch.request)
+            values = await in_time(reading, self._device.timeout_s)
         except _FAULTS as error:
             await self._lose(f"read failed: {error}" if str(error) else "read timed out")
             return False
         self._round_trip_s = time.monotonic() - sent
         time_s = self._last_reply_s = self._now()
-        if len(values) != len(names):
-            await self._lose(f"asked for {len(names)} values, got {len(values)}")
+        if len(values) != len(batch.points):
+            await self._lose(f"asked for {len(batch.points)} values, got {len(values)}")
             return False
-        for tag, value in zip(names, values, strict=True):
-            found[tag] = _reading(self._points[tag], value, time_s)
+        for point, plainly, value in zip(batch.points, batch.plainly, values, strict=True):
+            good = None
+            if value.number is not None and not value.status:
+                good = plainly(value.number, time_s)
+            found[point.tag] = good or _reading(point, value, time_s)
         return True
 
-    def _plan(self, tags: tuple[str, ...]) -> list[tuple[tuple[str, ...], ua.ReadParameters]]:
-        readable = [tag for tag in tags if self._points[tag].access is not Access.WRITE]
-        plan = []
-        for first in range(0, len(readable), _NODES_PER_READ):
-            names = tuple(readable[first : first + _NODES_PER_READ])
-            parameters = ua.ReadParameters()
-            parameters.TimestampsToReturn = ua.TimestampsToReturn.Neither
-            parameters.NodesToRead = [
-                ua.ReadValueId(NodeId=self._nodes[tag], AttributeId=AttributeIds.Value)
-                for tag in names
-            ]
-            plan.append((names, parameters))
-        return plan
+    def _plan(self, tags: tuple[str, ...]) -> tuple[_Batch, ...]:
+        points = [p for tag in tags if (p := self._points[tag]).access is not Access.WRITE]
+        batches = []
+        for first in range(0, len(points), _NODES_PER_READ):
+            some = tuple(points[first : first + _NODES_PER_READ])
+            request = opcua_batch.encoded([self._nodes[p.tag] for p in some])
+            batches.append(_Batch(some, tuple(codec.plainly(p) for p in some), request))
+        return tuple(batches)
 
     async def places(self, below: str) -> tuple[Place, ...]:
         client, name = self._client, self._device.id
@@ -258,15 +256,13 @@ async def _discard(client: Client) -> None:
         return
 
 
-def _reading(point: Point, value: ua.DataValue, time_s: float) -> Reading:
-    status = value.StatusCode
-    if status is not None and not status.is_good():
+def _reading(point: Point, value: opcua_batch.Value, time_s: float) -> Reading:
+    status = ua.StatusCode(ua.UInt32(value.status))
+    if not status.is_good():
         return Reading(None, Quality.BAD, time_s, f"the device says {status.name}")
-    variant = value.Value
-    if variant is None or variant.Value is None:
-        return Reading(None, Quality.ABSENT, time_s, "the device says that there is no value")
-    if variant.is_array or variant.VariantType not in _NUMBERS:
-        kind = getattr(variant.VariantType, "name", "something else")
-        note = f"a number was expected, the node holds {kind}"
+    if value.kind:
+        note = f"a number was expected, the node holds {value.kind}"
         return Reading(None, Quality.BAD, time_s, note)
-    return codec.reading(point, float(variant.Value), time_s)
+    if value.number is None:
+        return Reading(None, Quality.ABSENT, time_s, "the device says that there is no value")
+    return codec.reading(point, float(value.number), time_s)

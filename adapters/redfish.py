@@ -20,14 +20,22 @@ from typing import Any
 import httpx
 
 from adapters import codec
-from adapters.driver import LinkStatus, Now, Unreachable, WriteFailed, point_address
+from adapters.driver import (
+    LinkStatus,
+    Now,
+    Place,
+    ReadRefused,
+    Unreachable,
+    WriteFailed,
+    point_address,
+)
 from adapters.pki import Pki, password, tls_context
 from adapters.redfish_json import change, place_of, reading, why_not, words_of
+from adapters.redfish_places import ROOT, places_in
 from facility.points import Access, Point
 from facility.site import Device, Login
 from facility.telemetry import Quality, Reading
 
-ROOT = "/redfish/v1/"
 _AT_ONCE = 2
 """Resources asked for at once; one connection more is kept for writes."""
 _CONNECT_SHARE = 0.45
@@ -209,6 +217,17 @@ class RedfishDriver:
         self._round_trip_s = time.monotonic() - sent
         self._last_reply_s = self._now()
         return answer
+
+    async def places(self, below: str) -> tuple[Place, ...]:
+        path, name = below or ROOT, self._device.id
+        try:
+            found = await self._look(path)
+        except _NoAnswer as error:
+            await self._lose(str(error))
+            raise Unreachable(f"{name}: {error}") from None
+        if isinstance(found, str):
+            raise ReadRefused(f"{name}: {path}: {found}")
+        return places_in(path, found.body)
 
     def encode(self, tag: str, value: float) -> bytes:
         return codec.encode(self._points[tag], value)

@@ -1,63 +1,49 @@
-"""Servers for the drivers' contract: programs that we did not write, and our simulator's.
-
-Each offers the same six points in its own protocol, and a seventh that is on our list and
-not on the device.
-"""
+"""Servers for the drivers' contract: programs that we did not write, and our simulator's."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import shutil
-import signal
 import socket
-import struct
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import Protocol as Port
 
-import pytest
+import bcrypt
 
 from adapters.driver import Driver
 from adapters.gateway.drivers import drivers_of
 from adapters.pki import Pki, have_certificate
 from facility.clock import Clock
-from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import Device, HandBackClass, Login, Protocol, Release, Report, Site
+from facility.points import Point
+from facility.site import Device, Login, Protocol, Report, Site
 from sim.devices.certificates import write_certificate
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer
 from sim.devices.registers import RegisterMap
 from sim.recorder import Recorder
 from tests.certificates import self_signed, write_password
-from tests.devices_plant import Measured
 from tests.gateway_kit import START_S, free_port, small_site
-
-PEERS = Path(__file__).parent / "peers"
-TEMPERATURE, FLOW, RUNNING = "x.temperature", "x.flow", "x.running"
-SETPOINT, COUNT, MISSING = "x.setpoint", "x.count", "x.missing"
-ENABLE = "x.enable"
-"""Of the BACnet peers alone; no driver has it unless a test says so."""
-THERE = {TEMPERATURE: 22.5, FLOW: 1200.0, RUNNING: 1.0, SETPOINT: 32.0, COUNT: 0.0}
-"""What every peer shows at first, in canonical units."""
-TIMEOUT_S = 20.0
-"""Long enough for a busy machine; tests of time-outs set their own."""
-
-
-class Peer(Port):
-    """A server that can be ended, started again with the values of its first start, and frozen."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    def freeze(self) -> None: ...
-    def thaw(self) -> None: ...
-    def writes(self) -> int: ...
+from tests.peer_points import (
+    COUNT,
+    FLOW,
+    MISSING,
+    RUNNING,
+    SETPOINT,
+    TEMPERATURE,
+    THERE,
+    bacnet_points,
+    bacnet_words,
+    device_of,
+    modbus_points,
+    modbus_words,
+    node_points,
+    redfish_points,
+    sushy_points,
+)
+from tests.peer_programs import PEERS, Peer, Program, Simulated, TinyPlant, c_program, node_script
 
 
 @dataclass(frozen=True)
@@ -68,6 +54,8 @@ class Bench:
     device: Device
     points: tuple[Point, ...]
     pki: Pki | None = None
+    there: Mapping[str, float] = field(default_factory=lambda: THERE)
+    """What it shows at first."""
 
     def driver(self, clock: Clock | None = None, **changes: object) -> Driver:
         """A driver as the gateway makes it; its time stands at `START_S` without a clock."""
@@ -79,193 +67,6 @@ class Bench:
         )
         now = (lambda: START_S) if clock is None else clock.now_s
         return drivers_of(site, now, self.pki)[device.id]
-
-
-@dataclass
-class Program:
-    """A peer that is a process; it says «ready» once it listens, and «write ...» for writes."""
-
-    command: Sequence[str]
-    log: Path
-    _process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        with self.log.open("ab") as log:
-            before = log.tell()
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
-        async with asyncio.timeout(110.0):
-            while b"ready" not in self.log.read_bytes()[before:]:
-                if self._process.poll() is not None:
-                    pytest.fail(f"{self.command[0]} ended: {self.log.read_text()}")
-                await asyncio.sleep(0.01)
-
-    async def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def freeze(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def writes(self) -> int:
-        return sum(line.startswith("write") for line in self.log.read_text().splitlines())
-
-
-class TinyPlant:
-    """A plant of a handful of values, behind the simulator's servers."""
-
-    now_s = START_S
-
-    def __init__(self, values: Mapping[str, float]) -> None:
-        self.values = dict(values)
-
-    def advance(self, to_s: float) -> None: ...
-
-    def read(self, tag: str) -> Measured:
-        return Measured(self.values[tag], True, self.now_s)
-
-    def write(self, tag: str, value: float) -> bool:
-        self.values[tag] = value
-        return True
-
-    def answers(self, device: str) -> bool:
-        return True
-
-
-@dataclass
-class Simulated:
-    """A server of the simulator, in this process."""
-
-    make: Callable[[TinyPlant, Recorder], ModbusServer | OpcUaServer]
-    started: Callable[[], None] = lambda: None
-    recorder: Recorder = field(default_factory=Recorder)
-    _server: ModbusServer | OpcUaServer | None = None
-
-    async def start(self) -> None:
-        self._server = self.make(TinyPlant(THERE), self.recorder)
-        await self._server.start()
-        self.started()
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            await self._server.stop()
-            self._server = None
-
-    def freeze(self) -> None:
-        raise NotImplementedError("it lives in the test's own process")
-
-    def thaw(self) -> None:
-        raise NotImplementedError("it lives in the test's own process")
-
-    def writes(self) -> int:
-        return sum(self.recorder.requests.values())
-
-
-# -- what is needed beyond pip -------------------------------------------------------------------
-
-
-@cache
-def node_script(name: str) -> tuple[str, ...]:
-    """The command of a program of npm's; skips where npm's packages are not installed."""
-    if not (PEERS / "node_modules").is_dir() or shutil.which("node") is None:
-        pytest.skip("npm packages are absent: npm ci --prefix tests/peers")
-    return ("node", "--no-deprecation", str(PEERS / name))
-
-
-@cache
-def c_program(name: str, folder: Path) -> Path:
-    """A program of ours on libmodbus, compiled; skips where gcc or libmodbus are absent."""
-    flags = ["pkg-config", "--cflags", "--libs", "libmodbus"]
-    if shutil.which("gcc") is None or shutil.which("pkg-config") is None:
-        pytest.skip("gcc or pkg-config is absent: apt-get install gcc pkg-config")
-    found = subprocess.run(flags, capture_output=True, text=True, check=False)
-    if found.returncode:
-        pytest.skip("libmodbus is absent: apt-get install libmodbus-dev")
-    target = folder / name
-    source = PEERS / f"{name}.c"
-    command = ["gcc", "-O2", "-Wall", "-Werror", "-o", str(target), str(source)]
-    subprocess.run([*command, *found.stdout.split()], check=True)
-    return target
-
-
-# -- the same points in each protocol ------------------------------------------------------------
-
-
-def device_of(protocol: Protocol, port: int, **fields: object) -> Device:
-    return Device(
-        id="x",
-        protocol=protocol,
-        host="127.0.0.1",
-        port=port,
-        hand_back=HandBackClass.LIQUID,
-        release=Release.RAMP,
-        timeout_s=TIMEOUT_S,
-        **fields,  # type: ignore[arg-type]  # its fields
-    )
-
-
-def point(
-    tag: str, table: Table, address: str, data_type: DataType, unit: str, **fields: object
-) -> Point:
-    writable = tag in (SETPOINT, COUNT)
-    roles = {SETPOINT: Role.SETPOINT, COUNT: Role.HEARTBEAT}
-    limits = {"minimum": 18.0, "maximum": 45.0} if tag == SETPOINT else {}
-    return Point(
-        tag=tag,
-        device="x",
-        equipment="x",
-        quantity=tag.removeprefix("x."),
-        role=roles.get(tag, Role.SENSOR),
-        table=table,
-        address=address,
-        data_type=data_type,
-        unit=unit,
-        access=Access.READ_WRITE if writable else Access.READ,
-        **{**limits, **fields},  # type: ignore[arg-type]  # its fields
-    )
-
-
-def modbus_points() -> tuple[Point, ...]:
-    integer, real = DataType.INT16, DataType.FLOAT32
-    return (
-        point(TEMPERATURE, Table.INPUT, "0", integer, "degC", scale=0.1),
-        point(FLOW, Table.INPUT, "1", real, "kW", word_order=Order.LITTLE),
-        point(RUNNING, Table.DISCRETE, "3", DataType.BOOL, "state"),
-        point(SETPOINT, Table.HOLDING, "0", integer, "degC", scale=0.01),
-        point(COUNT, Table.HOLDING, "4", DataType.UINT16, "count", function_code=6),
-        point(MISSING, Table.INPUT, "99", integer, "degC"),
-    )
-
-
-def modbus_words() -> list[str]:
-    high, low = struct.unpack(">2H", struct.pack(">f", THERE[FLOW]))
-    return ["input:0=225", f"input:1={low}", f"input:2={high}", "discrete:3=1", "holding:0=3200"]
-
-
-def node_points(namespace: int) -> tuple[Point, ...]:
-    rows = (
-        (TEMPERATURE, DataType.FLOAT64, "degC"),
-        (FLOW, DataType.FLOAT32, "kW"),
-        (RUNNING, DataType.BOOL, "state"),
-        (SETPOINT, DataType.FLOAT64, "degC"),
-        (COUNT, DataType.UINT32, "count"),
-        (MISSING, DataType.FLOAT64, "degC"),
-    )
-    return tuple(
-        point(tag, Table.NODE, f"ns={namespace};s={tag}", data_type, unit)
-        for tag, data_type, unit in rows
-    )
-
-
-# -- the peers -----------------------------------------------------------------------------------
 
 
 def libmodbus(folder: Path) -> Bench:
@@ -312,15 +113,9 @@ def node_opcua(folder: Path) -> Bench:
 
 def opcua_pki(folder: Path, uri: str) -> Pki:
     """Certificates for both sides, each trusted by the other."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     pki = Pki(folder / "pki")
     have_certificate(pki)
-    certificate, key = write_certificate(folder, "server", uri, "127.0.0.1")
-    pem = x509.load_der_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.PEM)
-    (folder / "server.crt.pem").write_bytes(pem)
-    key.rename(folder / "server.key.pem")
+    certificate, _ = write_certificate(folder, "server", uri, "127.0.0.1")
     pki.trusted.mkdir()
     shutil.copy(certificate, pki.trusted / "server.der")
     (folder / "trusted").mkdir()
@@ -342,34 +137,6 @@ def simulated_opcua(folder: Path) -> Bench:
         shutil.copy(folder / "x.der", pki.trusted / "x.der")
 
     return Bench(Simulated(make, trust), device, points, pki)
-
-
-def bacnet_points() -> tuple[Point, ...]:
-    real, table = DataType.FLOAT32, Table.OBJECT
-    return (
-        point(TEMPERATURE, table, "analog-input:1", real, "degC"),
-        point(FLOW, table, "analog-input:2", real, "kW"),
-        point(RUNNING, table, "binary-input:3", DataType.BOOL, "state"),
-        point(SETPOINT, table, "analog-value:4", real, "degC"),
-        point(COUNT, table, "analog-value:5", DataType.UINT16, "count"),
-        point(MISSING, table, "analog-input:99", real, "degC"),
-    )
-
-
-def bacnet_words(names: Mapping[str, str]) -> list[str]:
-    """What the BACnet peers are told to hold; ``names`` of object types as each has them."""
-    kinds = {
-        TEMPERATURE: ("analog-input", 1),
-        FLOW: ("analog-input", 2),
-        RUNNING: ("binary-input", 3),
-        SETPOINT: ("analog-value", 4),
-        COUNT: ("analog-value", 5),
-        ENABLE: ("binary-value", 6),
-    }
-    return [
-        f"{names.get(kind, kind)}:{instance}={THERE.get(tag, 0.0):g}"
-        for tag, (kind, instance) in kinds.items()
-    ]
 
 
 def free_udp_port() -> int:
@@ -396,30 +163,40 @@ def bacpypes(folder: Path) -> Bench:
     return Bench(Program(command, folder / "log"), device, bacnet_points())
 
 
-def redfish_points() -> tuple[Point, ...]:
-    unit = "/redfish/v1/ThermalEquipment/CDUs/1"
-    real, table = DataType.FLOAT64, Table.RESOURCE
-    control = f"{unit}#/SupplyTemperatureControlCelsius"
-    return (
-        point(TEMPERATURE, table, f"{control}/Reading", real, "degC"),
-        point(FLOW, table, f"{unit}/Sensors/Flow#/Reading", real, "kW"),
-        point(RUNNING, table, f"{unit}#/Status/State", DataType.BOOL, "state"),
-        point(SETPOINT, table, f"{control}/SetPoint", real, "degC"),
-        point(COUNT, table, f"{unit}#/Oem/Isotherm/1/Count", DataType.UINT16, "count"),
-        point(MISSING, table, f"{unit}/Sensors/None#/Reading", real, "degC"),
-    )
-
-
-def redfish(folder: Path) -> Bench:
-    port, pki = free_port(), Pki(folder / "pki")
+def https_pki(folder: Path) -> Pki:
+    """A server's certificate, trusted by us, and the password of the user «ada»."""
+    pki = Pki(folder / "pki")
     self_signed(folder, "server")
     pki.trusted.mkdir(parents=True)
     shutil.copy(folder / "server.der", pki.trusted)
     write_password(pki, "ada", "difference")
+    return pki
+
+
+def redfish(folder: Path) -> Bench:
+    port, pki = free_port(), https_pki(folder)
     files = [str(folder / "server.crt.pem"), str(folder / "server.pem")]
     command = [sys.executable, str(PEERS / "redfish_server.py"), str(port), *files]
     device = device_of(Protocol.REDFISH, port, login=Login.PASSWORD, user="ada")
     return Bench(Program(command, folder / "log"), device, redfish_points(), pki)
+
+
+def sushy(folder: Path) -> Bench:
+    """OpenStack's emulator of a server's board; it has sensors, and nothing to set."""
+    port, pki = free_port(), https_pki(folder)
+    users, config = folder / "users", folder / "config.py"
+    hashed = bcrypt.hashpw(b"difference", bcrypt.gensalt(4)).decode()
+    users.write_text(f"ada:{hashed}\n")
+    settings = {"AUTH_FILE": str(users), "STATE_DIR": str(folder)}
+    config.write_text("".join(f"SUSHY_EMULATOR_{k} = {v!r}\n" for k, v in settings.items()))
+    files = ["--ssl-certificate", str(folder / "server.crt.pem"), "--ssl-key",
+             str(folder / "server.pem")]  # fmt: skip
+    command = [sys.executable, "-m", "sushy_tools.emulator.main", "--fake", "--config", str(config),
+               "--interface", "127.0.0.1", "--port", str(port), *files]  # fmt: skip
+    peer = Program(command, folder / "log", b"Running on", lambda line: "PATCH" in line)
+    device = device_of(Protocol.REDFISH, port, login=Login.PASSWORD, user="ada")
+    there = {TEMPERATURE: 25.0, RUNNING: 1.0, SETPOINT: 41.0, FLOW: 2100.0}
+    return Bench(peer, device, sushy_points(), pki, there)
 
 
 ALL: dict[str, Callable[[Path], Bench]] = {
@@ -432,7 +209,9 @@ ALL: dict[str, Callable[[Path], Bench]] = {
     "bacpypes": bacpypes,
     "redfish": redfish,
 }
-PROCESSES = [name for name in ALL if not name.startswith("simulated")]
+"""Those that hold all of the contract's points."""
+READ_ONLY: dict[str, Callable[[Path], Bench]] = {"sushy": sushy}
+PROCESSES = [name for name in (*ALL, *READ_ONLY) if not name.startswith("simulated")]
 
 
 @asynccontextmanager
@@ -440,7 +219,7 @@ async def running(name: str, folder: Path) -> AsyncIterator[Bench]:
     """A bench whose peer runs."""
     folder = folder / name
     folder.mkdir()
-    bench = ALL[name](folder)
+    bench = {**ALL, **READ_ONLY}[name](folder)
     await bench.peer.start()
     try:
         yield bench

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,8 +13,9 @@ from adapters.gateway.service import AsyncRim
 from facility.clock import FixedClock
 from facility.points import Point, Role
 from facility.telemetry import Quality
-from tests.driver_peers import MISSING, SETPOINT, Bench
+from tests.driver_peers import Bench
 from tests.gateway_kit import START_S, small_site
+from tests.peer_points import MISSING, SETPOINT
 
 PEERS = ("libmodbus", "node-opcua", "bacnet-js", "redfish")
 
@@ -32,6 +35,41 @@ class Renamed:
         self.device = replace(bench.device, id=name, timeout_s=timeout_s, scan_s=1.0)
         self.points = points
         self.driver: Driver = replace(bench, device=self.device, points=points).driver(now)
+
+
+class Valve:
+    """A relay in front of a server on TCP; while it is shut, replies wait in it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.open = asyncio.Event()
+        self.open.set()
+        self.held = 0
+        """Replies that came while it was shut."""
+
+    async def relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, as `scripted_server` takes it."""
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def pass_on(
+            source: asyncio.StreamReader, target: asyncio.StreamWriter, *, replies: bool
+        ) -> None:
+            while data := await source.read(65536):
+                if replies and not self.open.is_set():
+                    self.held += 1
+                    await self.open.wait()
+                target.write(data)
+            target.close()
+
+        try:
+            await asyncio.gather(
+                pass_on(reader, to_server, replies=False),
+                pass_on(from_server, writer, replies=True),
+            )
+        finally:
+            to_server.close()
+            with contextlib.suppress(ConnectionError):
+                await to_server.wait_closed()
 
 
 @dataclass
@@ -58,7 +96,9 @@ class World:
         )
 
 
-def world_of(benches: Mapping[str, Bench], short: Collection[str]) -> World:
+def world_of(
+    benches: Mapping[str, Bench], short: Collection[str], *, waits_for_all: bool = True
+) -> World:
     """A gateway over ``benches``; those in ``short`` have a time-out that a test may reach."""
     clock = FixedClock(START_S)
     drivers = {
@@ -72,6 +112,6 @@ def world_of(benches: Mapping[str, Bench], short: Collection[str]) -> World:
         actuators={},
         racks={},
     )
-    rim = AsyncRim(waits_for_all=True)
+    rim = AsyncRim(waits_for_all=waits_for_all)
     house = House.build(site, {n: d.driver for n, d in drivers.items()}, rim, clock.now_s, None)
     return World(house, clock, drivers)

@@ -184,9 +184,12 @@ class Checker:
                 told = f"{tag} went from {first:.4g} to {last:.4g} in {now_s - began_s:.0f} s"
                 result.note("effect", True, told)
                 return
+        if first is None or last is None:
+            result.note("effect", None, f"{tag} cannot be read: see the live check")
+            return
         result.note(
             "effect", None,
-            f"{tag} went from {_shown(first)} to {_shown(last)} in {within_s:g} s: no clear effect "
+            f"{tag} went from {first:.4g} to {last:.4g} in {within_s:g} s: no clear effect "
             f"of a step of {step:+.3g}",
         )  # fmt: skip
 
@@ -373,6 +376,8 @@ def _rests(series: Sequence[tuple[float, float]], actuator: Actuator) -> bool:
 def _told(receipt: Receipt) -> str:
     verdict = receipt.verdict
     if verdict.outcome is Outcome.ALLOW:
+        if receipt.result is WriteResult.UNCHANGED:
+            return receipt.note or "the device holds that value: nothing had to be sent"
         return receipt.note or f"{receipt.result.value} {_shown(receipt.written)}"
     words = f"the envelope's {verdict.check}: {verdict.detail}"
     return f"{words}; {receipt.note}" if receipt.note else words

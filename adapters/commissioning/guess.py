@@ -58,7 +58,7 @@ def guesses(table: Table, first: int, samples: Sequence[Sequence[int | None]]) -
         moved = len(set(words)) > 1
         if bits:
             yield Guess(table, first + at, DataType.BOOL, Order.BIG, 1.0, float(word), moved, "",
-                        "a state")  # fmt: skip
+                        f"reads {word}: a state")  # fmt: skip
         elif width == 1:
             yield _one_word(table, first + at, word, words)
         else:
@@ -198,6 +198,7 @@ def _float(sample: Sequence[int | None], at: int, order: Order) -> float | None:
 def row_of_place(place: Place, device: str, table: Table) -> Mapping[str, str]:
     """What a device tells of itself as a row of a points list that imports."""
     value = "no value now" if place.value is None else f"{place.value:.5g} now"
+    unit = f", {place.unit}" if place.unit else ""
     writable = ", writable" if place.writable else ""
     return {
         "tag": f"{device}.{place.path}",
@@ -210,5 +211,5 @@ def row_of_place(place: Place, device: str, table: Table) -> Mapping[str, str]:
         "data_type": place.data_type,
         "unit": "count",
         "access": "r",
-        "note": f"{place.name}: {value}{writable}",
+        "note": f"{place.name}: {value}{unit}{writable}",
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from adapters.commissioning.guess import guesses, row_of, row_of_place
 from adapters.commissioning.live import Gateway
 from adapters.driver import Place
+from adapters.gateway.client import GatewayRefusal
 from facility.points import Table
 from facility.site import Device
 from facility.wire import from_wire
@@ -39,6 +40,8 @@ class Scan:
     rows: list[Mapping[str, str]] = field(default_factory=list)
     read: int = 0
     """Registers or nodes that were read."""
+    refused: list[str] = field(default_factory=list)
+    """What the device would not show, and why."""
 
     def registers(
         self, tables: Iterable[Table], first: int, count: int, samples: int, every_s: float
@@ -90,12 +93,23 @@ class Scan:
                 elif place.data_type:
                     self.read += 1
                     if (table, place.address) not in self.known:
-                        self.rows.append(row_of_place(place, self.device.id, table))
+                        self._take(row_of_place(place, self.device.id, table))
+
+    def _take(self, row: Mapping[str, str]) -> None:
+        """Keep a row; of those that bear one name, the later ones say where they lie."""
+        if any(row["tag"] == other["tag"] for other in self.rows):
+            row = {**row, "tag": f"{row['tag']} {row['address']}"}
+        self.rows.append(row)
 
     def _below(self, below: str, path: str) -> Iterator[Place]:
-        told = self.gateway.call("probe_places", device=self.device.id, below=below)
+        try:
+            told = self.gateway.call("probe_places", device=self.device.id, below=below)
+        except GatewayRefusal as error:
+            if not below:
+                raise
+            self.refused.append(str(error))
+            return
         for item in told["places"]:
             place = from_wire(Place, item)
-            full = f"{path}/{place.name}" if path else place.name
-            yield Place(place.address, place.name, full, place.data_type, place.value,
-                        place.writable, place.opens)  # fmt: skip
+            full = "/".join(part for part in (path, place.name) if part)
+            yield replace(place, path=full)

@@ -62,6 +62,7 @@ def socket_of(args: argparse.Namespace) -> Path:
 def gateway_of(args: argparse.Namespace, site: Site) -> Iterator[SyncGatewayClient]:
     """A client of the gateway, which must run this very site."""
     from adapters.gateway.client import GatewayError, GatewayRefusal, SyncGatewayClient
+    from facility.wire import WireError
 
     try:
         with SyncGatewayClient(socket_of(args), PATIENCE_S) as client:
@@ -72,6 +73,10 @@ def gateway_of(args: argparse.Namespace, site: Site) -> Iterator[SyncGatewayClie
         raise CommandError(f"the gateway refuses: {error}", status=1) from error
     except GatewayError as error:
         raise CommandError(str(error), status=1) from error
+    except WireError as error:
+        raise CommandError(
+            f"the gateway is of another version than this command ({error}): restart it", status=1
+        ) from error
 
 
 def same_site(site: Site, told_hash: str) -> None:

@@ -68,14 +68,16 @@ def run_scan(args: argparse.Namespace) -> int:
                 scan.places(table)
         except KeyboardInterrupt:
             stopped = True
-    if args.out:
+    if args.out and scan.rows:
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(scan.rows)
         args.out.write_text(text.getvalue(), encoding="utf-8")
     if args.json:
-        print_json({"stopped": stopped, "read": scan.read, "found": scan.rows})
+        print_json(
+            {"stopped": stopped, "read": scan.read, "found": scan.rows, "refused": scan.refused}
+        )
     else:
         shown = [
             (r["address"], r["table"], r["data_type"], r.get("word_order", "") or "big",
@@ -84,10 +86,12 @@ def run_scan(args: argparse.Namespace) -> int:
         ]  # fmt: skip
         print_table(("address", "table", "type", "words", "scale", "guess"), shown)
         message(f"{scan.read} read, {len(scan.rows)} that the points list does not name")
-        if args.out:
+        if scan.refused:
+            message(f"{len(scan.refused)} not shown, the first: {scan.refused[0]}")
+        if args.out and scan.rows:
             message(
                 f"wrote {args.out}: give each row its quantity, unit and equipment, then "
-                f"`isotherm points import {args.out} --merge`"
+                f"`isotherm points import {args.out} --merge --site {args.site}`"
             )
     if stopped:
         message("interrupted: the rest was not read")

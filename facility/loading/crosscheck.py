@@ -12,7 +12,7 @@ from facility.loading.topology import FILE as TOPOLOGY
 from facility.loading.topology import Topology
 from facility.points import Point, Role, Table
 from facility.quantities import UNNAMED
-from facility.site import Actuator, Device, Login, Protocol, RackKind
+from facility.site import Actuator, Device, Login, Protocol, RackKind, Report
 
 # What a device needs before Isotherm may set anything on it.
 CONTROL_ROLES = {
@@ -100,6 +100,12 @@ def _check_devices(devices: Iterable[Device], problems: list[Problem]) -> None:
         if device.protocol is Protocol.MODBUS and device.security not in ("", "TLS"):
             reader.problem(
                 "security", f"Modbus has no {device.security!r}", "Write TLS, or leave it empty."
+            )
+        if device.report is Report.EXCEPTION and device.protocol is not Protocol.BACNET:
+            reader.problem(
+                "report",
+                f"{device.protocol.value} devices are read at every scan, they tell of no changes",
+                "Leave it out: what has not left its dead band is not kept anyway.",
             )
         _check_login(device, reader)
 

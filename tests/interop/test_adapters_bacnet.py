@@ -18,19 +18,9 @@ from adapters.bacnet_link import BacnetLink
 from adapters.driver import Driver, Unreachable, WriteFailed
 from facility.points import Access, DataType, Role, Table
 from facility.site import Report
-from tests.driver_peers import (
-    ENABLE,
-    FLOW,
-    SETPOINT,
-    TEMPERATURE,
-    THERE,
-    TIMEOUT_S,
-    Bench,
-    Program,
-    free_udp_port,
-    point,
-    running,
-)
+from tests.driver_peers import Bench, free_udp_port, running
+from tests.peer_points import ENABLE, FLOW, SETPOINT, TEMPERATURE, THERE, TIMEOUT_S, point
+from tests.peer_programs import Program
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

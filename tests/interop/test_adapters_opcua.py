@@ -21,6 +21,7 @@ from adapters.driver import Unreachable, WriteFailed
 from adapters.opcua import OpcUaDriver
 from adapters.pki import Pki
 from facility.telemetry import Quality
+from tests.certificates import self_signed
 from tests.gateway_kit import START_S, free_port, scripted_server, small_site
 
 SITE = small_site()
@@ -203,4 +204,18 @@ async def test_a_trusted_server_is_spoken_to_in_cipher_and_another_not_at_all(
         shutil.copy(pki.certificate, pki.trusted / "bms.der")
         with pytest.raises(Unreachable, match="Untrusted"):
             await driver.connect()
+        await driver.close()
+
+
+async def test_a_server_whose_certificate_has_expired_is_not_spoken_to(tmp_path: Path) -> None:
+    self_signed(tmp_path, "server", days=-1)
+    pki = Pki(tmp_path / "pki")
+    pki.trusted.mkdir(parents=True)
+    shutil.copy(tmp_path / "server.der", pki.trusted)
+    async with server_with(tmp_path) as (port, _):
+        device = replace(BMS, port=port, security="Basic256Sha256", timeout_s=10.0)
+        driver = OpcUaDriver(device, POINTS, lambda: START_S, pki=pki)
+        with pytest.raises(Unreachable, match="TimeInvalid"):
+            await driver.connect()
+        assert await driver.read(TAGS) == {}
         await driver.close()

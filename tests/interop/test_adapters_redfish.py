@@ -19,18 +19,9 @@ from facility.points import DataType, Table
 from facility.site import Login
 from facility.telemetry import Quality
 from tests.certificates import self_signed, write_password
-from tests.driver_peers import (
-    COUNT,
-    FLOW,
-    SETPOINT,
-    TEMPERATURE,
-    THERE,
-    TIMEOUT_S,
-    Bench,
-    Program,
-    point,
-    running,
-)
+from tests.driver_peers import Bench, running
+from tests.peer_points import COUNT, FLOW, SETPOINT, TEMPERATURE, THERE, TIMEOUT_S, point
+from tests.peer_programs import Program
 
 UNIT = "/redfish/v1/ThermalEquipment/CDUs/1"
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -22,17 +22,9 @@ from facility.points import Table
 from facility.site import Device, Login, Protocol
 from facility.telemetry import Quality
 from tests.certificates import self_signed, write_password
-from tests.driver_peers import (
-    SETPOINT,
-    TEMPERATURE,
-    THERE,
-    TIMEOUT_S,
-    Bench,
-    device_of,
-    modbus_points,
-    running,
-)
+from tests.driver_peers import Bench, running
 from tests.gateway_kit import free_port
+from tests.peer_points import SETPOINT, TEMPERATURE, THERE, TIMEOUT_S, device_of, modbus_points
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.driver_peers import (
-    COUNT,
-    RUNNING,
-    SETPOINT,
-    TEMPERATURE,
-    Bench,
-    node_script,
-    running,
-)
+from tests.driver_peers import Bench, running
+from tests.peer_points import COUNT, RUNNING, SETPOINT, TEMPERATURE
+from tests.peer_programs import node_script
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,7 +44,7 @@ async def mbpoll(bench: Bench, *words: str) -> str:
 async def test_mbpoll_reads_the_simulators_integers_floats_and_contacts(modbus: Bench) -> None:
     assert "225" in await mbpoll(modbus, "-t", "3", "-r", "0", "127.0.0.1")
     # mbpoll's float has the low word first unless told otherwise, as this device has.
-    assert "1200" in await mbpoll(modbus, "-t", "3:float", "-r", "1", "127.0.0.1")
+    assert "1234.5" in await mbpoll(modbus, "-t", "3:float", "-r", "1", "127.0.0.1")
     assert "[3]: \t1" in await mbpoll(modbus, "-t", "1", "-r", "3", "127.0.0.1")
 
 

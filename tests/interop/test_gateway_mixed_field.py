@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest_asyncio
 
 from adapters.driver import WriteFailed
 from facility.telemetry import Quality
-from tests.driver_peers import TIMEOUT_S, Bench, running
-from tests.mixed_field import PEERS, world_of
+from tests.driver_peers import Bench, running
+from tests.gateway_kit import scripted_server
+from tests.mixed_field import PEERS, Valve, world_of
+from tests.peer_points import TIMEOUT_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,3 +74,29 @@ async def test_one_device_that_fails_costs_no_other_its_values(
     assert world.flowing(failing)
     assert house.core.readings.get(tag).value == was
     await house.close()
+
+
+@pytest.mark.parametrize("slow", ["libmodbus", "node-opcua"])
+async def test_a_slow_device_holds_up_no_other_and_its_values_count_when_they_come(
+    benches: dict[str, Bench], slow: str
+) -> None:
+    valve = Valve(benches[slow].device.port)
+    async with scripted_server(valve.relay) as port:
+        device = replace(benches[slow].device, port=port)
+        behind = {**benches, slow: replace(benches[slow], device=device)}
+        world = world_of(behind, (), waits_for_all=False)
+        others = [name for name in PEERS if name != slow]
+        while not all(world.flowing(name) for name in PEERS):
+            await world.seconds(1)
+        valve.open.clear()
+        fresh = dict.fromkeys(others, 0)
+        while min(fresh.values()) < 3:
+            await world.seconds(1)
+            for name in others:
+                fresh[name] += world.flowing(name)
+            assert not (valve.held and world.flowing(slow))
+        assert valve.held == 1  # asked once, and not again while its answer is awaited
+        valve.open.set()
+        while not world.flowing(slow):
+            await world.seconds(1)
+        await world.house.close()

@@ -17,6 +17,13 @@ from tests.mixed_field import PEERS, World, world_of
 SECONDS = int(os.environ.get("ISOTHERM_SOAK_S", "3600"))
 EVERY_S = 60
 """Wall time between two faults: each peer in turn ends, then hangs."""
+TOLD_MINUTES = (10, 30, 60)
+Mark = tuple[float, int, int]
+"""MiB resident, open files, tasks."""
+
+
+def told(mark: Mark) -> str:
+    return "{:.1f} MiB, {} files, {} tasks".format(*mark)
 
 
 def resident_mib() -> float:
@@ -39,7 +46,7 @@ async def test_an_hour_of_scans_and_faults_leaves_nothing_behind(tmp_path: Path)
     async with AsyncExitStack() as stack:
         benches = {n: await stack.enter_async_context(running(n, tmp_path)) for n in PEERS}
         world = world_of(benches, PEERS)
-        began, marks = time.monotonic(), []
+        began, marks = time.monotonic(), list[Mark]()
         for number in range(1, SECONDS + 1):
             await second(world, began, number)
             turn, phase = divmod(number, EVERY_S)
@@ -53,10 +60,12 @@ async def test_an_hour_of_scans_and_faults_leaves_nothing_behind(tmp_path: Path)
                 assert all(world.flowing(name) for name in PEERS), world.house.core.links
                 gc.collect()
                 marks.append((resident_mib(), open_files(), len(asyncio.all_tasks())))
+                if (turn + 1) in TOLD_MINUTES:
+                    print(f"after {turn + 1} min: {told(marks[-1])}", flush=True)
         await world.house.close()
     # The first eight faults, one of each kind, fill caches; from then on nothing grows.
     settled, last = marks[min(8, len(marks) // 2)], marks[-1]
-    print(f"MiB, files, tasks: {settled} at first, {last} after {SECONDS} s")
+    print(f"settled: {told(settled)}; after {SECONDS} s: {told(last)}", flush=True)
     assert last[0] - settled[0] < 8.0
     assert last[1] <= settled[1] + 2
     assert last[2] <= settled[2] + 4

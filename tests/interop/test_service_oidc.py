@@ -17,7 +17,7 @@ import pytest
 from controller.authority.roles import Scope
 from controller.service.oidc import Provider
 from controller.service.settings import Oidc
-from tests.driver_peers import node_script
+from tests.peer_programs import node_script
 from tests.service_world import World, made_world
 
 SITE = "http://127.0.0.1:8420"

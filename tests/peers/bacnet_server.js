@@ -8,7 +8,8 @@
 // PRIORITY VALUE» for each write that it carried out.
 "use strict";
 const { default: Bacnet, ...bacnet } = require("@bacnet-js/client");
-const { ApplicationTag, ErrorClass, ErrorCode, ObjectType, PropertyIdentifier } = bacnet;
+const { ApplicationTag, ErrorClass, ErrorCode, ObjectType, PropertyIdentifier, Segmentation } =
+  bacnet;
 
 const DEVICE = 8;
 const INSTANCE = 7;
@@ -32,6 +33,10 @@ function tagged(type, value) {
   return [{ type: ApplicationTag.UNSIGNED_INTEGER, value }];
 }
 
+function identifier(type, instance) {
+  return { type: ApplicationTag.OBJECTIDENTIFIER, value: { type, instance } };
+}
+
 function refusal(errorClass, errorCode) {
   return [{ type: ApplicationTag.ERROR, value: { type: "BacnetError", errorClass, errorCode } }];
 }
@@ -41,11 +46,25 @@ function read(objectId, property) {
   if (type === DEVICE && instance === INSTANCE) {
     if (property.id === PropertyIdentifier.MAX_APDU_LENGTH_ACCEPTED)
       return [{ type: ApplicationTag.UNSIGNED_INTEGER, value: 1476 }];
+    if (property.id === PropertyIdentifier.OBJECT_IDENTIFIER) return [identifier(DEVICE, INSTANCE)];
+    if (property.id === PropertyIdentifier.OBJECT_LIST) {
+      const list = [[DEVICE, INSTANCE], ...[...objects.keys()].map((name) => name.split(":").map(Number))];
+      if (property.index === 0)
+        return [{ type: ApplicationTag.UNSIGNED_INTEGER, value: list.length }];
+      const one = list[property.index - 1];
+      return one ? [identifier(...one)] : refusal(ErrorClass.PROPERTY, ErrorCode.INVALID_ARRAY_INDEX);
+    }
     return refusal(ErrorClass.PROPERTY, ErrorCode.UNKNOWN_PROPERTY);
   }
   const object = objects.get(`${type}:${instance}`);
   if (!object) return refusal(ErrorClass.OBJECT, ErrorCode.UNKNOWN_OBJECT);
   if (property.id === PropertyIdentifier.PRESENT_VALUE) return tagged(type, present(object));
+  if (property.id === PropertyIdentifier.OBJECT_NAME)
+    return [{ type: ApplicationTag.CHARACTER_STRING, value: `object ${type}:${instance}` }];
+  if (property.id === PropertyIdentifier.UNITS && type < 3)
+    return [{ type: ApplicationTag.ENUMERATED, value: 62 }];
+  if (property.id === PropertyIdentifier.PRIORITY_ARRAY && property.index === 0 && COMMANDABLE.includes(type))
+    return [{ type: ApplicationTag.UNSIGNED_INTEGER, value: 16 }];
   if (property.id === PropertyIdentifier.STATUS_FLAGS)
     return [{ type: ApplicationTag.BIT_STRING, value: { value: [0], bitsUsed: 4 } }];
   return refusal(ErrorClass.PROPERTY, ErrorCode.UNKNOWN_PROPERTY);
@@ -72,6 +91,10 @@ client.on("writeProperty", ({ payload, header, invokeId, service }) => {
   object.slots[value.priority - 1] = written;
   console.log(`write ${name} ${value.priority} ${written}`);
   client.simpleAckResponse(header.sender, service, invokeId);
+});
+
+client.on("whoIs", ({ header }) => {
+  client.iAmResponse(header.sender, INSTANCE, Segmentation.NO_SEGMENTATION, 0);
 });
 
 client.on("error", (error) => console.error(error));

@@ -27,6 +27,16 @@ RESOURCES: dict[str, Any] = {
         "RedfishVersion": "1.20.0",
         "ThermalEquipment": {"@odata.id": "/redfish/v1/ThermalEquipment"},
     },
+    "/redfish/v1/ThermalEquipment": {
+        "@odata.id": "/redfish/v1/ThermalEquipment",
+        "CDUs": {"@odata.id": "/redfish/v1/ThermalEquipment/CDUs"},
+        "Status": {"State": "Enabled"},
+    },
+    "/redfish/v1/ThermalEquipment/CDUs": {
+        "@odata.id": "/redfish/v1/ThermalEquipment/CDUs",
+        "Members@odata.count": 1,
+        "Members": [{"@odata.id": UNIT}],
+    },
     UNIT: {
         "@odata.type": "#CoolingUnit.v1_2_0.CoolingUnit",
         "@odata.id": UNIT,
@@ -41,11 +51,17 @@ RESOURCES: dict[str, Any] = {
         },
         "Oem": {"Isotherm": [{"Note": "kept"}, {"Count": 0, "Note": "kept"}]},
         "PumpRedundancy": [{"Status": {"State": "Enabled"}}],
+        "Sensors": {"@odata.id": f"{UNIT}/Sensors"},
+        "Links": {"ManagedBy": [{"@odata.id": "/redfish/v1/Managers/1"}]},
+    },
+    f"{UNIT}/Sensors": {
+        "@odata.id": f"{UNIT}/Sensors",
+        "Members": [{"@odata.id": f"{UNIT}/Sensors/{name}"} for name in ("Flow", "Absent", "Gone")],
     },
     f"{UNIT}/Sensors/Flow": {
         "@odata.type": "#Sensor.v1_10_0.Sensor",
         "@odata.id": f"{UNIT}/Sensors/Flow",
-        "Reading": 1200.0,
+        "Reading": 1234.5,
         "ReadingUnits": "kW",
         "Status": {"State": "Enabled", "Health": "OK"},
     },

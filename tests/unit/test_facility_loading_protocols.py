@@ -84,6 +84,7 @@ def test_a_mistake_in_a_point_of_these_is_named(
         (('login = "password"', 'user = "ada"'), "modbus knows no login by password"),
         (('login = "secret"',), "there is no 'secret' here"),
         (('report = "sometimes"',), "there is no 'sometimes' here"),
+        (('report = "exception"',), "modbus devices are read at every scan"),
         (("request_gap_s = 60",), "60 is out of range"),
     ],
 )

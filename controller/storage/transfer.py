@@ -93,11 +93,22 @@ def import_rows(store: TelemetryStore, path: Path) -> tuple[int, int]:
     TransferError
         The file does not hold readings; the message names column and row.
     """
-    table = _checked(_read(path), path)
+    table = read_rows(path)
     new = 0
     for part in _by_hour(table):
         new += store.put(part)
     return len(table), new
+
+
+def read_rows(path: Path) -> Any:
+    """The readings of a file (`parquet.SCHEMA`), each of which can be kept.
+
+    Raises
+    ------
+    TransferError
+        The file does not hold readings; the message names column and row.
+    """
+    return _checked(_read(path), path)
 
 
 def _by_hour(table: pa.Table) -> Iterator[pa.Table]:

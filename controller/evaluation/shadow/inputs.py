@@ -32,7 +32,9 @@ class LearnedParts:
     settings: PlanningSettings
 
 
-def learned_parts(site: Site, model: Path) -> LearnedParts:
+def learned_parts(
+    site: Site, model: Path, settings: PlanningSettings | None = None
+) -> LearnedParts:
     """Load a model and make the planner that runs live, in this process.
 
     Raises
@@ -53,7 +55,7 @@ def learned_parts(site: Site, model: Path) -> LearnedParts:
         bundle = Bundle.load(model, site)
     except RegistryError as error:
         raise ShadowError(str(error)) from None
-    settings = PlanningSettings()
+    settings = settings or PlanningSettings()
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
     return LearnedParts(bundle, InProcessPlanner(maker), settings)
 

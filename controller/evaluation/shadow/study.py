@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from controller.evaluation.series import component_tags
+from controller.evaluation.shadow.beside import AlwaysYes, EnvelopeBeside, WouldBe
 from controller.evaluation.shadow.replica import Replica, ReplicaEstimator, whole_inputs
 from controller.loop import TICK_S
 from controller.tick import Parts, TickState, tick
-from facility.commands import (
-    Command,
-    Decision,
-    Mode,
-    Origin,
-    Outcome,
-    Override,
-    Proposal,
-    Receipt,
-    Verdict,
-    WriteResult,
-)
 from facility.site import Site
 from models.contract import Array
-from safety.envelope import Action, Envelope, needs_write
-from safety.limits import limits_of
-from safety.state import EnvelopeState
 
 if TYPE_CHECKING:
     from controller.estimation.forecasts import Prices
     from controller.planning.settings import PlanningSettings
     from controller.planning.words import Planner
     from models.registry import Bundle
-
-
-@dataclass
-class WouldBe:
-    """What the envelope would have said to what we would have written."""
-
-    allowed: int = 0
-    limited: int = 0
-    refused: int = 0
-    unchanged: int = 0
-    corrections: int = 0
-    """Values in force that the envelope would have moved by itself."""
-    releases: int = 0
-    """Times that it would have given a device back."""
-    by_check: Counter[str] = field(default_factory=Counter)
-    """Of limited and refused ones."""
-
-    @property
-    def judged(self) -> int:
-        """Commands."""
-        return self.allowed + self.limited + self.refused + self.unchanged
 
 
 @dataclass(frozen=True)
@@ -122,14 +86,14 @@ async def run_shadow(
 
     replica = Replica(site, bundle, frame)
     learned = LearnedEstimator(site, bundle)
-    gateway = _EnvelopeBeside(replica)
+    gateway = EnvelopeBeside(replica)
     parts = Parts(
         site=site,
         model_version=bundle.version,
         estimator=ReplicaEstimator(replica, learned),
         forecaster=LearnedForecaster(site, bundle),
         planner=planner,
-        authority=_Automatic(),
+        authority=AlwaysYes(),
         gateway=gateway,
         prices=prices,
         settings=settings,
@@ -243,108 +207,3 @@ def _hottest(site: Site, times_s: Array, room: Array) -> tuple[tuple[float, str,
         rack = int(np.nanargmin(np.nanmin(part, axis=0)))
         worst.append((float(hour) * 3600.0, racks[rack], float(np.nanmin(part[:, rack]))))
     return tuple(sorted(worst, key=lambda one: one[2])[:10])
-
-
-class _Automatic:
-    """Authority of a shadow run: every proposal is taken at once, as in `automatic`."""
-
-    def decide(
-        self, proposal: Proposal, _modes: Mapping[str, Mode], now_s: float, /
-    ) -> Decision | None:
-        """The mode's yes."""
-        moves = (*proposal.moves, *proposal.holds)
-        if not moves or proposal.expires_at_s <= now_s:
-            return None
-        return Decision(
-            id=f"shadow-{proposal.id}",
-            proposal=proposal.id,
-            plan_hash=proposal.plan_hash,
-            origin=Origin.OPTIMISER,
-            who="shadow run",
-            why="what automatic would have done",
-            moves=moves,
-            decided_at_s=now_s,
-            expires_at_s=proposal.expires_at_s,
-        )
-
-    def overrides(self, _now_s: float, /) -> tuple[Override, ...]:
-        """None: what people did at the plant is in the record."""
-        return ()
-
-
-class _EnvelopeBeside:
-    """Where commands of a shadow run end: judged as live, then set in the second hall."""
-
-    def __init__(self, replica: Replica) -> None:
-        self._replica = replica
-        self._envelope = Envelope(limits_of(replica.site))
-        self._state = EnvelopeState()
-        self.would_be = WouldBe()
-
-    def scan(self) -> None:
-        """Judge the values that we hold."""
-        replica = self._replica
-        self._state, found = self._envelope.judge_in_force(
-            self._state, replica.snapshot(), replica.now_s
-        )
-        for one in found:
-            if one.action is Action.RELEASE:
-                if one.device in replica.armed:
-                    self.would_be.releases += 1
-                    self._give_back(one.device)
-            elif one.value is not None and one.device in replica.armed:
-                self.would_be.corrections += 1
-                replica.hold(one.actuator, one.value)
-
-    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
-        """Register, take over what is not held yet, judge; answers receipts as live."""
-        self._state = self._envelope.register(self._state, decision, self._replica.now_s)
-        for device in dict.fromkeys(self._device(command) for command in commands):
-            if device not in self._replica.armed:
-                self._take_over(device)
-        self._state, verdicts = self._envelope.judge_all(
-            self._state, commands, self._replica.snapshot(), self._replica.now_s
-        )
-        return tuple(map(self._receipt, commands, verdicts))
-
-    def _take_over(self, device: str) -> None:
-        replica = self._replica
-        for actuator in replica.site.device_actuators(device):
-            self._state, verdict = self._envelope.judge_preload(
-                self._state, actuator.id, replica.snapshot(), replica.now_s
-            )
-            if verdict.value is None:
-                self._give_back(device)
-                return
-            replica.hold(actuator.id, verdict.value)
-        replica.armed.add(device)
-
-    def _give_back(self, device: str) -> None:
-        names = [actuator.id for actuator in self._replica.site.device_actuators(device)]
-        self._state = self._envelope.released(self._state, names)
-        self._replica.give_back(device)
-
-    def _receipt(self, command: Command, verdict: Verdict) -> Receipt:
-        replica, count = self._replica, self.would_be
-        written = None
-        if verdict.value is None or self._device(command) not in replica.armed:
-            count.refused += 1
-            count.by_check[verdict.check or "not taken over"] += 1
-            result = WriteResult.REFUSED
-        elif not needs_write(verdict):
-            count.unchanged += 1
-            result = WriteResult.UNCHANGED
-        else:
-            limited = verdict.outcome is Outcome.LIMIT
-            count.limited += limited
-            count.allowed += not limited
-            if limited:
-                count.by_check[verdict.check] += 1
-            written, result = verdict.value, WriteResult.WRITTEN
-            replica.hold(command.actuator, verdict.value)
-        return Receipt(
-            command.id, command.actuator, verdict, result, written, written, replica.now_s
-        )
-
-    def _device(self, command: Command) -> str:
-        return self._replica.site.actuators[command.actuator].device

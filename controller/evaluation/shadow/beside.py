@@ -1,0 +1,173 @@
+"""The envelope beside a record: what it would have said to what we would have written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from facility.commands import (
+    Command,
+    Decision,
+    Mode,
+    Origin,
+    Outcome,
+    Override,
+    Proposal,
+    Receipt,
+    Verdict,
+    WriteResult,
+)
+from facility.site import Site
+from facility.telemetry import Snapshot
+from safety.envelope import Action, Envelope, needs_write
+from safety.limits import limits_of
+from safety.state import EnvelopeState
+
+
+class Hall(Protocol):
+    """A hall whose setpoints are ours, without a plant to write to."""
+
+    site: Site
+    armed: set[str]
+    """Devices that we hold."""
+
+    @property
+    def now_s(self) -> float:
+        """Plant time."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The hall as the gateway would show it."""
+        ...
+
+    def hold(self, actuator: str, value: float) -> None:
+        """Set an actuator from now on."""
+        ...
+
+    def give_back(self, device: str) -> None:
+        """The device is its own again."""
+        ...
+
+
+@dataclass
+class WouldBe:
+    """What the envelope would have said to what we would have written."""
+
+    allowed: int = 0
+    limited: int = 0
+    refused: int = 0
+    unchanged: int = 0
+    corrections: int = 0
+    """Values in force that the envelope would have moved by itself."""
+    releases: int = 0
+    """Times that it would have given a device back."""
+    by_check: Counter[str] = field(default_factory=Counter)
+    """Of limited and refused ones."""
+
+    @property
+    def judged(self) -> int:
+        """Commands."""
+        return self.allowed + self.limited + self.refused + self.unchanged
+
+
+class AlwaysYes:
+    """Authority where nobody is asked: every proposal is taken at once, as in `automatic`."""
+
+    def decide(
+        self, proposal: Proposal, _modes: Mapping[str, Mode], now_s: float, /
+    ) -> Decision | None:
+        """The mode's yes."""
+        moves = (*proposal.moves, *proposal.holds)
+        if not moves or proposal.expires_at_s <= now_s:
+            return None
+        return Decision(
+            id=f"shadow-{proposal.id}",
+            proposal=proposal.id,
+            plan_hash=proposal.plan_hash,
+            origin=Origin.OPTIMISER,
+            who="shadow run",
+            why="what automatic would have done",
+            moves=moves,
+            decided_at_s=now_s,
+            expires_at_s=proposal.expires_at_s,
+        )
+
+    def overrides(self, _now_s: float, /) -> tuple[Override, ...]:
+        """None: what people did at the plant is in the record."""
+        return ()
+
+
+class EnvelopeBeside:
+    """Where commands end that nobody sends: judged as live, then set in the hall beside."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._envelope = Envelope(limits_of(hall.site))
+        self._state = EnvelopeState()
+        self.would_be = WouldBe()
+
+    def scan(self) -> None:
+        """Judge the values that we hold."""
+        hall = self._hall
+        self._state, found = self._envelope.judge_in_force(self._state, hall.snapshot(), hall.now_s)
+        for one in found:
+            if one.action is Action.RELEASE:
+                if one.device in hall.armed:
+                    self.would_be.releases += 1
+                    self._give_back(one.device)
+            elif one.value is not None and one.device in hall.armed:
+                self.would_be.corrections += 1
+                hall.hold(one.actuator, one.value)
+
+    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
+        """Register, take over what is not held yet, judge; answers receipts as live."""
+        self._state = self._envelope.register(self._state, decision, self._hall.now_s)
+        for device in dict.fromkeys(self._device(command) for command in commands):
+            if device not in self._hall.armed:
+                self._take_over(device)
+        self._state, verdicts = self._envelope.judge_all(
+            self._state, commands, self._hall.snapshot(), self._hall.now_s
+        )
+        return tuple(map(self._receipt, commands, verdicts))
+
+    def _take_over(self, device: str) -> None:
+        hall = self._hall
+        for actuator in hall.site.device_actuators(device):
+            self._state, verdict = self._envelope.judge_preload(
+                self._state, actuator.id, hall.snapshot(), hall.now_s
+            )
+            if verdict.value is None:
+                self._give_back(device)
+                return
+            hall.hold(actuator.id, verdict.value)
+        hall.armed.add(device)
+
+    def _give_back(self, device: str) -> None:
+        names = [actuator.id for actuator in self._hall.site.device_actuators(device)]
+        self._state = self._envelope.released(self._state, names)
+        self._hall.give_back(device)
+
+    def _receipt(self, command: Command, verdict: Verdict) -> Receipt:
+        hall, count = self._hall, self.would_be
+        written = None
+        if verdict.value is None or self._device(command) not in hall.armed:
+            count.refused += 1
+            count.by_check[verdict.check or "not taken over"] += 1
+            result = WriteResult.REFUSED
+        elif not needs_write(verdict):
+            count.unchanged += 1
+            result = WriteResult.UNCHANGED
+        else:
+            limited = verdict.outcome is Outcome.LIMIT
+            count.limited += limited
+            count.allowed += not limited
+            if limited:
+                count.by_check[verdict.check] += 1
+            written, result = verdict.value, WriteResult.WRITTEN
+            hall.hold(command.actuator, verdict.value)
+        return Receipt(command.id, command.actuator, verdict, result, written, written, hall.now_s)
+
+    def _device(self, command: Command) -> str:
+        return self._hall.site.actuators[command.actuator].device

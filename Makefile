@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash
+.PHONY: help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -113,6 +113,9 @@ api: setup ## ask the REST interface everything that its description allows, at 
 
 crash: setup ## kill writers and upgrades of the stores 100 times each, and look for what is lost
 	@$(BIN)/python -m pytest tests/scenario/test_storage_crash.py -m soak --timeout=0 $(ARGS)
+
+replays: setup ## compute a thousand random decisions of simulated days again (REPLAYS= for fewer)
+	@$(BIN)/python -m pytest tests/scenario/test_replay_many.py -m study --timeout=0 -q $(ARGS)
 
 soak: setup ## run for minutes to hours, looking for leaks and drift
 	@$(BIN)/python -m pytest $(TESTS) -m soak --timeout=0 $(ARGS)

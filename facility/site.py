@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from facility.go_no_go import GoCriteria
 from facility.points import Point, Table
 from facility.quantities import LIMITED_TEMPERATURE
 from facility.worst_case import WorstCase
@@ -393,6 +394,7 @@ class Site:
     tariff: Tariff
     gateway: GatewayLimits
     people: People = field(default_factory=People)
+    go_no_go: GoCriteria = field(default_factory=GoCriteria)
     feeds: tuple[FeedSource, ...] = ()
     worst_case: WorstCase = field(default_factory=WorstCase)
     source: Mapping[str, str] = field(default_factory=dict)

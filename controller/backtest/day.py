@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from controller.evaluation.shadow.inputs import LearnedParts
     from controller.planning.settings import PlanningSettings
     from controller.records import TickRecord
+    from models.registry import Bundle
 
 FUNCTION = "controller.backtest.day:day"
 ANSWERS = ("allowed", "limited", "refused", "unchanged")
@@ -60,11 +62,12 @@ def tasks(
     *,
     every_s: float,
     stands_s: float,
+    keep: Path | None = None,
 ) -> tuple[Task, ...]:
-    """One a variant and day, in that order."""
+    """One a variant and day, in that order; their steps are kept below ``keep``, for replay."""
     return tuple(
         Task(
-            f"{variant.name}_{iso(one.start_s)[:10]}",
+            f"{variant.name}_{_date(one)}",
             FUNCTION,
             {
                 "site": str(site[0]),
@@ -78,11 +81,16 @@ def tasks(
                 "end_s": one.end_s,
                 "every_s": every_s,
                 "stands_s": stands_s,
+                "keep": None if keep is None else str(keep / f"{variant.name}_{_date(one)}"),
             },
         )
         for variant in variants
         for one in days
     )
+
+
+def _date(one: DayFile) -> str:
+    return iso(one.start_s)[:10]
 
 
 def day(  # noqa: PLR0913 - a task's arguments, each by its name
@@ -98,6 +106,7 @@ def day(  # noqa: PLR0913 - a task's arguments, each by its name
     end_s: float,
     every_s: float,
     stands_s: float,
+    keep: str | None,
 ) -> dict[str, Any]:
     """Live through a day with the control step of a variant; answers JSON values.
 
@@ -124,6 +133,8 @@ def day(  # noqa: PLR0913 - a task's arguments, each by its name
     lived = asyncio.run(
         live_through(hall, parts, known, start_s=start_s, end_s=end_s, every_s=every_s)
     )
+    if keep is not None:
+        keep_steps(Path(keep), (Path(site), hall), (Path(model), parts.bundle), lived.ticks)
     return {
         "steps": [step_of(one) for one in lived.ticks],
         "envelope": lived.envelope,
@@ -177,6 +188,27 @@ async def live_through(
         state, one = await tick(replace(state, proposal=None, writes={}), snapshot, wired)
         ticks.append(one)
     return Lived(tuple(ticks), gateway.counted())
+
+
+def keep_steps(
+    folder: Path,
+    site: tuple[Path, Site],
+    model: tuple[Path, Bundle],
+    ticks: Sequence[TickRecord],
+) -> None:
+    """Write steps as a state directory of their own, with what they were made with."""
+    from controller.replay.inputs import keep_inputs
+    from controller.storage.opening import Place, open_stores
+
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
+    folder.mkdir(parents=True)
+    keep_inputs(folder, site, model)
+    stores = open_stores(Place(folder))
+    try:
+        for one in ticks:
+            stores.ticks.keep(one)
+    finally:
+        stores.close()
 
 
 def step_of(tick: TickRecord) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--every", type=int, default=5, metavar="MIN", help="minutes between steps (default 5)"
     )
+    parser.add_argument(
+        "--keep-steps",
+        action="store_true",
+        help="keep each step whole below steps/ of --out, where `isotherm replay --state` finds it",
+    )
     add_engine(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of tables and the page")
     parser.add_argument(
@@ -85,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             days,
             every_s=60.0 * args.every,
             stands_s=rows.stands_s,
+            keep=args.out.resolve() / "steps" if args.keep_steps else None,
         )
         results = run_sweep(
             todo,

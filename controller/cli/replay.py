@@ -26,6 +26,9 @@ def register(commands: Commands) -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="N steps drawn at random")
     parser.add_argument("--all", action="store_true", help="every step on record")
     parser.add_argument("--seed", type=int, default=0, help="of --sample (default 0)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="planners at once (default 1)"
+    )
     parser.add_argument("--list", action="store_true", help="show the last steps, replay nothing")
     parser.add_argument("--site", type=Path, help="directory of the site as it was then")
     parser.add_argument("--model", type=Path, help="directory of the model as it was then")
@@ -38,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from controller.replay.inputs import InputsError
     from controller.replay.lookup import Ticks
     from controller.replay.planner import sources_of
-    from controller.replay.recompute import ReplayError, replay
+    from controller.replay.recompute import ReplayError
+    from controller.replay.together import replay_together
     from controller.storage.opening import open_present
     from controller.storage.ports import StorageError
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                 damage += stores.ticks.breaks()
             sources = sources_of(args.state, ticks.of_number, args.site, args.model)
             done = []
-            for found in replay(steps, sources):
+            for found in replay_together(steps, sources, args.workers):
                 done.append(found)
                 if not args.json:
                     _tell(found, briefly=len(steps) > 1)
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _chosen(args: argparse.Namespace, ticks: Ticks) -> tuple[list[Step], list[str]]:
     """The steps to replay, and what is wrong with records that cannot be."""
+    if args.workers < 1:
+        raise CommandError("--workers has to be 1 or more")
     if bool(args.decision) + bool(args.sample) + args.all != 1:
         raise CommandError("name decisions, or give --sample N or --all (--list shows the last)")
     if args.decision:

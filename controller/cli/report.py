@@ -52,7 +52,6 @@ def register(commands: Commands) -> None:
     record.add_argument("--state", type=Path, help="of `isotherm serve`: its stored telemetry")
     shadow.add_argument("--from", dest="start", help="use the record from this moment on")
     shadow.add_argument("--to", dest="end", help="and until this one")
-    shadow.add_argument("--criteria", type=Path, help="TOML that says otherwise than the defaults")
     _output(shadow)
     shadow.set_defaults(run=run_shadow)
 
@@ -137,13 +136,12 @@ def run_shadow(args: argparse.Namespace) -> int:
     from controller.cli.demo import ProgressLine
     from controller.evaluation.shadow import ShadowError, estimate, reasons
     from controller.evaluation.shadow import run_shadow as run
-    from controller.evaluation.shadow.inputs import learned_parts, read_criteria, read_record
+    from controller.evaluation.shadow.inputs import learned_parts, read_record
     from controller.evaluation.shadow.report import page, shadow_report
     from facility.loading import SiteError, load_site
 
     try:
         site = load_site(args.site)
-        criteria = read_criteria(args.criteria)
         frame = read_record(site, data=args.data, state=args.state, start=args.start, end=args.end)
         parts = learned_parts(site, args.model)
         line = ProgressLine()
@@ -160,8 +158,8 @@ def run_shadow(args: argparse.Namespace) -> int:
         found = estimate(study, parts.bundle)
     except (SiteError, ShadowError, ValueError) as error:
         raise CommandError(str(error)) from None
-    weighed = reasons(study, found, criteria)
-    report = shadow_report(study, found, weighed, criteria, parts.bundle.version)
+    weighed = reasons(study, found)
+    report = shadow_report(study, found, weighed, parts.bundle.version)
     write(args.out, "shadow", report, page(report, study), args.form or ["html"])
     low, high = found.interval_share
     print(

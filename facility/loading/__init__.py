@@ -18,7 +18,7 @@ from facility.loading.topology import read_topology
 from facility.site import Site
 
 PORT_LINE = re.compile(r"(?m)^\s*port\s*=.*$")
-PEOPLE_TABLE = re.compile(r"(?ms)\n*^\[people\].*?(?=^\[|\Z)")
+PEOPLE_TABLES = re.compile(r"(?ms)\n*^\[(?:people|go_no_go)\].*?(?=^\[|\Z)")
 
 __all__ = ["Problem", "SiteError", "build_site", "load_site", "parse_site"]
 
@@ -125,6 +125,7 @@ def _site(
         feeds=found.feeds,
         worst_case=found.worst_case,
         people=found.people,
+        go_no_go=found.go_no_go,
         source=source,
     )
 
@@ -132,11 +133,11 @@ def _site(
 def _of_the_plant(site_toml: str) -> str:
     """``site.toml`` without what is no property of the plant, which models and runs outlast.
 
-    That is where a device listens, and the rules for people: as if ``[people]`` had never been
-    written, with the empty lines around it.
+    That is where a device listens, the rules for people, and what is asked of a shadow run: as if
+    ``[people]`` and ``[go_no_go]`` had never been written, with the empty lines around them.
     """
 
     def gap(found: re.Match[str]) -> str:
         return "\n" if found.end() == len(site_toml) else "\n\n" if found.start() else ""
 
-    return PORT_LINE.sub("", PEOPLE_TABLE.sub(gap, site_toml))
+    return PORT_LINE.sub("", PEOPLE_TABLES.sub(gap, site_toml))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from facility.loading.feeds import read_feeds
+from facility.loading.go_no_go import read_go_no_go
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.loading.worst_case import read_worst_case
@@ -68,6 +69,7 @@ class Topology:
     tariff: Tariff
     gateway: GatewayLimits
     people: People
+    go_no_go: GoCriteria
     worst_case: WorstCase
     actuator_rules: Mapping[str, Mapping[str, Any]]
     feeds: tuple[FeedSource, ...]
@@ -77,7 +79,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     """Read the parsed TOML; what is wrong goes to ``problems``."""
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
-        *("site", "tariff", "gateway", "people", "worst_case", "halls", "loops", "chillers"),
+        *("site", "tariff", "gateway", "people", "go_no_go", "worst_case", "halls", "loops", "chillers"),
         *("towers", "cdus", "crahs", "racks", "devices", "actuators", "feeds"),
     ):
         root.text(name, "")
@@ -102,6 +104,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         tariff=_tariff(_single(data, "tariff", problems)),
         gateway=_gateway(_single(data, "gateway", problems, needed=False)),
         people=_people(_single(data, "people", problems, needed=False)),
+        go_no_go=read_go_no_go(_single(data, "go_no_go", problems, needed=False)),
         worst_case=read_worst_case(_single(data, "worst_case", problems, needed=False)),
         actuator_rules=_rules(data, problems),
         feeds=read_feeds(data, halls, problems),

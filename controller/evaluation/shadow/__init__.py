@@ -10,11 +10,10 @@ weighed against criteria that were written down before (`verdict`).
 from controller.evaluation.shadow.estimate import Estimate, estimate
 from controller.evaluation.shadow.replica import Replica, ShadowError
 from controller.evaluation.shadow.study import ShadowStudy, run_shadow
-from controller.evaluation.shadow.verdict import GoCriteria, Reason, reasons
+from controller.evaluation.shadow.verdict import Reason, reasons
 
 __all__ = [
     "Estimate",
-    "GoCriteria",
     "Reason",
     "Replica",
     "ShadowError",

@@ -1,16 +1,14 @@
-"""What a shadow run is given by files: the record, the criteria, the learned parts."""
+"""What a shadow run is given by files: the record, and the learned parts."""
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from controller.evaluation.shadow.replica import ShadowError
-from controller.evaluation.shadow.verdict import GoCriteria
 from facility.clock import from_iso
 from facility.points import Access
 from facility.site import Site
@@ -87,45 +85,6 @@ def read_record(
     if frame.empty:
         raise ShadowError("the record has no rows in that period")
     return frame
-
-
-def read_criteria(path: Path | None) -> GoCriteria:
-    """The criteria of a TOML file, the defaults where it says nothing.
-
-    Raises
-    ------
-    ShadowError
-        The file cannot be read, or names what is no criterion.
-    """
-    if path is None:
-        return GoCriteria()
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ShadowError(f"{path}: {error}") from None
-    known = {field.name: field.default for field in fields(GoCriteria)}
-    wrong = [f"{path.name}: {name} is no criterion" for name in given if name not in known]
-    wrong += [
-        f"{path.name}: {name} has to be {_shape(known[name])}"
-        for name, value in given.items()
-        if name in known and not _fits(value, known[name])
-    ]
-    if wrong:
-        raise ShadowError("\n".join([*wrong, f"there are {', '.join(known)}"]))
-    values: dict[str, Any] = {
-        k: tuple(map(float, v)) if isinstance(v, list) else float(v) for k, v in given.items()
-    }
-    return GoCriteria(**values)
-
-
-def _shape(default: Any) -> str:
-    return "two numbers, as [0.5, 1.6]" if isinstance(default, tuple) else "a number"
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if isinstance(default, tuple):
-        return isinstance(value, list) and len(value) == 2 and all(_fits(v, 0.0) for v in value)
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _file(path: Path | None) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from controller.charts import Chart, Line
 from controller.evaluation.pieces import answers, charts, document, section, table, text
 from controller.evaluation.shadow.estimate import CONFIDENCE, Estimate
 from controller.evaluation.shadow.study import ShadowStudy
-from controller.evaluation.shadow.verdict import GoCriteria, Reason
+from controller.evaluation.shadow.verdict import Reason
 
 FORMAT = 1
 MOST_CHARTS = 8
@@ -23,7 +23,6 @@ def shadow_report(
     study: ShadowStudy,
     found: Estimate,
     reasons: Sequence[Reason],
-    criteria: GoCriteria,
     model_version: str,
 ) -> dict[str, Any]:
     """Everything of the page, ready for JSON."""
@@ -37,7 +36,7 @@ def shadow_report(
         "model": model_version,
         "go": all(reason.holds for reason in reasons),
         "reasons": [asdict(reason) for reason in reasons],
-        "criteria": asdict(criteria),
+        "criteria": asdict(study.site.go_no_go),
         "confidence": CONFIDENCE,
         "energy": asdict(found),
         "minutes": len(study.times_s),

@@ -1,4 +1,4 @@
-"""Go or no-go, by criteria that were written down before the run."""
+"""Go or no-go, by the criteria of the site file, written down before the run."""
 
 from __future__ import annotations
 
@@ -6,30 +6,11 @@ from dataclasses import dataclass
 
 from controller.evaluation.shadow.estimate import Estimate
 from controller.evaluation.shadow.study import ShadowStudy
+from facility.go_no_go import GoCriteria
 from models.contract import Array
 
 ROOM_TOLERANCE_K = 0.2
 """Below a limit by less is not told apart from above it: sensors show no more."""
-
-
-@dataclass(frozen=True)
-class GoCriteria:
-    """What has to hold before Isotherm is let near the plant.
-
-    A file given to the report may say otherwise.
-    """
-
-    least_saving_share: float = 0.03
-    """The lower end of the saving's interval."""
-    most_refused_share: float = 0.05
-    """Of would-be commands that the envelope would have refused."""
-    most_fallback_share: float = 0.02
-    most_model_error_share: float = 0.15
-    """RMS error of hourly power over the period, of the mean."""
-    slope: tuple[float, float] = (0.5, 1.6)
-    """Measured over expected change, where the plant moved enough to tell."""
-    least_hours: float = 7 * 24.0
-    most_absent_share: float = 0.10
 
 
 @dataclass(frozen=True)
@@ -42,8 +23,9 @@ class Reason:
     holds: bool
 
 
-def reasons(study: ShadowStudy, found: Estimate, criteria: GoCriteria) -> tuple[Reason, ...]:
+def reasons(study: ShadowStudy, found: Estimate) -> tuple[Reason, ...]:
     """All criteria, those that hold and those that do not; go is when all hold."""
+    criteria = study.site.go_no_go
     low, high = found.interval_share
     judged = max(study.would_be.judged, 1)
     refused = study.would_be.refused / judged
@@ -100,7 +82,7 @@ def reasons(study: ShadowStudy, found: Estimate, criteria: GoCriteria) -> tuple[
 
 
 def _slope(found: Estimate, criteria: GoCriteria) -> Reason:
-    low, high = criteria.slope
+    low, high = criteria.least_slope, criteria.most_slope
     asked = f"what the plant's own moves did is {low:g} to {high:g} times what was expected"
     if found.slope is None:
         return Reason("model, moves", asked, "the plant moved too little to tell", True)

@@ -23,6 +23,7 @@ from facility.points import Access
 from facility.site import Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from models.contract import Array
+from safety.hand_back import own_readings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -196,6 +197,7 @@ class KnownThen:
                     armed=False,
                     last_reply_s=now_s,
                     round_trip_ms=None,
+                    own=own_readings(self._site, name, readings),
                 )
                 for name in self._site.devices
             }

@@ -18,14 +18,17 @@ from controller.storage.hot import Hot
 from controller.storage.migrate import make_ready
 from controller.storage.parquet import SCHEMA, TREND_SCHEMA, ordered, table_of, words
 from controller.storage.ports import Retention, StorageError, Usage
-from controller.storage.query import LATE_MS, TREND_MS, Marks, Series
-from controller.storage.samples import HOLD_S, ROW, Rows, Thinning, batches_of, encode, to_ms
-from controller.storage.telemetry import READING_COLUMNS, TREND_COLUMNS, trend_table, unknown_rows
-from facility.telemetry import Snapshot
+from controller.storage.query import LATE_MS, TREND_MS, Marks
+from controller.storage.samples import HOLD_S, ROW, Rows, to_ms
+from controller.storage.stored import (
+    READING_COLUMNS,
+    TREND_COLUMNS,
+    StoredReadings,
+    trend_table,
+)
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
     from psycopg import Connection
     from sqlalchemy import Engine
 
@@ -51,7 +54,7 @@ CHUNK_READINGS = 4_000_000
 """More are summed up an hour at a time, fewer a day."""
 
 
-class FleetTelemetry:
+class FleetTelemetry(StoredReadings):
     """Telemetry in a PostgreSQL database, or in a schema of one. One process writes."""
 
     def __init__(
@@ -61,60 +64,17 @@ class FleetTelemetry:
         hold_s: float = HOLD_S,
     ) -> None:
         make_ready(engine, "fleet")
-        self._engine, self._hold_s = engine, hold_s
-        self._thinning = Thinning(dead_bands or {}, hold_s)
-        self._series = Series(self._view, hold_s)
+        super().__init__(dead_bands, hold_s)
+        self._engine = engine
         self._numbers: dict[str, int] = {}
         with self._session() as session:
             self._learn(session)
             self._rolled_to = _marks(session).rolled_to
 
-    @property
-    def hold_s(self) -> float:
-        """How long a stored value stands without a newer one."""
-        return self._hold_s
-
-    def append(self, snapshot: Snapshot) -> int:
-        """Keep a snapshot durably; answer how many readings were worth a row."""
-        picked = self._thinning.pick(snapshot)
-        if picked:
-            with self._session() as session:
-                self._number(session, [tag for tag, _ in picked])
-                rows = encode(picked, self._numbers, snapshot.time_s)
-                self._insert(session, [(to_ms(snapshot.time_s), rows)])
-            self._thinning.keep(picked, snapshot.time_s)
-        return len(picked)
-
-    def frame(
-        self,
-        tags: Sequence[str],
-        start_s: float,
-        end_s: float,
-        every_s: float = 60.0,
-        known_by_s: float | None = None,
-    ) -> pd.DataFrame:
-        """Values in force at each multiple of ``every_s``; see the port."""
-        return self._series.frame(tags, start_s, end_s, every_s, known_by_s)
-
-    def trend(
-        self, tags: Sequence[str], start_s: float, end_s: float, every_s: float
-    ) -> pd.DataFrame:
-        """Mean, lowest and highest of each interval; see the port."""
-        return self._series.trend(tags, start_s, end_s, every_s)
-
     def rows(self, tags: Sequence[str], start_s: float, end_s: float) -> Any:
         """The readings as they are kept; see the port."""
         with self._view(to_ms(start_s), to_ms(end_s) - 1) as view:
             return ordered(view.table(tags, "seen", view.start_ms, view.end_ms))
-
-    def put(self, rows: Any) -> int:
-        """Keep rows durably, all or none; see the port."""
-        new = unknown_rows(self, rows)
-        if len(new):
-            with self._session() as session:
-                self._number(session, new["tag"].unique().to_pylist())
-                self._insert(session, batches_of(new, self._numbers))
-        return len(new)
 
     def tags(self) -> tuple[str, ...]:
         """Every tag that has been kept, in order."""
@@ -237,14 +197,20 @@ class FleetTelemetry:
     def _learn(self, session: Connection[Any]) -> None:
         self._numbers = dict(session.execute("SELECT tag, number FROM points").fetchall())
 
-    def _number(self, session: Connection[Any], tags: Sequence[str]) -> None:
-        """Give numbers to tags that have none; they count once the transaction is committed."""
+    def _numbered(self, tags: Sequence[str]) -> Mapping[str, int]:
         new = [tag for tag in tags if tag not in self._numbers]
         if new:
-            session.execute(
-                "INSERT INTO points (tag) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (new,)
-            )
-            self._learn(session)
+            with self._session() as session:
+                session.execute(
+                    "INSERT INTO points (tag) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING",
+                    (new,),
+                )
+                self._learn(session)
+        return self._numbers
+
+    def _keep(self, batches: Sequence[tuple[int, Rows]]) -> None:
+        with self._session() as session:
+            self._insert(session, batches)
 
     def _insert(self, session: Connection[Any], batches: Sequence[tuple[int, Rows]]) -> None:
         rows = np.concatenate([part for _, part in batches])

@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 from controller.storage.archive import Archive
 from controller.storage.hot import READINGS, TRENDS, File, HotSegment, Seen
 from controller.storage.parquet import SCHEMA, TREND_SCHEMA, ordered, table_of
-from controller.storage.ports import Retention, StorageError, TelemetryStore, Usage
-from controller.storage.query import TREND_MS, Marks, Series, connect
-from controller.storage.samples import HOLD_S, Thinning, batches_of, encode, to_ms
-from facility.telemetry import Snapshot
+from controller.storage.ports import Retention, StorageError, Usage
+from controller.storage.query import TREND_MS, Marks, connect
+from controller.storage.samples import HOLD_S, Rows, to_ms
+from controller.storage.stored import (
+    READING_COLUMNS,
+    TREND_COLUMNS,
+    StoredReadings,
+    trend_table,
+)
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
 
-READING_COLUMNS = """
-    SELECT tag, epoch_ms(at_utc) AS moment, epoch_ms(seen_utc) AS seen, value, quality FROM {table}
-"""
-TREND_COLUMNS = """
-    SELECT tag, epoch_ms(at_utc) AS start, good_ms, mean, lowest, highest FROM {table}
-"""
 ROWS = """
     SELECT tag, make_timestamp_ms(moment)::TIMESTAMP_MS AS at_utc,
            make_timestamp_ms(seen)::TIMESTAMP_MS AS seen_utc, value, quality
@@ -33,7 +31,7 @@ ROWS = """
 """
 
 
-class LocalTelemetry:
+class LocalTelemetry(StoredReadings):
     """Telemetry below a directory. One process writes; its threads may all read.
 
     Parameters
@@ -61,43 +59,10 @@ class LocalTelemetry:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{directory}: cannot be made: {error.strerror}") from error
-        self._directory, self._hold_s = directory, hold_s
-        self._thinning = Thinning(dead_bands or {}, hold_s)
+        super().__init__(dead_bands, hold_s)
+        self._directory = directory
         self._hot = HotSegment(directory / "hot.sqlite", durable=durable)
-        self._series = Series(self._view, hold_s)
         self._archive = Archive(directory, self._hot, self._sum_up)
-
-    @property
-    def hold_s(self) -> float:
-        """How long a stored value stands without a newer one."""
-        return self._hold_s
-
-    def append(self, snapshot: Snapshot) -> int:
-        """Keep a snapshot durably; answer how many readings were worth a row."""
-        picked = self._thinning.pick(snapshot)
-        if picked:
-            numbers = self._hot.numbers(tag for tag, _ in picked)
-            readings = encode(picked, numbers, snapshot.time_s)
-            self._hot.append([(to_ms(snapshot.time_s), readings.tobytes())])
-            self._thinning.keep(picked, snapshot.time_s)
-        return len(picked)
-
-    def frame(
-        self,
-        tags: Sequence[str],
-        start_s: float,
-        end_s: float,
-        every_s: float = 60.0,
-        known_by_s: float | None = None,
-    ) -> pd.DataFrame:
-        """Values in force at each multiple of ``every_s``; see the port."""
-        return self._series.frame(tags, start_s, end_s, every_s, known_by_s)
-
-    def trend(
-        self, tags: Sequence[str], start_s: float, end_s: float, every_s: float
-    ) -> pd.DataFrame:
-        """Mean, lowest and highest of each interval; see the port."""
-        return self._series.trend(tags, start_s, end_s, every_s)
 
     def rows(self, tags: Sequence[str], start_s: float, end_s: float) -> Any:
         """The readings as they are kept; see the port."""
@@ -106,14 +71,6 @@ class LocalTelemetry:
             query = ROWS.format(readings=view.readings(reader, tags))
             table = reader.sql(query, params={"start": start, "end": end}).to_arrow_table()
         return ordered(table.cast(SCHEMA))
-
-    def put(self, rows: Any) -> int:
-        """Keep rows durably, all or none; see the port."""
-        new = unknown_rows(self, rows)
-        if len(new):
-            numbers = self._hot.numbers(new["tag"].unique().to_pylist())
-            self._hot.append([(seen, part.tobytes()) for seen, part in batches_of(new, numbers)])
-        return len(new)
 
     def tags(self) -> tuple[str, ...]:
         """Every tag that has been kept, in order."""
@@ -159,6 +116,12 @@ class LocalTelemetry:
     def _view(self, start_ms: int, end_ms: int) -> Iterator[_View]:
         seen = self._hot.read(start_ms, end_ms)
         yield _View(self._directory, seen, self._hot.tags, seen.marks)
+
+    def _numbered(self, tags: Sequence[str]) -> Mapping[str, int]:
+        return self._hot.numbers(tags)
+
+    def _keep(self, batches: Sequence[tuple[int, Rows]]) -> None:
+        self._hot.append([(seen_ms, rows.tobytes()) for seen_ms, rows in batches])
 
     def _sum_up(self, start_ms: int, end_ms: int) -> Any:
         tags = self.tags()
@@ -232,38 +195,3 @@ def among(tags: Sequence[str]) -> str:
 def quoted(text: str) -> str:
     """A literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def trend_table(answer: duckdb.DuckDBPyRelation) -> Any:
-    """Pieces of five minutes as the table of a file of trends."""
-    import pyarrow as pa
-
-    found = answer.to_arrow_table()
-    starts = pa.compute.multiply(found["bucket"].cast(pa.int64()), TREND_MS)
-    columns = [found["tag"], starts.cast(pa.timestamp("ms")), found["good_ms"].cast(pa.float64())]
-    columns += [found[name] for name in ("mean", "lowest", "highest")]
-    columns[2] = pa.compute.round(columns[2]).cast(pa.int64())
-    return pa.table(columns, names=TREND_SCHEMA.names).cast(TREND_SCHEMA)
-
-
-def unknown_rows(store: TelemetryStore, rows: Any) -> Any:
-    """Those of ``rows`` that the store has not."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not len(rows):
-        return rows
-    first, last = (
-        bound.cast(pa.int64()).as_py() / 1000.0 for bound in pc.min_max(rows["seen_utc"]).values()
-    )
-    known = store.rows(rows["tag"].unique().to_pylist(), first, last + 0.001)
-    with connect() as reader:
-        reader.register("wanted", rows)
-        reader.register("known", known)
-        return (
-            reader.sql(
-                "SELECT DISTINCT * FROM wanted ANTI JOIN known USING (tag, at_utc, seen_utc)"
-            )
-            .to_arrow_table()
-            .cast(SCHEMA)
-        )

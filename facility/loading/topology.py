@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from facility.go_no_go import GoCriteria
 from facility.loading.feeds import read_feeds
 from facility.loading.go_no_go import read_go_no_go
 from facility.loading.problems import Problem
@@ -79,7 +80,17 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
     """Read the parsed TOML; what is wrong goes to ``problems``."""
     root = TableReader(FILE, "", dict.fromkeys(data, "present"), problems)
     for name in (
-        *("site", "tariff", "gateway", "people", "go_no_go", "worst_case", "halls", "loops", "chillers"),
+        *(
+            "site",
+            "tariff",
+            "gateway",
+            "people",
+            "go_no_go",
+            "worst_case",
+            "halls",
+            "loops",
+            "chillers",
+        ),
         *("towers", "cdus", "crahs", "racks", "devices", "actuators", "feeds"),
     ):
         root.text(name, "")

@@ -12,14 +12,12 @@ import pandas as pd
 import pytest
 
 from controller.evaluation.shadow import (
-    GoCriteria,
     Replica,
     ShadowError,
     estimate,
     reasons,
     run_shadow,
 )
-from controller.evaluation.shadow.inputs import read_criteria
 from controller.evaluation.shadow.report import page, shadow_report
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanOutcome, PlanRequest
@@ -100,14 +98,20 @@ def test_who_moves_nothing_saves_nothing_and_gets_no_go(tmp_path: Path) -> None:
     assert found.saved_share == pytest.approx(0.0, abs=1e-6)
     assert found.interval_share[0] <= 0.0 <= found.interval_share[1]
     assert study.would_be.judged == 0
-    weighed = reasons(study, found, GoCriteria())
+    weighed = reasons(study, found)
     failed = {reason.name for reason in weighed if not reason.holds}
     assert {"saving", "planner", "length"} <= failed
-    report = shadow_report(study, found, weighed, GoCriteria(), bundle.version)
+    report = shadow_report(study, found, weighed, bundle.version)
     assert json.loads(json.dumps(report, allow_nan=False))["go"] is False
     html = page(report, study)
     assert "NO-GO" in html
     assert "What happens if it fails?" in html
+    failure = report["failure"]
+    assert failure["moments"] == failure["steps"] == study.ticks
+    assert failure["unsafe_moments"] <= failure["moments"]
+    devices = small_site().devices.values()
+    assert sum(each["devices"] for each in failure["classes"]) == len(devices)
+    assert failure["jumps"] == [d.id for d in devices if d.release.value == "jump"]
 
 
 def test_a_record_without_load_or_too_short_is_refused() -> None:
@@ -116,15 +120,3 @@ def test_a_record_without_load_or_too_short_is_refused() -> None:
         Replica(small_site(), small_bundle(), frame.drop(columns=["l10.it_power"]))
     with pytest.raises(ShadowError, match="30 minutes on end"):
         Replica(small_site(), small_bundle(), frame.iloc[:20])
-
-
-def test_criteria_are_read_with_every_mistake_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "go.toml"
-    path.write_text("least_saving_share = 0.05\nslope = [0.6, 1.4]\n")
-    assert read_criteria(path) == GoCriteria(least_saving_share=0.05, slope=(0.6, 1.4))
-    path.write_text('least_savings = 1\nslope = 2\nleast_hours = "week"\n')
-    with pytest.raises(ShadowError) as caught:
-        read_criteria(path)
-    assert "least_savings is no criterion" in str(caught.value)
-    assert "slope has to be two numbers" in str(caught.value)
-    assert "least_hours has to be a number" in str(caught.value)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from facility.go_no_go import GoCriteria
 from facility.loading import SiteError, load_site, parse_site
 from facility.site import Cooling, RackKind, Site
 from safety.limits import limits_of
@@ -311,6 +312,21 @@ def test_rules_for_people_are_read_and_are_no_property_of_the_plant(
     assert "automatic" in unknown
     (odd,) = problems(site_toml + "\n[people]\nown_approval = 1\n", points)
     assert "neither true nor false" in odd
+
+
+def test_criteria_of_a_shadow_run_are_read_and_are_no_property_of_the_plant(
+    campus: tuple[str, str],
+) -> None:
+    site_toml, points = campus
+    asked = "\n[go_no_go]\nleast_saving_share = 0.05\nleast_slope = 0.6\n"
+    found = parse_site(site_toml + asked, points)
+    assert found.go_no_go == GoCriteria(least_saving_share=0.05, least_slope=0.6)
+    assert parse_site(*campus).go_no_go == GoCriteria()
+    assert found.content_hash == parse_site(*campus).content_hash
+    (unknown,) = problems(site_toml + "\n[go_no_go]\nleast_savings = 0.05\n", points)
+    assert "least_saving_share" in unknown
+    (odd,) = problems(site_toml + "\n[go_no_go]\nmost_refused_share = 5\n", points)
+    assert "0 to 1" in odd
 
 
 FEED = """

@@ -65,6 +65,14 @@ class WouldBe:
     """Times that it would have given a device back."""
     by_check: Counter[str] = field(default_factory=Counter)
     """Of limited and refused ones."""
+    moments: int = 0
+    """At which it was asked what would follow if everything were let go."""
+    unsafe_moments: int = 0
+    """Of these: a device's own value would not have been within the limits at the worst case."""
+    unsafe: Counter[str] = field(default_factory=Counter)
+    """Of these, by actuator."""
+    unsafe_words: dict[str, str] = field(default_factory=dict)
+    """By actuator: what the envelope said of it last."""
 
     @property
     def judged(self) -> int:
@@ -109,9 +117,14 @@ class EnvelopeBeside:
         self.would_be = WouldBe()
 
     def scan(self) -> None:
-        """Judge the values that we hold."""
-        hall = self._hall
-        self._state, found = self._envelope.judge_in_force(self._state, hall.snapshot(), hall.now_s)
+        """Judge the values that we hold, and those that the plant would go back to."""
+        hall, snapshot = self._hall, self._hall.snapshot()
+        self._state, found = self._envelope.judge_in_force(self._state, snapshot, hall.now_s)
+        unsafe = self._envelope.judge_fallbacks(snapshot, hall.now_s)
+        self.would_be.moments += 1
+        self.would_be.unsafe_moments += bool(unsafe)
+        self.would_be.unsafe.update(unsafe.keys())
+        self.would_be.unsafe_words |= {name: each.detail for name, each in unsafe.items()}
         for one in found:
             if one.action is Action.RELEASE:
                 if one.device in hall.armed:

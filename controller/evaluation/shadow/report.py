@@ -12,6 +12,7 @@ import numpy as np
 from controller.charts import Chart, Line
 from controller.evaluation.pieces import answers, charts, document, section, table, text
 from controller.evaluation.shadow.estimate import CONFIDENCE, Estimate
+from controller.evaluation.shadow.failure import failure, failure_words, is_good
 from controller.evaluation.shadow.study import ShadowStudy
 from controller.evaluation.shadow.verdict import Reason
 
@@ -54,6 +55,7 @@ def shadow_report(
             "releases": would.releases,
             "by_check": dict(would.by_check.most_common()),
         },
+        "failure": failure(study),
         "least_room_k": {
             "plant": _least(study.room_plant_k),
             "isotherm": _least(study.room_ours_k),
@@ -138,10 +140,8 @@ def _answers(report: dict[str, Any]) -> list[dict[str, Any]]:
         },
         {
             "question": "What happens if it fails?",
-            "text": "Each device takes its own control back when Isotherm's heartbeat stops (5 s "
-            "for liquid loops, 30 s for air), the envelope judges every write and every value in "
-            "force, and `isotherm release` works when all else is dead.",
-            "good": True,
+            "text": failure_words(report["failure"]),
+            "good": is_good(report["failure"]),
         },
     ]
 

@@ -29,6 +29,7 @@ from controller.authority.failures import AuthorityError
 from controller.authority.roles import Actor, Scope
 from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
+from controller.authority.upkeep import let_go
 from controller.authority.users import UserBook
 from controller.console.app import install as install_console
 from controller.console.link import LoginLink, is_loopback
@@ -210,6 +211,7 @@ async def _serve(
                 live=live,
                 summary_file=settings.state / "summary.json",
                 retention=settings.retention,
+                upkeep=lambda: let_go(records, time.time()),
                 ends_at_s=(told or {}).get("ends_at_s", math.inf),
             )
         )

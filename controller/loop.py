@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +70,8 @@ class LoopParts:
     live: Live
     summary_file: Path
     retention: Retention = KEEP_ALL
+    upkeep: Callable[[], int] = lambda: 0
+    """Lets go of records that have served their purpose; answers how many."""
     ends_at_s: float = math.inf
     """When a simulated run on a wall clock ends; a stepped clock tells it itself."""
 
@@ -193,7 +195,10 @@ class ControlLoop:
     async def _compact(self, now_s: float) -> None:
         rows = await asyncio.to_thread(self._p.telemetry.compact, now_s)
         went = await asyncio.to_thread(self._p.telemetry.retain, self._p.retention, now_s)
-        log.info("compacted %d readings, let go of %d", rows, went)
+        ended = await asyncio.to_thread(self._p.upkeep)
+        log.info(
+            "compacted %d readings, let go of %d, and of %d sessions and replies", rows, went, ended
+        )
 
     async def _register_again(self) -> None:
         await self._p.desk.register_again(self._p.clock.now_s())

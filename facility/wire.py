@@ -12,7 +12,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -51,7 +51,10 @@ def from_wire(kind: type[T], data: Any) -> T:
     WireError
         ``data`` does not fit ``kind``; the message names the field.
     """
-    return cast(T, _parse(kind, data, kind.__name__))
+    try:
+        return cast(T, _parser(kind)(data))
+    except _Misfit as misfit:
+        raise WireError(f"{kind.__name__}{misfit.where}: {misfit.text}") from None
 
 
 def dumps(value: Any) -> str:
@@ -65,73 +68,154 @@ def _fields(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-def _parse(kind: Any, data: Any, where: str) -> Any:
+@cache
+def _parser(kind: Any) -> Callable[[Any], Any]:
+    """What makes a value of ``kind``; put together once a type, for a snapshot has thousands.
+
+    A parser tells of a misfit below itself only; whoever calls it says where that is.
+    """
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        return _parse_union(kind, data, where)
+        return _union_parser(kind)
     if origin is tuple:
-        return _parse_tuple(kind, data, where)
+        return _tuple_parser(kind)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        if not isinstance(data, dict):
-            raise WireError(f"{where}: expected an object, got {data!r}")
-        item = typing.get_args(kind)[1]
-        return {key: _parse(item, value, f"{where}.{key}") for key, value in data.items()}
+        return _mapping_parser(_parser(typing.get_args(kind)[1]))
     if dataclasses.is_dataclass(kind):
-        return _parse_dataclass(cast(type, kind), data, where)
-    return _parse_scalar(kind, data, where)
+        return _dataclass_parser(cast(type, kind))
+    return _scalar_parser(kind)
 
 
-def _parse_union(kind: Any, data: Any, where: str) -> Any:
+def _union_parser(kind: Any) -> Callable[[Any], Any]:
     options = typing.get_args(kind)
-    if data is None:
-        if types.NoneType in options:
+    may_be_none = types.NoneType in options
+    parse = _parser(next(option for option in options if option is not types.NoneType))
+
+    def parse_union(data: Any) -> Any:
+        if data is not None:
+            return parse(data)
+        if may_be_none:
             return None
-        raise WireError(f"{where}: a value is missing")
-    others = [option for option in options if option is not types.NoneType]
-    return _parse(others[0], data, where)
+        raise _Misfit("a value is missing")
+
+    return parse_union
 
 
-def _parse_tuple(kind: Any, data: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(data, list):
-        raise WireError(f"{where}: expected a list, got {data!r}")
+def _tuple_parser(kind: Any) -> Callable[[Any], Any]:
     options = typing.get_args(kind)
     if len(options) == 2 and options[1] is Ellipsis:
-        return tuple(_parse(options[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-    if len(options) != len(data):
-        raise WireError(f"{where}: expected {len(options)} items, got {len(data)}")
-    pairs = zip(options, data, strict=True)
-    return tuple(_parse(option, item, f"{where}[{i}]") for i, (option, item) in enumerate(pairs))
+        return _list_parser(_parser(options[0]))
+    parsers = [_parser(option) for option in options]
+
+    def parse_tuple(data: Any) -> tuple[Any, ...]:
+        if not isinstance(data, list):
+            raise _Misfit(f"expected a list, got {data!r}")
+        if len(parsers) != len(data):
+            raise _Misfit(f"expected {len(parsers)} items, got {len(data)}")
+        return tuple(_within(f"[{i}]", parsers[i], item) for i, item in enumerate(data))
+
+    return parse_tuple
 
 
-def _parse_dataclass(kind: type, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        raise WireError(f"{where}: expected an object, got {data!r}")
-    hints = _fields(kind)
-    if unknown := sorted(set(data) - set(hints)):
-        raise WireError(f"{where}: unknown field {unknown[0]!r}")
-    values = {
-        name: _parse(hint, data[name], f"{where}.{name}")
-        for name, hint in hints.items()
-        if name in data
-    }
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise WireError(f"{where}: {error}") from None
+def _list_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parse_list(data: Any) -> tuple[Any, ...]:
+        if not isinstance(data, list):
+            raise _Misfit(f"expected a list, got {data!r}")
+        try:
+            return tuple(map(parse, data))
+        except _Misfit:  # once more, counting
+            return tuple(_within(f"[{i}]", parse, item) for i, item in enumerate(data))
+
+    return parse_list
 
 
-def _parse_scalar(kind: Any, data: Any, where: str) -> Any:
+def _mapping_parser(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parse_mapping(data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise _Misfit(f"expected an object, got {data!r}")
+        return {key: _within(f".{key}", parse, value) for key, value in data.items()}
+
+    return parse_mapping
+
+
+def _dataclass_parser(kind: type) -> Callable[[Any], Any]:
+    parsers: dict[str, tuple[str, Callable[[Any], Any]]] = {}
+
+    def parse_dataclass(data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise _Misfit(f"expected an object, got {data!r}")
+        if not parsers:  # not before it is needed: a type may hold its own kind
+            parsers.update({n: (f".{n}", _parser(hint)) for n, hint in _fields(kind).items()})
+        values = {}
+        for name, value in data.items():
+            known = parsers.get(name)
+            if known is None:
+                strangers = sorted(set(data) - set(parsers))
+                raise _Misfit(f"unknown field {strangers[0]!r}")
+            try:
+                values[name] = known[1](value)
+            except _Misfit as misfit:
+                raise misfit.within(known[0]) from None
+        try:
+            return kind(**values)
+        except TypeError as error:
+            raise _Misfit(str(error)) from None
+
+    return parse_dataclass
+
+
+def _scalar_parser(kind: Any) -> Callable[[Any], Any]:
+    if kind is float:
+        return _float
     if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum_parser(kind)
+
+    def parse_scalar(data: Any) -> Any:
+        if kind is int and isinstance(data, bool):
+            raise _Misfit(f"expected a whole number, got {data!r}")
+        if isinstance(kind, type) and isinstance(data, kind):
+            return data
+        raise _Misfit(f"expected {getattr(kind, '__name__', kind)}, got {data!r}")
+
+    return parse_scalar
+
+
+def _enum_parser(kind: type[Enum]) -> Callable[[Any], Any]:
+    def parse_enum(data: Any) -> Enum:
         try:
             return kind(data)
         except ValueError as error:
-            raise WireError(f"{where}: {error}") from None
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
-        if not math.isfinite(data):
-            raise WireError(f"{where}: {data!r} is not a finite number")
-        return float(data)
-    if kind is int and isinstance(data, bool):
-        raise WireError(f"{where}: expected a whole number, got {data!r}")
-    if isinstance(kind, type) and isinstance(data, kind):
-        return data
-    raise WireError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {data!r}")
+            raise _Misfit(str(error)) from None
+
+    return parse_enum
+
+
+def _float(data: Any) -> float:
+    if not isinstance(data, (int, float)) or isinstance(data, bool):
+        raise _Misfit(f"expected float, got {data!r}")
+    try:
+        value = float(data)
+    except OverflowError:
+        raise _Misfit("a number beyond what a float holds") from None
+    if not math.isfinite(value):
+        raise _Misfit(f"{data!r} is not a finite number")
+    return value
+
+
+class _Misfit(Exception):
+    """Data that do not fit, and where below the value that is being parsed."""
+
+    def __init__(self, text: str, where: str = "") -> None:
+        super().__init__(text)
+        self.text, self.where = text, where
+
+    def within(self, place: str) -> _Misfit:
+        """The same, seen from further out."""
+        return _Misfit(self.text, place + self.where)
+
+
+def _within(place: str, parse: Callable[[Any], Any], data: Any) -> Any:
+    try:
+        return parse(data)
+    except _Misfit as misfit:
+        raise misfit.within(place) from None

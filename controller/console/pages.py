@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
 from controller.authority.failures import NotFoundError
 from controller.authority.sessions import Session
-from controller.console.render import Note, page
+from controller.console.render import Note, drawn, fragment, page
 from controller.console.views import hall, model, schematic, setpoints, shadow, trends
 from controller.console.views import proposals as proposal_views
 from controller.console.visit import Visitor
 from controller.service import deciding, standing
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
+from controller.service.moment import numbers_of
 from controller.storage.ports import Kind
 from facility.commands import Mode
+from facility.telemetry import Snapshot
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -34,26 +36,34 @@ AUDIT = 60
 async def overview(request: Request, here: Here, visitor: Visitor) -> HTMLResponse:
     """The hall, the plant and what waits."""
     here.desk.inbox.expire(here.clock.now_s())
-    snapshot = here.live.snapshot
-    halls = hall.halls(here.site, snapshot)
-    rooms = [c.room_k for h in halls for r in h.rows for c in r.cells if c.room_k is not None]
     pending = here.desk.inbox.pending()
-
-    def reading(tag: str) -> float | None:
-        return None if snapshot is None else snapshot.reading(tag).value
-
+    snapshot = here.live.snapshot
+    drawing = here.kept.get("plant", snapshot, lambda: _plant(here, snapshot))
     return page(
         request,
         "overview.html",
         here,
         visitor,
-        halls=halls,
+        plant=drawing,
+        state_of=hall.state_of,
+        waiting=proposal_views.waiting(here.site, pending[0] if pending else None),
+    )
+
+
+def _plant(here: Context, snapshot: Snapshot | None) -> Markup:
+    """Racks and schematic with the readings of one snapshot; the same for everybody."""
+
+    def reading(tag: str) -> float | None:
+        return None if snapshot is None else snapshot.reading(tag).value
+
+    return fragment(
+        "plant.html",
+        halls=hall.halls(here.site, snapshot),
         near_k=hall.NEAR_K,
-        least_state=hall.state_of(min(rooms, default=None), True),
         plant=schematic.drawing(here.site),
         reading=reading,
+        numbers=numbers_of(here.site, snapshot),
         devices=hall.device_words(snapshot),
-        waiting=proposal_views.waiting(here.site, pending[0] if pending else None),
     )
 
 
@@ -97,6 +107,11 @@ async def proposals_page(
     record = here.records.get(Kind.PROPOSAL, chosen) if chosen else None
     if record is None and past and before is None:
         record = past[0]
+    shown, charts = None, ()
+    if record is not None:
+        shown = proposal_views.proposal_page(here.site, record, here.live.snapshot)
+        name, bands = ("charts", record.id), shown.charts
+        charts = here.kept.get(name, shown.proposal.plan_hash, lambda: drawn(bands))
     return page(
         request,
         "proposals.html",
@@ -104,9 +119,8 @@ async def proposals_page(
         visitor,
         status=status,
         said=said,
-        shown=proposal_views.proposal_page(here.site, record, here.live.snapshot)
-        if record
-        else None,
+        shown=shown,
+        charts=charts,
         chosen=chosen,
         decisions=[found for found in decisions if found.undo_until_s is not None],
         standings=[
@@ -208,7 +222,10 @@ async def trends_page(
     if equipment and equipment not in trends.equipment(here.site):
         raise NotFoundError(f"there is no equipment {equipment} with points here")
     hours = hours or trends.usual_span(here)
-    charts = await asyncio.to_thread(trends.charts, here, hours, equipment)
+    steps = (here.live.ticks, here.clock.now_s() // trends.redrawn_every_s(hours))
+    charts = await here.kept.from_thread(
+        ("trends", hours, equipment), steps, lambda: drawn(trends.charts(here, hours, equipment))
+    )
     return page(
         request,
         "trends.html",
@@ -230,10 +247,26 @@ async def shadow_page(
     hours: Annotated[float, Query(gt=0.0, le=24.0 * 31)] = 24.0,
 ) -> HTMLResponse:
     """What Isotherm would have done, and whether its predictions came true."""
-    report = await asyncio.to_thread(shadow.report, here, hours)
-    return page(
-        request, "shadow.html", here, visitor, report=report, hours=hours, spans=shadow.SPANS
+    newest = here.records.find(Kind.AUDIT, limit=1)
+    told = (here.live.ticks, newest[0].sequence if newest else 0)
+    report, charts = await here.kept.from_thread(
+        ("shadow", hours), told, lambda: _shadow(here, hours)
     )
+    return page(
+        request,
+        "shadow.html",
+        here,
+        visitor,
+        report=report,
+        charts=charts,
+        hours=hours,
+        spans=shadow.SPANS,
+    )
+
+
+def _shadow(here: Context, hours: float) -> tuple[shadow.Report, tuple[Markup, ...]]:
+    report = shadow.report(here, hours)
+    return report, drawn(report.charts)
 
 
 @router.get("/model")

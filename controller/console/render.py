@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -97,15 +97,21 @@ def environment() -> jinja2.Environment:
         digits_of=words.digits_of,
         more_alarms=_more_alarms,
         dig=_dig,
-        chart=_chart,
     )
     made.globals.update(asset=asset)
     return made
 
 
-def _chart(chart: Chart) -> Markup:
+def drawn(charts: Iterable[Chart]) -> tuple[Markup, ...]:
+    """Charts as they stand on a page."""
     # `draw` escapes every text itself.
-    return Markup(draw(chart))  # noqa: S704 - see above
+    return tuple(Markup(draw(chart)) for chart in charts)  # noqa: S704 - see above
+
+
+def fragment(template: str, **values: Any) -> Markup:
+    """A part of a page that is the same for everybody."""
+    # Rendered by a template that escapes every text itself.
+    return Markup(environment().get_template(template).render(**values))  # noqa: S704 - see above
 
 
 def page(

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from controller.notify import ways
-from controller.notify.outbox import HOUR_S, Told, due, items_of
+from controller.notify.outbox import HOUR_S, REMEMBERED, Told, due, items_of
 from controller.notify.words import Mail, Message, Rules, Webhook
 from controller.storage.ports import ConflictError, Kind, Record, RecordStore
 
@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 600.0
-REMEMBERED = 1000
-"""Messages looked back upon after a restart."""
 
 
 class Courier:

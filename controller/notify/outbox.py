@@ -14,6 +14,8 @@ from controller.storage.ports import Record
 from facility.telemetry import Priority
 
 HOUR_S = 3600.0
+REMEMBERED = 1000
+"""The latest items, and after a restart messages, of which it is known that they were told."""
 MOST_LINES = 20
 URGENT_APART_S = 300.0
 """Least time between messages once the hour's number has gone out."""
@@ -33,7 +35,8 @@ class Told:
         now_s = message.time_s
         recent = tuple(t for t in self.messages_s if now_s - t < HOUR_S)
         items = {**self.items, **{item.id: now_s for item in message.items}}
-        return replace(self, items=items, messages_s=(*recent, now_s))
+        latest = dict(sorted(items.items(), key=lambda told: told[1])[-REMEMBERED:])
+        return replace(self, items=latest, messages_s=(*recent, now_s))
 
 
 def items_of(

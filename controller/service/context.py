@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from controller.feeds import Feeds
 from controller.gateway_link import GatewayLink
 from controller.live import Live
 from controller.planning.situation import Predictor
+from controller.service.kept import Kept
 from controller.service.oidc import Provider
 from controller.storage.ports import RecordStore, TelemetryStore
 from controller.storage.ticks import TickArchive
@@ -59,9 +60,11 @@ class Context:
     """Where the folders of reports lie."""
     sessions: SessionBook
     oidc: Provider | None = None
+    """The organisation's provider of identities, where it has one."""
     feeds: Feeds | None = None
     """What the world outside tells, where the site has feeds."""
-    """The organisation's provider of identities, where it has one."""
+    kept: Kept = field(default_factory=Kept)
+    """Answers and drawings that serve more than one asker."""
 
     def snapshot(self) -> Snapshot:
         """The latest snapshot.

@@ -11,6 +11,7 @@ from controller.authority.failures import NotFoundError, StateError
 from controller.authority.inbox import PENDING, decision_of, outside, proposal_of
 from controller.service.auth import Operator, Viewer
 from controller.service.context import Context, Here
+from controller.service.encoded import item, page_of
 from controller.service.paging import Pages
 from controller.service.problems import responses
 from controller.service.schemas import (
@@ -107,7 +108,7 @@ def decision_view(here: Context, record: Record) -> DecisionView:
     )
 
 
-@router.get("/proposals")
+@router.get("/proposals", response_model=Proposals)
 async def proposals(
     here: Here,
     _: Viewer,
@@ -119,13 +120,17 @@ async def proposals(
             "or `recorded`; by default all."
         ),
     ] = None,
-) -> Proposals:
+) -> Response:
     """Proposals, newest first."""
     here.desk.inbox.expire(here.clock.now_s())
     records, next_before = pages.find(here.records, Kind.PROPOSAL, state or ())
-    return Proposals(
-        items=[proposal_view(here, record) for record in records], next_before=next_before
-    )
+    return page_of([_proposal_item(here, record) for record in records], next_before)
+
+
+def _proposal_item(here: Context, record: Record) -> bytes:
+    """A proposal, encoded; what waits is judged by the latest snapshot, what is closed stands."""
+    token = (record.version, here.live.snapshot if record.state == PENDING else None)
+    return here.kept.get(("proposal", record.id), token, lambda: item(proposal_view(here, record)))
 
 
 @router.get("/proposals/{proposal_id}", responses=responses(404))

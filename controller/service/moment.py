@@ -70,6 +70,13 @@ def mode_of(modes: Mapping[str, Mode]) -> dict[str, Any]:
     }
 
 
+def numbers_of(site: Site, snapshot: Snapshot | None) -> dict[str, float | None]:
+    """The figures of a snapshot; nothing where there is none."""
+    if snapshot is None:
+        return {}
+    return numbers(site, snapshot, frame_of(site, snapshot, RunView(snapshot.time_s)))
+
+
 def numbers(site: Site, snapshot: Snapshot, frame: LiveFrame) -> dict[str, float | None]:
     """Sums and spans over the machines of a kind, by name."""
 

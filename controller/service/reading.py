@@ -7,13 +7,14 @@ import math
 from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from controller.authority.failures import InvalidError, NotFoundError
 from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
+from controller.service.encoded import UNCHANGED, whole
 from controller.service.paging import TIME, moment
 from controller.service.problems import responses
 from controller.service.schemas import (
@@ -27,6 +28,8 @@ from controller.service.schemas import (
 )
 from facility.clock import iso
 from facility.quantities import QUANTITIES
+from facility.site import Site
+from facility.telemetry import Snapshot
 
 open_router = APIRouter(tags=["service"])
 router = APIRouter(responses=responses(401))
@@ -42,10 +45,13 @@ async def health(here: Here) -> Health:
     return Health(status="degraded" if here.live.gateway_error else "ok")
 
 
-@router.get("/site", tags=["site"])
-async def site(here: Here, _: Viewer) -> SiteView:
+@router.get("/site", tags=["site"], response_model=SiteView, responses=UNCHANGED)
+async def site(request: Request, here: Here, _: Viewer) -> Response:
     """The site: halls, racks, units, and what Isotherm may set."""
-    s = here.site
+    return whole(request, here, "site", None, lambda: _site_view(here.site))
+
+
+def _site_view(s: Site) -> SiteView:
     racks = [
         RackView(
             id=r.id,
@@ -89,9 +95,15 @@ async def site(here: Here, _: Viewer) -> SiteView:
     )
 
 
-@router.get("/points", tags=["site"])
-async def points(here: Here, _: Viewer, equipment: str | None = None) -> list[PointView]:
+@router.get("/points", tags=["site"], response_model=list[PointView], responses=UNCHANGED)
+async def points(request: Request, here: Here, _: Viewer, equipment: str | None = None) -> Response:
     """The points list, in its order."""
+    return whole(
+        request, here, ("points", equipment), None, lambda: _point_views(here.site, equipment)
+    )
+
+
+def _point_views(site: Site, equipment: str | None) -> list[BaseModel]:
     return [
         PointView(
             tag=p.tag,
@@ -104,15 +116,24 @@ async def points(here: Here, _: Viewer, equipment: str | None = None) -> list[Po
             minimum=p.minimum,
             maximum=p.maximum,
         )
-        for p in here.site.points.values()
+        for p in site.points.values()
         if equipment in (None, p.equipment)
     ]
 
 
-@router.get("/telemetry/latest", tags=["telemetry"], responses=responses(503))
-async def latest(here: Here, _: Viewer) -> Latest:
+@router.get(
+    "/telemetry/latest",
+    tags=["telemetry"],
+    response_model=Latest,
+    responses={**UNCHANGED, **responses(503)},
+)
+async def latest(request: Request, here: Here, _: Viewer) -> Response:
     """The latest snapshot, with the quality of each reading."""
     snapshot = here.snapshot()
+    return whole(request, here, "latest", snapshot, lambda: _latest_view(snapshot))
+
+
+def _latest_view(snapshot: Snapshot) -> Latest:
     return Latest(
         time_s=snapshot.time_s,
         time=iso(snapshot.time_s),

@@ -230,6 +230,14 @@ class RecordStore(Protocol):
         """Records, newest first; ``before`` is the sequence that a page ended with."""
         ...
 
+    def forget(self, kind: Kind, before_s: float, states: Collection[str] = ()) -> int:
+        """Let go of records that are about a time before ``before_s``; answer how many went.
+
+        For what serves a purpose of hours (sessions, kept replies). What people decided, and
+        what became of it, is never forgotten.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of files."""
         ...

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from controller.storage.engines import sqlite_engine, writing
+from controller.storage.memory import ReadMemory
 from controller.storage.migrate import make_ready
 from controller.storage.ports import ConflictError, Kind, Record
 
@@ -81,16 +82,58 @@ class SqlRecords:
             rows = connection.execute(query.order_by(R.sequence.desc()).limit(limit)).all()
         return tuple(_record(row) for row in rows)
 
+    def forget(self, kind: Kind, before_s: float, states: Collection[str] = ()) -> int:
+        """Let go of records that are about a time before ``before_s``; see the port."""
+        query = sa.delete(RECORDS).where(R.kind == kind.value, R.time_s < before_s)
+        if states:
+            query = query.where(R.state.in_(states))
+        with writing(self._engine) as connection:
+            return int(connection.execute(query).rowcount)
+
     def close(self) -> None:
         """Let go of the connections."""
         self._engine.dispose()
 
 
 class LocalRecords(SqlRecords):
-    """Records in one SQLite file."""
+    """Records in one SQLite file; what was just read is not read again until somebody writes."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(sqlite_engine(path))
+        self._memory = ReadMemory(path)
+
+    def get(self, kind: Kind, record_id: str) -> Record | None:
+        """The record as it stands."""
+        return self._memory.answer(
+            (kind, record_id), lambda: super(LocalRecords, self).get(kind, record_id)
+        )
+
+    def find(
+        self,
+        kind: Kind,
+        *,
+        states: Collection[str] = (),
+        since_s: float | None = None,
+        until_s: float | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> tuple[Record, ...]:
+        """Records, newest first; see the port."""
+        wanted = {
+            "states": tuple(states),
+            "since_s": since_s,
+            "until_s": until_s,
+            "before": before,
+            "limit": limit,
+        }
+        return self._memory.answer(
+            (kind, *wanted.values()), lambda: super(LocalRecords, self).find(kind, **wanted)
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._memory.close()
+        super().close()
 
 
 def _add(connection: Connection, record: Record) -> None:

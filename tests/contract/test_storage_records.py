@@ -77,6 +77,45 @@ def test_lists_are_newest_first_and_narrowed(store: RecordStore) -> None:
     assert store.find(Kind.TOKEN) == ()
 
 
+def test_what_others_write_is_seen_at_once(tmp_path: Path) -> None:
+    mine, theirs = LocalRecords(tmp_path / "records.db"), LocalRecords(tmp_path / "records.db")
+    mine.write(add=[record("a")])
+    assert theirs.find(Kind.AUDIT) == mine.find(Kind.AUDIT) == (record("a"),)
+    seen = theirs.get(Kind.AUDIT, "a")
+    assert seen is not None
+    theirs.write(add=[record("b")], change=[replace(seen, state="changed")])
+    assert [r.id for r in mine.find(Kind.AUDIT)] == ["b", "a"]
+    changed = mine.get(Kind.AUDIT, "a")
+    assert changed is not None
+    assert changed.state == "changed"
+    mine.close()
+    theirs.close()
+
+
+def test_what_is_not_changed_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = LocalRecords(tmp_path / "records.db"), []
+    store.write(add=[record("a")])
+    plain = SqlRecords.get
+    monkeypatch.setattr(SqlRecords, "get", lambda *args: (asked.append(1), plain(*args))[1])
+    for _ in range(3):
+        store.get(Kind.AUDIT, "a")
+    assert len(asked) == 1
+    store.write(add=[record("b")])
+    store.get(Kind.AUDIT, "a")
+    assert len(asked) == 2
+    store.close()
+
+
+def test_what_is_forgotten_is_of_its_kind_its_time_and_its_states(store: RecordStore) -> None:
+    store.write(add=[record(str(n), float(n), "open" if n % 2 else "closed") for n in range(4)])
+    store.write(add=[record("0", 0.0, kind=Kind.ALARM)])
+    assert store.forget(Kind.AUDIT, 2.0, ["closed"]) == 1
+    assert [r.id for r in store.find(Kind.AUDIT)] == ["3", "2", "1"]
+    assert store.forget(Kind.AUDIT, 3.0) == 2
+    assert [r.id for r in store.find(Kind.AUDIT)] == ["3"]
+    assert [r.id for r in store.find(Kind.ALARM)] == ["0"]
+
+
 def test_a_number_that_is_not_finite_is_refused(store: RecordStore) -> None:
     with pytest.raises(ValueError, match="JSON"):
         store.write(add=[Record(Kind.AUDIT, "a", 0.0, {"x": float("nan")})])

@@ -147,13 +147,13 @@ def waiting(site: Site, record: Record | None) -> dict[str, Any] | None:
     """A proposal in one line, or None."""
     if record is None:
         return None
-    proposal = proposal_of(record)
+    told = record.body["proposal"]  # as kept: bands and bounds are not asked for here
     return {
-        "points": len(proposal.moves),
-        "saving_kw": proposal.saving_kw,
-        "saving_per_day": proposal.saving_per_day,
+        "points": len(told["moves"]),
+        "saving_kw": told["saving_kw"],
+        "saving_per_day": told["saving_per_day"],
         "currency": site.tariff.currency,
-        "expires_at_s": proposal.expires_at_s,
+        "expires_at_s": told["expires_at_s"],
     }
 
 

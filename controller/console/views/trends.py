@@ -72,6 +72,11 @@ def usual_span(here: Context) -> float:
     return 6.0 if recorded_h > 2.0 else 1.0
 
 
+def redrawn_every_s(hours: float) -> float:
+    """Plant seconds after which charts of so many hours show something new."""
+    return max(15.0, math.ceil(hours * 3600.0 / BUCKETS))
+
+
 def equipment(site: Site) -> list[str]:
     """What has points to show, in the order of the points list."""
     return list(dict.fromkeys(p.equipment for p in site.points.values() if p.role not in UNWANTED))

@@ -52,7 +52,7 @@ def from_wire(kind: type[T], data: Any) -> T:
         ``data`` does not fit ``kind``; the message names the field.
     """
     try:
-        return cast(T, _parser(kind)(data))
+        return cast(T, _parser(cast(Any, kind))(data))
     except _Misfit as misfit:
         raise WireError(f"{kind.__name__}{misfit.where}: {misfit.text}") from None
 

@@ -45,8 +45,8 @@ A_YEAR = "public, max-age=31536000, immutable"
 def install(app: FastAPI, facts: Facts) -> None:
     """Add the console to an application of `controller.service.app`."""
     app.state.console = facts
-    for module in (pages, acts, door):
-        app.include_router(module.router)
+    for router in (pages.router, *acts.ROUTERS, door.router):
+        app.include_router(router)
     app.add_api_route("/static/{digest}/{name}", static, include_in_schema=False)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(AuthorityError, _authority)

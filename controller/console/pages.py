@@ -18,6 +18,7 @@ from controller.console.visit import Visitor
 from controller.service import deciding, standing
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
+from controller.service.matching import tag_of_modes
 from controller.service.moment import numbers_of
 from controller.storage.ports import Kind
 from facility.commands import Mode
@@ -107,7 +108,8 @@ async def proposals_page(
     record = here.records.get(Kind.PROPOSAL, chosen) if chosen else None
     if record is None and past and before is None:
         record = past[0]
-    shown, charts = None, ()
+    shown: proposal_views.ProposalPage | None = None
+    charts: tuple[Markup, ...] = ()
     if record is not None:
         shown = proposal_views.proposal_page(here.site, record, here.live.snapshot)
         name, bands = ("charts", record.id), shown.charts
@@ -159,6 +161,7 @@ async def overrides_page(
     here.desk.book.expire(now_s)
     active = here.records.find(Kind.OVERRIDE, states=("active",), limit=1000)
     past = here.records.find(Kind.OVERRIDE, states=("released", "expired", "failed"), limit=PAST)
+    snapshot = here.live.snapshot
     return page(
         request,
         "overrides.html",
@@ -166,10 +169,11 @@ async def overrides_page(
         visitor,
         status=status,
         said=said,
-        lines=setpoints.setpoints(here.site, here.live.snapshot, here.desk.overrides(now_s)),
+        lines=setpoints.setpoints(here.site, snapshot, here.desk.overrides(now_s)),
         targets=setpoints.targets(here.site, here.live.snapshot),
         active=setpoints.override_lines(here.site, active),
         past=setpoints.override_lines(here.site, past),
+        seen_modes=tag_of_modes(snapshot.modes if snapshot else {}).strip('"'),
         form=form or {},
         modes=Mode,
     )

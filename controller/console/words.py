@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from facility.commands import Mode
+from facility.commands import Receipt
 
 ABSENT = "–"
 SIGNS = {"degC": "°C", "1": ""}
@@ -111,9 +112,18 @@ def sentence(text: str) -> str:
     return " ".join(words)
 
 
-MODE_STEPS = {
-    Mode.OFF: "Isotherm reads and plans nothing; the plant is in its own control.",
-    Mode.SHADOW: "Isotherm proposes and writes nothing; the plant is in its own control.",
-    Mode.ADVISORY: "Isotherm writes what a person approves.",
-    Mode.AUTOMATIC: "Isotherm decides and writes within the limits.",
-}
+def receipts(found: Sequence[Receipt]) -> str:
+    """What became of commands, counted."""
+    if not found:
+        return "the gateway has not answered yet; it is carried out when it does"
+    written = sum(r.written is not None for r in found)
+    limited = sum(r.verdict.outcome.value == "limit" for r in found)
+    refused = [r for r in found if r.result.value == "refused"]
+    failed = sum(r.result.value == "failed" for r in found)
+    parts = [f"{written} of {len(found)} devices took a new value"]
+    if limited:
+        parts.append(f"{limited} move in steps, as their limits ask")
+    if failed:
+        parts.append(f"{failed} did not confirm it in time")
+    parts += [f"{actuator(r.actuator)} was refused: {r.verdict.detail}" for r in refused[:3]]
+    return "; ".join(parts)

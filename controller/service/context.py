@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from controller.authority.sessions import SessionBook
 from controller.authority.tokens import TokenBook
 from controller.authority.users import UserBook
 from controller.feeds import Feeds
-from controller.gateway_link import GatewayLink
+from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
 from controller.live import Live
 from controller.planning.situation import Predictor
 from controller.service.kept import Kept
@@ -63,6 +64,8 @@ class Context:
     """The organisation's provider of identities, where it has one."""
     feeds: Feeds | None = None
     """What the world outside tells, where the site has feeds."""
+    modes_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who changes modes as seen does so alone: the gateway answers in its own time."""
     kept: Kept = field(default_factory=Kept)
     """Answers and drawings that serve more than one asker."""
 
@@ -78,6 +81,21 @@ class Context:
             why = self.live.gateway_error or "the controller has just started"
             raise GatewayError(f"there is no word from the field yet: {why}")
         return self.live.snapshot
+
+    async def look_again(self) -> None:
+        """Take over modes and devices from the gateway, after something was asked of it.
+
+        The readings stay those of the last look; a gateway that is away changes nothing.
+        """
+        last = self.live.snapshot
+        try:
+            fresh = await self.link.snapshot()
+        except (GatewayUnavailableError, GatewayRefusedError):
+            return
+        if last is None or last is not self.live.snapshot:
+            return  # the loop has looked meanwhile
+        self.live.snapshot = replace(last, modes=fresh.modes, devices=fresh.devices)
+        self.live.hub.news.set()
 
 
 def context(request: Request) -> Context:

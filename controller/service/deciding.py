@@ -10,21 +10,20 @@ from fastapi import APIRouter, Header, HTTPException, Query, Response
 from controller.authority.failures import NotFoundError, StateError
 from controller.authority.inbox import PENDING, decision_of, outside, proposal_of
 from controller.service.auth import Operator, Viewer
+from controller.service.bodies import ApprovalRequest, EndRequest, RejectionRequest
 from controller.service.context import Context, Here
 from controller.service.encoded import item, page_of
+from controller.service.matching import IfMatch, check, check_record, tag_of
 from controller.service.paging import Pages
 from controller.service.problems import responses
 from controller.service.schemas import (
     Approval,
-    ApprovalRequest,
     Decisions,
     DecisionView,
-    EndRequest,
     MoveView,
     Outcome,
     Proposals,
     ProposalView,
-    RejectionRequest,
 )
 from controller.storage.ports import Kind, Record
 from facility.commands import Move, Origin, Proposal
@@ -98,6 +97,7 @@ def decision_view(here: Context, record: Record) -> DecisionView:
     )
     return DecisionView(
         id=record.id,
+        version=record.version,
         state=record.state,
         decision=found,
         standing=body.get("standing"),
@@ -185,12 +185,19 @@ async def approve(
 @router.post(
     "/proposals/{proposal_id}/rejections",
     status_code=201,
-    responses=responses(403, 404, 409, 422),
+    responses=responses(403, 404, 409, 412, 422),
 )
 async def reject(
-    here: Here, actor: Operator, proposal_id: str, request: RejectionRequest
+    here: Here,
+    actor: Operator,
+    proposal_id: str,
+    request: RejectionRequest,
+    if_match: IfMatch = None,
 ) -> ProposalView:
     """Reject a proposal; the reason is kept and shown to who tunes the plant."""
+    if (record := here.records.get(Kind.PROPOSAL, proposal_id)) is not None:
+        tag = f'"{proposal_of(record).plan_hash}"'
+        check(if_match, tag, f"proposal {proposal_id}")
     return proposal_view(
         here, here.desk.reject(proposal_id, actor, request.why, here.clock.now_s())
     )
@@ -212,22 +219,31 @@ async def decisions(
 
 
 @router.get("/decisions/{decision_id}", responses=responses(404))
-async def decision(here: Here, _: Viewer, decision_id: str) -> DecisionView:
+async def decision(here: Here, _: Viewer, decision_id: str, response: Response) -> DecisionView:
     """One decision, and until when it can be undone."""
-    return decision_view(here, _decision(here, decision_id))
+    record = _decision(here, decision_id)
+    response.headers["ETag"] = tag_of(record)
+    return decision_view(here, record)
 
 
 @router.post(
     "/decisions/{decision_id}/reversals",
     status_code=201,
-    responses=responses(403, 404, 409, 422, 503),
+    responses=responses(403, 404, 409, 412, 422, 503),
 )
-async def undo(here: Here, actor: Operator, decision_id: str, request: EndRequest) -> Approval:
+async def undo(
+    here: Here,
+    actor: Operator,
+    decision_id: str,
+    request: EndRequest,
+    if_match: IfMatch = None,
+) -> Approval:
     """Undo a decision: a new one returns to the values from before it, through the envelope.
 
     Within the site's window (an hour unless its file says otherwise), for what is in advisory and
     not overridden.
     """
+    check_record(here, Kind.DECISION, decision_id, if_match)
     back, receipts = await here.desk.undo(
         decision_id, actor, request.why, snapshot=here.snapshot(), now_s=here.clock.now_s()
     )
@@ -238,12 +254,17 @@ async def undo(here: Here, actor: Operator, decision_id: str, request: EndReques
 @router.post(
     "/decisions/{decision_id}/withdrawals",
     status_code=201,
-    responses=responses(403, 404, 409, 422),
+    responses=responses(403, 404, 409, 412, 422),
 )
 async def withdraw(
-    here: Here, actor: Operator, decision_id: str, request: EndRequest
+    here: Here,
+    actor: Operator,
+    decision_id: str,
+    request: EndRequest,
+    if_match: IfMatch = None,
 ) -> DecisionView:
     """Withdraw a person's decision: what it has not written yet is not written."""
+    check_record(here, Kind.DECISION, decision_id, if_match)
     record = _decision(here, decision_id)
     if record.state != Origin.PERSON.value:
         raise StateError(f"decision {decision_id} is {record.state}: there is nothing to withdraw")

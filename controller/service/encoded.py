@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -16,7 +17,9 @@ from pydantic import BaseModel, TypeAdapter
 from controller.service.context import Context
 
 JSON = "application/json"
-UNCHANGED = {304: {"description": "As it was when its `ETag` was given (`If-None-Match`)."}}
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "As it was when its `ETag` was given (`If-None-Match`)."}
+}
 
 
 def whole(

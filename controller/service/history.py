@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from controller.authority.failures import NotFoundError
 from controller.service.auth import Viewer
 from controller.service.context import Here
+from controller.service.matching import tag_of
 from controller.service.paging import Pages
 from controller.service.problems import responses
 from controller.service.schemas import Entries, Entry
@@ -23,6 +24,7 @@ def entry_view(record: Record) -> Entry:
     """A record as the API shows it."""
     return Entry(
         id=record.id,
+        version=record.version,
         time_s=record.time_s,
         time=iso(record.time_s),
         state=record.state,
@@ -74,6 +76,16 @@ async def alarms(
 ) -> Entries:
     """Alarms, newest first."""
     return _page(here, Kind.ALARM, pages, state)
+
+
+@router.get("/alarms/{alarm_id}", tags=["alarms"], responses=responses(404))
+async def alarm(here: Here, _: Viewer, alarm_id: str, response: Response) -> Entry:
+    """One alarm."""
+    record = here.records.get(Kind.ALARM, alarm_id)
+    if record is None:
+        raise NotFoundError(f"there is no alarm {alarm_id}")
+    response.headers["ETag"] = tag_of(record)
+    return entry_view(record)
 
 
 @router.get("/audit", tags=["history"])

@@ -22,9 +22,9 @@ from controller.service.auth import (
     set_cookie,
     source_of,
 )
+from controller.service.bodies import Request as Body
 from controller.service.context import Context, Here
 from controller.service.problems import responses
-from controller.service.schemas import Request as Body
 from facility.clock import iso
 
 open_router = APIRouter(tags=["sessions"])

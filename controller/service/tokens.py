@@ -9,9 +9,9 @@ from controller.authority.audit import entry
 from controller.authority.roles import Scope
 from controller.authority.tokens import LIFE_DAYS, Token
 from controller.service.auth import Admin
+from controller.service.bodies import Request
 from controller.service.context import Here
 from controller.service.problems import responses
-from controller.service.schemas import Request
 
 router = APIRouter(tags=["tokens"], responses=responses(401, 403))
 

@@ -11,9 +11,9 @@ from controller.authority.audit import entry
 from controller.authority.roles import Actor, Scope
 from controller.authority.users import User
 from controller.service.auth import Admin
+from controller.service.bodies import Request, Why
 from controller.service.context import Context, Here
 from controller.service.problems import responses
-from controller.service.schemas import Request, Why
 
 router = APIRouter(tags=["users"], responses=responses(401, 403))
 

@@ -104,9 +104,8 @@ class LocalRecords(SqlRecords):
 
     def get(self, kind: Kind, record_id: str) -> Record | None:
         """The record as it stands."""
-        return self._memory.answer(
-            (kind, record_id), lambda: super(LocalRecords, self).get(kind, record_id)
-        )
+        plain = super().get
+        return self._memory.answer((kind, record_id), lambda: plain(kind, record_id))
 
     def find(
         self,
@@ -119,16 +118,20 @@ class LocalRecords(SqlRecords):
         limit: int = 100,
     ) -> tuple[Record, ...]:
         """Records, newest first; see the port."""
-        wanted = {
-            "states": tuple(states),
-            "since_s": since_s,
-            "until_s": until_s,
-            "before": before,
-            "limit": limit,
-        }
-        return self._memory.answer(
-            (kind, *wanted.values()), lambda: super(LocalRecords, self).find(kind, **wanted)
-        )
+        plain = super().find
+
+        def ask() -> tuple[Record, ...]:
+            return plain(
+                kind,
+                states=states,
+                since_s=since_s,
+                until_s=until_s,
+                before=before,
+                limit=limit,
+            )
+
+        question = (kind, tuple(states), since_s, until_s, before, limit)
+        return self._memory.answer(question, ask)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -120,3 +120,23 @@ async def test_an_alarm_stays_after_it_is_seen_and_goes_with_its_cause(world: Wo
     for t in (30.0, 90.0):
         here.alarms.update(here.live.snapshot, here.live, START_S + t)
     assert [r["state"] for r in (await world.ask("GET", "/alarms")).json()["items"]] == ["cleared"]
+
+
+@pytest.mark.parametrize("path", ["/site", "/points", "/telemetry/latest"])
+async def test_what_has_not_changed_is_not_sent_again(world: World, path: str) -> None:
+    first = await world.ask("GET", path, Scope.VIEWER)
+    tag = first.headers["etag"]
+    again = await world.ask("GET", path, Scope.VIEWER, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    if path == "/telemetry/latest":
+        world.refresh({CASE: 51.0})
+        fresh = await world.ask("GET", path, Scope.VIEWER, headers={"If-None-Match": tag})
+        assert fresh.json()["readings"][CASE]["value"] == 51.0
+
+
+async def test_long_answers_come_packed_for_who_can_unpack_them(world: World) -> None:
+    packed = await world.ask("GET", "/points", headers={"Accept-Encoding": "gzip"})
+    plain = await world.ask("GET", "/points", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()

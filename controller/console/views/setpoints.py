@@ -105,6 +105,7 @@ class OverrideLine:
     """One override, on the list or gone."""
 
     id: str
+    version: int
     name: str
     unit: str
     state: str
@@ -123,5 +124,7 @@ def override_lines(site: Site, records: Sequence[Record]) -> list[OverrideLine]:
         ended = f"{outcome['who']}: {outcome['why']}" if outcome else ""
         unit = words.unit(actuator.unit) if actuator else ""
         name = words.actuator(override.actuator)
-        lines.append(OverrideLine(record.id, name, unit, record.state, override, ended))
+        lines.append(
+            OverrideLine(record.id, record.version, name, unit, record.state, override, ended)
+        )
     return lines

@@ -16,6 +16,7 @@ interval. docs/safety.md gives the equations, `safety.backup_site` the figures.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -209,8 +210,4 @@ def least_flow(curves: tuple[Curve, ...], supply_c: float, most: float) -> float
     def bears(step: int) -> bool:
         return min(curve.room_c(most * step / SHARE_STEPS) for curve in curves) >= supply_c
 
-    low, high = 0, SHARE_STEPS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if bears(middle) else (middle, high)
-    return most * high / SHARE_STEPS
+    return most * bisect_left(range(SHARE_STEPS), True, lo=1, key=bears) / SHARE_STEPS

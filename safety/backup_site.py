@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from facility.site import CDU, CRAH, Actuator, Chiller, Rack, RackKind, Site
 from safety.backup import AirIntake, Backup, Circuit, Coldplate, Curve, Flow, Lever, Path
+from safety.hand_back import AWAY_WINDOW_S
 
 WATER_KJ_LK = 4.17
 """Heat capacity of a litre of water at 25 °C: 997 kg/m³ x 4.18 kJ/kgK (IAPWS-95)."""
@@ -26,8 +27,6 @@ APPROACH_PER_K = 0.25
 """Growth of a cell's approach for each kelvin that the wet bulb is below its rating: the slope
 of saturated air's enthalpy halves from 26 to 10 °C (YorkCalc of EnergyPlus: 3.9 K at 25.6 °C,
 7.8 K at 10 °C)."""
-COLDER_WINDOW_S = 300.0
-"""The envelope's window of rates away from cooling: a hand-back goes no further meanwhile."""
 
 
 def backup_of(site: Site) -> Backup:
@@ -220,7 +219,7 @@ def _drift(supply: Actuator, flow: Actuator | None) -> float | None:
     """How far a hand-back takes a supply while its flow returns to the plant's own."""
     if flow is not None and flow.device != supply.device:
         return None
-    return supply.rate_away_per_min * COLDER_WINDOW_S / 60.0
+    return supply.rate_away_per_min * AWAY_WINDOW_S / 60.0
 
 
 def _liquid_kw(rack: Rack) -> float:

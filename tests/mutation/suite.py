@@ -19,7 +19,7 @@ import resource
 import sys
 import time
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,7 @@ class Warm:
             watch.switch_context(LOADING + module.__name__)
             load_again(module)
         watch.stop()
+        forget_answers({target.module for target in self.targets.values()})
         if self.verdicts.failed:
             self.error = f"fails without any mutant: {self.verdicts.failed}\n{self.verdicts.why}"
             return True
@@ -197,6 +198,14 @@ def load_again(module: types.ModuleType) -> None:
     """Run the body of a module again: its tests see what it makes now."""
     path = Path(str(module.__file__))
     exec(compile(path.read_text("utf-8"), str(path), "exec"), vars(module))
+
+
+def forget_answers(modules: Set[str]) -> None:
+    """Empty what caches of functions hold: a mutant has to answer for itself."""
+    for name in modules & sys.modules.keys():
+        for value in vars(sys.modules[name]).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
 
 
 def replace_code(target: Target, mutant: Mutant) -> None:

@@ -1,12 +1,16 @@
-"""What the optimiser is worth: paired days in three climates and four seasons."""
+"""What the optimiser is worth: paired days in three climates and four seasons.
+
+Both sites' models are trained at once, one a core, then the days go through two processes; the
+longest first, so that no core waits for the other at the end.
+"""
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +48,9 @@ MODEL_SEED = 1
 WINDOW_H, DAY_H = 4.0, 24.0
 BOTH_CORES = 2
 RESAMPLED = 2000
+BEST_FOUND = {False: ((2, 7), 80), True: ((1, 2, 7, 10), 400)}
+"""Whether in full: days that are searched for the best there is, by number, and the runs of the
+plant that each search may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +85,59 @@ def days(hours: float) -> list[Day]:
 
 def measure(bench: Bench) -> Iterator[Measure]:
     """Train what is lacking, run the days on both cores, and add up."""
-    models = {site: _model(bench, site) for site in dict.fromkeys(site for site, _ in LOADS)}
     square = days(DAY_H if bench.full else WINDOW_H)
+    marked, evaluations = BEST_FOUND[bench.full]
     with (
         ProcessPoolExecutor(BOTH_CORES, mp_context=get_context("spawn")) as cores,
         ThreadPoolExecutor(BOTH_CORES) as hands,
     ):
+        sites = list(dict.fromkeys(site for site, _ in LOADS))
+        bench.say(f"models of {' and '.join(sites)}, where none is kept")
+        trained = [cores.submit(train_model, site, bench.work / f"site-{site}") for site in sites]
+        models = {site: one.result() for site, one in zip(sites, trained, strict=True)}
 
-        def one(day: Day) -> dict[str, Any]:
-            inputs = {name: getattr(day, name) for name in Day.__dataclass_fields__}
-            inputs["model"] = models[day.site].name
-            work = partial(_on_a_core, cores, day, models[day.site])
-            found: dict[str, Any] = bench.step(day.name, inputs, work)
-            return found
+        def run(number: int) -> Any:
+            day = square[number]
+            inputs = {**asdict(day), "model": models[day.site].name}
+            work = partial(_on_a_core, cores, run_day, day, models[day.site])
+            return bench.step(day.name, inputs, work)
 
-        runs = list(hands.map(one, square))
+        def search(number: int) -> Any:
+            day = square[number]
+            work = partial(_on_a_core, cores, best_found, day, evaluations)
+            return bench.step(f"best-{day.name}", {**asdict(day), "evaluations": evaluations}, work)
+
+        longest_first = sorted(range(len(square)), key=lambda n: square[n].site != "frontier")
+        waiting = {n: hands.submit(run, n) for n in longest_first}
+        searching = {n: hands.submit(search, n) for n in marked}
+        runs = [waiting[n].result() for n in range(len(square))]
+        found = {n: searching[n].result() for n in marked}
     yield from _measures(square, runs)
+    yield _share_of_best(square, runs, found)
 
 
-def _on_a_core(cores: ProcessPoolExecutor, day: Day, model: Path) -> dict[str, Any]:
-    return cores.submit(run_day, day, model).result()
+def _on_a_core(cores: ProcessPoolExecutor, work: Callable[..., Any], *given: Any) -> Any:
+    return cores.submit(work, *given).result()
 
 
-def _model(bench: Bench, site: str) -> Path:
+def train_model(site: str, folder: Path) -> Path:
+    """The folder of a site's model, trained where none is kept."""
     from controller.demo.model import ensure_model
     from sim.scenarios.build import PLANT_SEED
     from sim.sites import write
 
-    folder = bench.work / f"site-{site}"
     folder.mkdir(parents=True, exist_ok=True)
     write(site, folder, 15_020, seed=PLANT_SEED)
-    model, is_new = ensure_model(folder, seed=MODEL_SEED, progress=lambda _stage, _share: None)
-    bench.say(f"model of {site}: {'trained' if is_new else 'kept'}")
+    model, _ = ensure_model(folder, seed=MODEL_SEED, progress=lambda _stage, _share: None)
     return model
+
+
+def best_found(day: Day, evaluations: int) -> dict[str, Any]:
+    """What a clairvoyant search on the plant itself makes of a day."""
+    from benchmarks.best_found import search_day
+    from sim.scenarios import prepare
+
+    return search_day(prepare(_scenario(day)), evaluations)
 
 
 def run_day(day: Day, model: Path) -> dict[str, Any]:
@@ -234,6 +261,30 @@ def _measures(square: Sequence[Day], runs: Sequence[Mapping[str, Any]]) -> Itera
         0.0,
         "at_most",
         how=f"{what}, IT energy not delivered because racks throttled",
+    )
+
+
+def _share_of_best(
+    square: Sequence[Day], runs: Sequence[Mapping[str, Any]], found: Mapping[int, Mapping[str, Any]]
+) -> Measure:
+    theirs = np.array([runs[n]["energy_kwh"]["guideline36"] for n in found])
+    ours = np.array([runs[n]["energy_kwh"]["isotherm"] for n in found])
+    # Who does better than the search has shown it to be weak: then ours is the best found.
+    best = np.minimum([found[n]["energy_kwh"] for n in found], ours)
+    saved, there_was = theirs - ours, theirs - best
+    by_day = ", ".join(
+        f"{square[n].name} {a:.0f} of {b:.0f} kWh (search after {found[n]['tried']} runs)"
+        for n, a, b in zip(found, saved, there_was, strict=True)
+    )
+    share = float(saved.sum() / there_was.sum()) if there_was.sum() > 0.0 else 1.0
+    return Measure(
+        "share_of_best_found",
+        round(share, 3),
+        "of the saving",
+        0.85,
+        "at_least",
+        how="of the saving over Guideline 36 of the best that a search found which knows the load, "
+        f"the weather and the plant itself, one level a quantity: {by_day}",
     )
 
 

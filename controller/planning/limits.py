@@ -19,7 +19,9 @@ from facility.telemetry import Snapshot
 from facility.units import Kind
 from safety.hand_back import AWAY_WINDOW_S, ends, hand_back_of, own_values
 
-BUDGET_S = 3600.0
+BUDGET_S = 3660.0
+"""The envelope's hour and a minute: it counts from when a write was judged, some seconds after the
+snapshot of its step, and an hour later a step may come through sooner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from typing import Any
 
 from bacpypes3.apdu import ReadPropertyMultipleRequest, WritePropertyRequest
 from bacpypes3.basetypes import (
-    BinaryPV,
     PropertyIdentifier,
     PropertyReference,
     ReadAccessSpecification,
@@ -27,46 +26,43 @@ from bacpypes3.basetypes import (
 from bacpypes3.constructeddata import Any as AnyValue
 from bacpypes3.constructeddata import SequenceOf
 from bacpypes3.primitivedata import (
-    Double,
-    Enumerated,
-    Integer,
     Null,
     ObjectIdentifier,
-    Real,
-    Unsigned,
 )
 
 from adapters import bacnet_objects, codec
 from adapters.bacnet_cov import Changes
-from adapters.bacnet_link import BacnetLink, NoAnswer, Refused, content, number_of
+from adapters.bacnet_link import BacnetLink, NoAnswer
+from adapters.bacnet_values import (
+    PRESENT_VALUE,
+    STATUS_FLAGS,
+    Refused,
+    atom_of,
+    flags_of,
+    number_of,
+    place_of,
+    reading,
+)
 from adapters.driver import (
-    LinkStatus,
     Now,
     Place,
     ReadRefused,
     Unreachable,
     WriteFailed,
-    point_address,
 )
-from facility.points import Access, DataType, Point, Role
+from adapters.point_driver import PointDriver
+from facility.points import Access, Point, Role
 from facility.site import Device, Report
 from facility.telemetry import Quality, Reading
 
 _IDENTITY = PropertyIdentifier("object-identifier")
-_PRESENT_VALUE = PropertyIdentifier("present-value")
-_STATUS_FLAGS = PropertyIdentifier("status-flags")
-_FLAGGED = frozenset({
-    "analog-input", "analog-output", "analog-value", "binary-input", "binary-output",
-    "binary-value", "multi-state-input", "multi-state-output", "multi-state-value",
-})  # fmt: skip
-"""Object types that have status flags (clause 12)."""
 _BYTES_AN_OBJECT = 28
 """Of an answer with a value and its flags, at most (clause 20)."""
 _LEAST_APDU = 480
 """What every BACnet/IP device takes at least, in practice."""
 
 
-class BacnetDriver:
+class BacnetDriver(PointDriver):
     """A BACnet/IP device behind the driver port.
 
     Parameters
@@ -81,8 +77,7 @@ class BacnetDriver:
     """
 
     def __init__(self, device: Device, points: Collection[Point], now: Now) -> None:
-        self._device, self._now = device, now
-        self._points = {p.tag: p for p in points}
+        super().__init__(device, points, now)
         self._places = {p.tag: place_of(p) for p in points}
         self._itself = ObjectIdentifier(("device", device.unit_id))
         self._link: BacnetLink | None = None
@@ -90,23 +85,14 @@ class BacnetDriver:
         self._objects_a_request = 1
         self._plans: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
         self._commanded: set[str] = set()
-        self._last_reply_s: float | None = None
-        self._round_trip_s: float | None = None
-        self._note = "not connected yet"
         # bacpypes3 reports a reply that comes after its time-out as an error of its own.
         logging.getLogger("bacpypes3").setLevel(logging.CRITICAL)
 
-    @property
-    def device(self) -> Device:
-        return self._device
+    def _why_lost(self) -> str | None:
+        return self._note if self._link is None else None
 
-    @property
-    def status(self) -> LinkStatus:
-        if self._link is None:
-            return LinkStatus(False, self._last_reply_s, None, self._note)
-        trip = self._round_trip_s
-        note = self._changes.note if self._changes else ""
-        return LinkStatus(True, self._last_reply_s, None if trip is None else 1e3 * trip, note)
+    def _remark(self) -> str:
+        return self._changes.note if self._changes else ""
 
     async def connect(self) -> None:
         device = self._device
@@ -167,9 +153,7 @@ class BacnetDriver:
         )
         time_s = self._now()
         kept = await changes.keep(tags, next(iter(restarted.values()), None))
-        found = {
-            tag: self._reading(self._points[tag], *kept[tag], time_s) for tag in tags if tag in kept
-        }
+        found = {tag: reading(self._points[tag], *kept[tag], time_s) for tag in tags if tag in kept}
         return found, tuple(tag for tag in tags if tag not in kept)
 
     async def _read_objects(
@@ -180,7 +164,7 @@ class BacnetDriver:
         for tag in names:
             place, what = self._places[tag]
             properties = asked.setdefault(place, [])
-            properties += [p for p in (what, *_flags_of(place, what)) if p not in properties]
+            properties += [p for p in (what, *flags_of(place, what)) if p not in properties]
         if not asked:
             return []
         if self._device.request_gap_s:
@@ -200,9 +184,9 @@ class BacnetDriver:
         time_s = self._now()
         for tag in names:
             place, what = self._places[tag]
-            value, flags = answer.get((place, what)), answer.get((place, _STATUS_FLAGS))
-            found[tag] = self._reading(self._points[tag], value, flags, time_s)
-            if self._changes is not None and what == _PRESENT_VALUE:
+            value, flags = answer.get((place, what)), answer.get((place, STATUS_FLAGS))
+            found[tag] = reading(self._points[tag], value, flags, time_s)
+            if self._changes is not None and what == PRESENT_VALUE:
                 self._changes.saw(place, value, flags)
         return [names]
 
@@ -227,8 +211,7 @@ class BacnetDriver:
         )
         sent = time.monotonic()
         answer = await link.request(request, self._device.timeout_s)
-        self._round_trip_s = time.monotonic() - sent
-        self._last_reply_s = self._now()
+        self._answered(sent)
         found: dict[tuple[ObjectIdentifier, PropertyIdentifier], Any] = {}
         for result in answer.listOfReadAccessResults:
             place = result.objectIdentifier
@@ -240,26 +223,6 @@ class BacnetDriver:
                     value = Refused(str(refusal.errorCode))
                 found[place, element.propertyIdentifier] = value
         return found
-
-    def _reading(self, point: Point, value: Any, flags: Any, time_s: float) -> Reading:
-        if isinstance(value, Refused):
-            note = f"the device refuses to read it: {value}"
-            return Reading(None, Quality.BAD, time_s, note)
-        if value is None:
-            return Reading(None, Quality.BAD, time_s, "the answer leaves it out")
-        try:
-            raw = number_of(value)
-            set_flags = [] if flags is None else flags_in(flags)
-        except ValueError as error:
-            return Reading(None, Quality.BAD, time_s, str(error))
-        if raw is None:
-            return Reading(None, Quality.ABSENT, time_s, "the device says that there is no value")
-        if "fault" in set_flags:
-            return Reading(None, Quality.BAD, time_s, "the device says fault")
-        if "out-of-service" in set_flags and point.role is Role.SENSOR:
-            note = "out of service: its value is set by hand"
-            return Reading(None, Quality.BAD, time_s, note)
-        return codec.reading(point, raw, time_s)
 
     async def places(self, below: str) -> tuple[Place, ...]:
         link, name, size = self._link, self._device.id, self._objects_a_request
@@ -274,12 +237,6 @@ class BacnetDriver:
         except NoAnswer as error:
             raise Unreachable(f"{name}: {error}") from None
 
-    def encode(self, tag: str, value: float) -> bytes:
-        return codec.encode(self._points[tag], value)
-
-    def address(self, tag: str) -> str:
-        return point_address(self._points[tag])
-
     async def write(self, tag: str, data: bytes, within_s: float) -> None:
         point, name = self._points[tag], self._device.id
         if self._link is None:
@@ -290,7 +247,7 @@ class BacnetDriver:
             raise WriteFailed(f"{name}: {tag} cannot be written", sent=False)
         until = time.monotonic() + within_s
         number = codec.scalar(point, data)
-        await self._command(point, _atom(point, number), until)
+        await self._command(point, atom_of(point, number), until)
         if point.role is Role.ENABLE and not number:
             await self._relinquish(until)
         else:
@@ -331,13 +288,12 @@ class BacnetDriver:
             self._lose(str(error))
             raise WriteFailed(f"{name}: {tag} not confirmed: {error}", sent=True) from None
         except Refused as error:
-            self._last_reply_s = self._now()
+            self._answered()
             raise WriteFailed(f"{name} refuses to write {tag}: {error}", sent=True) from error
         except asyncio.CancelledError:
             self._lose("given up in the middle of a write")
             raise
-        self._round_trip_s = time.monotonic() - sent
-        self._last_reply_s = self._now()
+        self._answered(sent)
 
     async def close(self) -> None:
         if self._link is not None:
@@ -353,39 +309,5 @@ class BacnetDriver:
             link.close()
 
 
-_OPTIONAL = frozenset({_STATUS_FLAGS, PropertyIdentifier("time-of-device-restart"),
+_OPTIONAL = frozenset({STATUS_FLAGS, PropertyIdentifier("time-of-device-restart"),
                        PropertyIdentifier("max-apdu-length-accepted")})  # fmt: skip
-
-
-def place_of(point: Point) -> tuple[ObjectIdentifier, PropertyIdentifier]:
-    """The object and the property of a point's address."""
-    place, _, what = point.address.partition("/")
-    kind, _, instance = place.partition(":")
-    return ObjectIdentifier((kind, int(instance))), PropertyIdentifier(what or "present-value")
-
-
-def flags_in(value: Any) -> list[str]:
-    """The status flags that are set (clause 12: in-alarm, fault, overridden, out-of-service)."""
-    names = ("in-alarm", "fault", "overridden", "out-of-service")
-    tags = content(value)
-    bits = tags[0].app_to_object() if tags else ()
-    return [name for name, is_set in zip(names, bits, strict=False) if is_set]
-
-
-def _flags_of(place: ObjectIdentifier, what: PropertyIdentifier) -> tuple[PropertyIdentifier, ...]:
-    return (_STATUS_FLAGS,) if what == _PRESENT_VALUE and str(place[0]) in _FLAGGED else ()
-
-
-def _atom(point: Point, number: float) -> Any:
-    """The value as the object's type wants it: real, binary or unsigned."""
-    kind = point.address.partition(":")[0]
-    if kind.startswith("binary-"):
-        return BinaryPV(int(number))
-    if kind.startswith("multi-state-") or point.data_type in (DataType.UINT16, DataType.UINT32):
-        return Real(number) if kind.startswith("analog-") else Unsigned(int(number))
-    if point.data_type in (DataType.INT16, DataType.INT32):
-        return Real(number) if kind.startswith("analog-") else Integer(int(number))
-    if point.data_type is DataType.BOOL:
-        return Enumerated(int(number))
-    wide = point.data_type is DataType.FLOAT64 and kind == "large-analog-value"
-    return Double(number) if wide else Real(number)

@@ -17,15 +17,14 @@ from bacpypes3.apdu import SubscribeCOVRequest
 from bacpypes3.basetypes import PropertyIdentifier
 from bacpypes3.primitivedata import ObjectIdentifier
 
-from adapters.bacnet_link import BacnetLink, NoAnswer, Refused, content
+from adapters.bacnet_link import BacnetLink, NoAnswer
+from adapters.bacnet_values import PRESENT_VALUE, STATUS_FLAGS, Refused, content
 from facility.site import Device
 
 IN_TURN = 12
 """Scans in which every point is read once, told or not."""
 LIFETIME_S = 300
 """Of a subscription; it is renewed after half of it."""
-_PRESENT_VALUE = PropertyIdentifier("present-value")
-_STATUS_FLAGS = PropertyIdentifier("status-flags")
 
 Place = tuple[ObjectIdentifier, PropertyIdentifier]
 
@@ -60,8 +59,8 @@ class Changes:
         if place not in self._until:
             return False
         values = {v.propertyIdentifier: v.value for v in notification.listOfValues}
-        if _PRESENT_VALUE in values:
-            self._told[place] = (values[_PRESENT_VALUE], values.get(_STATUS_FLAGS))
+        if PRESENT_VALUE in values:
+            self._told[place] = (values[PRESENT_VALUE], values.get(STATUS_FLAGS))
         return True
 
     def saw(self, place: ObjectIdentifier, value: Any, flags: Any) -> None:
@@ -92,7 +91,7 @@ class Changes:
         self._turn = (self._turn + 1) % IN_TURN
         for i, tag in enumerate(tags):
             place, what = self._places[tag]
-            if what != _PRESENT_VALUE or place in self._refused:
+            if what != PRESENT_VALUE or place in self._refused:
                 continue
             if self._until.get(place, 0.0) - time.monotonic() < LIFETIME_S / 2:
                 await self._subscribe(place)

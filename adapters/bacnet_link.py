@@ -22,8 +22,9 @@ from bacpypes3.errors import ServicesError
 from bacpypes3.ipv4.app import NormalApplication
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.pdu import Address, IPv4Address
-from bacpypes3.primitivedata import ObjectIdentifier, TagClass
+from bacpypes3.primitivedata import ObjectIdentifier
 
+from adapters.bacnet_values import Refused
 from facility.site import Device
 
 OURS = 4194302
@@ -36,10 +37,6 @@ Notification = UnconfirmedCOVNotificationRequest | ConfirmedCOVNotificationReque
 
 class NoAnswer(ConnectionError):
     """The device did not answer in time."""
-
-
-class Refused(Exception):
-    """The device answered with an error, a rejection or an abort."""
 
 
 class _Application(NormalApplication):  # type: ignore[misc]  # untyped in the library
@@ -162,28 +159,3 @@ class BacnetLink:
         if not self._closed:
             self._closed = True
             self._application.close()
-
-
-def content(value: Any) -> list[Any]:
-    """The tags within a value of any type, without those that enclose it (clause 20.2.1)."""
-    tags = list(value.tagList or ())
-    return tags[1:-1] if tags and tags[0].tag_class == TagClass.opening else tags
-
-
-def number_of(value: Any) -> float | None:
-    """The number or state in an application-tagged value (clause 20.2); None where it is null.
-
-    Raises
-    ------
-    ValueError
-        It is no number.
-    """
-    tags = content(value)
-    if len(tags) != 1 or tags[0].tag_class != TagClass.application:
-        raise ValueError("a number was expected, the object holds something else")
-    atom = tags[0].app_to_object()
-    if atom is None or atom == ():  # null: an input that has no value
-        return None
-    if not isinstance(atom, int | float):
-        raise ValueError(f"a number was expected, the object holds {type(atom).__name__}")
-    return float(atom)

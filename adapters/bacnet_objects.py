@@ -15,7 +15,8 @@ from bacpypes3.basetypes import (
 from bacpypes3.constructeddata import SequenceOf
 from bacpypes3.primitivedata import CharacterString, ObjectIdentifier, Unsigned
 
-from adapters.bacnet_link import BacnetLink, Refused, number_of
+from adapters.bacnet_link import BacnetLink
+from adapters.bacnet_values import Refused, number_of
 from adapters.driver import Place
 from facility.points import DataType
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters import codec
-from adapters.driver import LinkStatus, Now, ReadRefused, Unreachable, WriteFailed, point_address
+from adapters.driver import Now, ReadRefused, Unreachable, WriteFailed
 from adapters.modbus_link import LinkLost, ModbusException, ModbusLink, TooLate
 from adapters.pki import Pki, tls_context
+from adapters.point_driver import PointDriver
 from facility.points import Access, Point, Table
 from facility.site import Device
 from facility.telemetry import Quality, Reading
@@ -114,7 +115,7 @@ def _end(point: Point) -> int:
     return point.register + (1 if point.table in _BITS else point.data_type.registers)
 
 
-class ModbusDriver:
+class ModbusDriver(PointDriver):
     """A Modbus TCP device behind the driver port.
 
     Parameters
@@ -133,25 +134,19 @@ class ModbusDriver:
     def __init__(
         self, device: Device, points: Collection[Point], now: Now, *, pki: Pki | None = None
     ) -> None:
-        self._device, self._now, self._pki = device, now, pki
-        self._points = {p.tag: p for p in points}
+        super().__init__(device, points, now)
+        self._pki = pki
         self._link: ModbusLink | None = None
         self._plans: dict[tuple[str, ...], tuple[Block, ...]] = {}
-        self._last_reply_s: float | None = None
-        self._note = "not connected yet"
 
-    @property
-    def device(self) -> Device:
-        return self._device
-
-    @property
-    def status(self) -> LinkStatus:
+    def _why_lost(self) -> str | None:
         link = self._link
-        if link is None or not link.is_open:
-            note = self._note if link is None else link.why_lost
-            return LinkStatus(False, self._last_reply_s, None, note)
-        trip = link.round_trip_s
-        return LinkStatus(True, self._last_reply_s, None if trip is None else 1e3 * trip)
+        if link is not None and link.is_open:
+            return None
+        return self._note if link is None else link.why_lost
+
+    def _round_trip(self) -> float | None:
+        return None if self._link is None else self._link.round_trip_s
 
     async def connect(self) -> None:
         device = self._device
@@ -192,7 +187,7 @@ class ModbusDriver:
         except (LinkLost, TooLate):
             return [block]
         except ModbusException as error:
-            self._last_reply_s = self._now()
+            self._answered()
             if error.code == _ILLEGAL_ADDRESS and len(block.points) > 1:
                 parts: list[Block] = []
                 for part in block.split():
@@ -202,7 +197,7 @@ class ModbusDriver:
             for point in block.points:
                 found[point.tag] = Reading(None, Quality.BAD, self._now(), note)
             return [block]
-        time_s = self._last_reply_s = self._now()
+        time_s = self._answered()
         if len(reply) != block.size + 2 or reply[1] != block.size:
             note = f"asked for {block.size} bytes, got {len(reply) - 2}"
             link.close(note)
@@ -223,18 +218,12 @@ class ModbusDriver:
         except (LinkLost, TooLate) as error:
             raise Unreachable(f"{name}: {error}") from None
         except ModbusException as error:
-            self._last_reply_s = self._now()
+            self._answered()
             raise ReadRefused(f"{name}: {error}") from None
-        self._last_reply_s = self._now()
+        self._answered()
         if len(reply) != size + 2 or reply[1] != size:
             raise ReadRefused(f"{name}: asked for {size} bytes, got {len(reply) - 2}")
         return bytes(reply[2:])
-
-    def encode(self, tag: str, value: float) -> bytes:
-        return codec.encode(self._points[tag], value)
-
-    def address(self, tag: str) -> str:
-        return point_address(self._points[tag])
 
     async def write(self, tag: str, data: bytes, within_s: float) -> None:
         link, name = self._link, self._device.id
@@ -248,9 +237,9 @@ class ModbusDriver:
         except LinkLost as error:
             raise WriteFailed(f"{name}: {tag} not confirmed: {error}", sent=True) from None
         except ModbusException as error:
-            self._last_reply_s = self._now()
+            self._answered()
             raise WriteFailed(f"{name} refuses to write {tag}: {error}", sent=True) from None
-        self._last_reply_s = self._now()
+        self._answered()
         if reply != echo:
             link.close("the device confirmed another write than the one it was sent")
             raise WriteFailed(f"{name}: {tag}: {link.why_lost}", sent=True)

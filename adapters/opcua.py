@@ -21,16 +21,15 @@ from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from adapters import codec, opcua_batch, opcua_browse
 from adapters.driver import (
-    LinkStatus,
     Now,
     Place,
     ReadRefused,
     Unreachable,
     WriteFailed,
-    point_address,
 )
 from adapters.opcua_security import secure
 from adapters.pki import APPLICATION_URI, Pki
+from adapters.point_driver import PointDriver
 from adapters.transport import abort, in_time
 from facility.points import Access, DataType, Point
 from facility.site import Device
@@ -64,7 +63,7 @@ class _Batch:
     request: opcua_batch.Encoded
 
 
-class OpcUaDriver:
+class OpcUaDriver(PointDriver):
     """An OPC UA server behind the driver port.
 
     Parameters
@@ -82,29 +81,21 @@ class OpcUaDriver:
     def __init__(
         self, device: Device, points: Collection[Point], now: Now, *, pki: Pki | None = None
     ) -> None:
-        self._device, self._now, self._pki = device, now, pki
-        self._points = {p.tag: p for p in points}
+        super().__init__(device, points, now)
+        self._pki = pki
         self._nodes = {p.tag: ua.NodeId.from_string(p.address) for p in points}
         self._client: Client | None = None
         self._plans: dict[tuple[str, ...], tuple[_Batch, ...]] = {}
-        self._last_reply_s: float | None = None
-        self._round_trip_s: float | None = None
-        self._note = "not connected yet"
         # asyncua tells of every lost connection on its own; the gateway says it once, in words.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
-    @property
-    def device(self) -> Device:
-        return self._device
-
-    @property
-    def status(self) -> LinkStatus:
+    def _why_lost(self) -> str | None:
         client = self._client
-        if client is None or client.uaclient.protocol is None or client.uaclient.protocol.is_closed:
-            note = self._note if client is None else "the device closed the connection"
-            return LinkStatus(False, self._last_reply_s, None, note)
-        trip = self._round_trip_s
-        return LinkStatus(True, self._last_reply_s, None if trip is None else 1e3 * trip)
+        if client is None:
+            return self._note
+        protocol = client.uaclient.protocol
+        gone = protocol is None or protocol.is_closed
+        return "the device closed the connection" if gone else None
 
     async def connect(self) -> None:
         device = self._device
@@ -161,8 +152,7 @@ class OpcUaDriver:
         except _FAULTS as error:
             await self._lose(f"read failed: {error}" if str(error) else "read timed out")
             return False
-        self._round_trip_s = time.monotonic() - sent
-        time_s = self._last_reply_s = self._now()
+        time_s = self._answered(sent)
         if len(values) != len(batch.points):
             await self._lose(f"asked for {len(batch.points)} values, got {len(values)}")
             return False
@@ -193,12 +183,6 @@ class OpcUaDriver:
         except _FAULTS as error:
             raise Unreachable(f"{name}: {str(error) or 'no answer in time'}") from None
 
-    def encode(self, tag: str, value: float) -> bytes:
-        return codec.encode(self._points[tag], value)
-
-    def address(self, tag: str) -> str:
-        return point_address(self._points[tag])
-
     async def write(self, tag: str, data: bytes, within_s: float) -> None:
         client, name, point = self._client, self._device.id, self._points[tag]
         if client is None or not self.status.connected:
@@ -221,8 +205,7 @@ class OpcUaDriver:
         except asyncio.CancelledError:
             await self._lose("given up in the middle of a write")
             raise
-        self._round_trip_s = time.monotonic() - sent
-        self._last_reply_s = self._now()
+        self._answered(sent)
         if len(statuses) != 1 or not statuses[0].is_good():
             words = statuses[0].name if statuses else "no status"
             raise WriteFailed(f"{name} refuses to write {tag}: {words}", sent=True)

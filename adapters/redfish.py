@@ -21,15 +21,14 @@ import httpx
 
 from adapters import codec
 from adapters.driver import (
-    LinkStatus,
     Now,
     Place,
     ReadRefused,
     Unreachable,
     WriteFailed,
-    point_address,
 )
 from adapters.pki import Pki, password, tls_context
+from adapters.point_driver import PointDriver
 from adapters.redfish_json import change, place_of, reading, why_not, words_of
 from adapters.redfish_places import ROOT, places_in
 from facility.points import Access, Point
@@ -56,7 +55,7 @@ class _Resource:
     etag: str
 
 
-class RedfishDriver:
+class RedfishDriver(PointDriver):
     """A Redfish service behind the driver port.
 
     Parameters
@@ -74,25 +73,14 @@ class RedfishDriver:
     def __init__(
         self, device: Device, points: Collection[Point], now: Now, *, pki: Pki | None = None
     ) -> None:
-        self._device, self._now, self._pki = device, now, pki
-        self._points = {p.tag: p for p in points}
+        super().__init__(device, points, now)
+        self._pki = pki
         self._places = {p.tag: place_of(p) for p in points}
         self._client: httpx.AsyncClient | None = None
         self._seen: dict[str, _Resource] = {}
-        self._last_reply_s: float | None = None
-        self._round_trip_s: float | None = None
-        self._note = "not connected yet"
 
-    @property
-    def device(self) -> Device:
-        return self._device
-
-    @property
-    def status(self) -> LinkStatus:
-        if self._client is None:
-            return LinkStatus(False, self._last_reply_s, None, self._note)
-        trip = self._round_trip_s
-        return LinkStatus(True, self._last_reply_s, None if trip is None else 1e3 * trip)
+    def _why_lost(self) -> str | None:
+        return self._note if self._client is None else None
 
     async def connect(self) -> None:
         device = self._device
@@ -214,8 +202,7 @@ class RedfishDriver:
             raise _NoAnswer(f"no answer within {within_s:.3g} s") from None
         except httpx.HTTPError as error:
             raise _NoAnswer(str(error) or type(error).__name__) from None
-        self._round_trip_s = time.monotonic() - sent
-        self._last_reply_s = self._now()
+        self._answered(sent)
         return answer
 
     async def places(self, below: str) -> tuple[Place, ...]:
@@ -228,12 +215,6 @@ class RedfishDriver:
         if isinstance(found, str):
             raise ReadRefused(f"{name}: {path}: {found}")
         return places_in(path, found.body)
-
-    def encode(self, tag: str, value: float) -> bytes:
-        return codec.encode(self._points[tag], value)
-
-    def address(self, tag: str) -> str:
-        return point_address(self._points[tag])
 
     async def write(self, tag: str, data: bytes, within_s: float) -> None:
         point, name = self._points[tag], self._device.id

@@ -120,6 +120,17 @@ async def test_a_device_that_is_not_there_is_said_so(bench: Bench) -> None:
     await driver.close()
 
 
+@pytest.mark.parametrize("bench", ["bacnet-js", "bacpypes"], indirect=True)
+async def test_another_bacnet_device_at_the_address_is_no_connection_and_says_who_it_is(
+    bench: Bench,
+) -> None:
+    driver = bench.driver(unit_id=8)
+    with pytest.raises(Unreachable, match=r"instance 8: it says that it is instance 7"):
+        await driver.connect()
+    assert not driver.status.connected
+    await driver.close()
+
+
 # -- commissioning -------------------------------------------------------------------------------
 
 
@@ -159,6 +170,7 @@ async def test_a_scan_finds_every_point_with_its_value_and_its_rows_import(
     async with desk(bench, tmp_path / "g.sock") as there:
         found, lines = await there.scan(), await there.live()
     points = importable(found.rows)
+    assert all("404" in why for why in found.refused)  # links that lead nowhere end no scan
     modbus = bench.device.protocol is Protocol.MODBUS
     for point in bench.points:
         place = f"{point.table.value}:{point.address}"

@@ -11,11 +11,12 @@ import pytest
 import pytest_asyncio
 
 from adapters.driver import WriteFailed
+from controller.storage.samples import Thinning
 from facility.telemetry import Quality
 from tests.driver_peers import Bench, running
 from tests.gateway_kit import scripted_server
 from tests.mixed_field import PEERS, Valve, world_of
-from tests.peer_points import TIMEOUT_S
+from tests.peer_points import SETPOINT, THERE, TIMEOUT_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,3 +101,35 @@ async def test_a_slow_device_holds_up_no_other_and_its_values_count_when_they_co
         while not world.flowing(slow):
             await world.seconds(1)
         await world.house.close()
+
+
+async def test_of_every_protocol_only_what_changed_goes_on_to_the_record(
+    benches: dict[str, Bench],
+) -> None:
+    world = world_of(benches, ())
+    points = [point for renamed in world.drivers.values() for point in renamed.points]
+    setpoints = {f"{name}.setpoint" for name in PEERS}
+    thinning = Thinning(dict.fromkeys(setpoints, 0.5))
+
+    async def kept() -> set[str]:
+        await world.seconds(1)
+        now_s = world.clock.now_s()
+        picked = thinning.pick(world.house.core.snapshot(now_s))
+        thinning.keep(picked, now_s)
+        return {tag for tag, _ in picked}
+
+    async def set_all(value: float) -> None:
+        for name in PEERS:
+            driver, tag = world.drivers[name].driver, f"{name}.setpoint"
+            await driver.write(tag, driver.encode(tag, value), TIMEOUT_S)
+
+    await world.seconds(1)
+    assert await kept() == {point.tag for point in points}
+    assert await kept() == set()
+    await set_all(THERE[SETPOINT] + 0.4)
+    assert await kept() == set()
+    await set_all(THERE[SETPOINT] + 0.6)
+    assert await kept() == setpoints
+    await set_all(THERE[SETPOINT])
+    assert await kept() == setpoints
+    await world.house.close()

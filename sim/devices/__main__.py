@@ -33,6 +33,8 @@ def _simulation(options: Options) -> Simulation:
     site = load_site(options.site)
     check_addresses(site)  # before the plant is warmed up, which takes seconds
     parameters = PlantParameters.load(options.site / "plant.toml", site)
+    ready = options.run.out / "ready.json"
+    sys.stderr.write(f"warming the plant up; {ready} is there when its devices listen\n")
     hours = (options.run.ends_at_s - options.run.start_s) / 3600.0
     load, weather = inputs(site, options.load, options.weather, seed=options.seed, hours=hours)
     faults: tuple[Fault, ...] = ()

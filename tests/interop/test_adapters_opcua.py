@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from asyncua import ua
 from asyncua.common.node import Node
-from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.server.server import Server
 from asyncua.ua.status_codes import StatusCodes
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.driver import Unreachable, WriteFailed
 from adapters.opcua import OpcUaDriver
@@ -23,6 +22,8 @@ from adapters.pki import Pki
 from facility.telemetry import Quality
 from tests.certificates import self_signed
 from tests.gateway_kit import START_S, free_port, scripted_server, small_site
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SITE = small_site()
 BMS = SITE.devices["bms"]
@@ -50,7 +51,7 @@ async def server_with(pki: Path | None = None) -> AsyncIterator[tuple[int, dict[
     server = Server()
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
-    await server.set_application_uri("urn:test:bms")
+    await server.set_application_uri("urn:test:peer")
     if pki is None:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     else:
@@ -76,80 +77,87 @@ async def server_with(pki: Path | None = None) -> AsyncIterator[tuple[int, dict[
         await server.stop()
 
 
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared() -> AsyncIterator[tuple[int, dict[str, Node]]]:
+    """A server for all that leave it running: it takes seconds to start."""
+    async with server_with() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(shared: tuple[int, dict[str, Node]]) -> tuple[int, dict[str, Node]]:
+    """The same with its values as at first."""
+    _, nodes = shared
+    for tag, value in VALUES.items():
+        await nodes[tag].write_value(ua.DataValue(value))
+        await nodes[tag].set_writable()
+    return shared
+
+
 def driver_at(port: int, **changes: object) -> OpcUaDriver:
     changes = {"timeout_s": 10.0, **changes}  # a verdict must not depend on how busy the machine is
     device = replace(BMS, port=port, **changes)  # type: ignore[arg-type]  # its fields
     return OpcUaDriver(device, POINTS, lambda: START_S)
 
 
-async def test_reads_all_points_in_one_request_and_writes_each_type() -> None:
-    async with server_with() as (port, nodes):
-        driver = driver_at(port)
-        await driver.connect()
-        found = await driver.read(TAGS)
-        assert set(found) == set(TAGS)
-        assert all(r.quality is Quality.GOOD and r.time_s == START_S for r in found.values())
-        assert found[AIR].value == 20.5
-        assert found["bms.remote_active"].value == 1.0
-        for tag, value in ((SETPOINT, 21.25), ("bms.heartbeat", 7.0), ("bms.remote_enable", 1.0)):
-            await driver.write(tag, driver.encode(tag, value), 10.0)
-            assert (await driver.read([tag]))[tag].value == value
-        # 21 as a Double, not as the Int64 that asyncua would guess and the server refuse.
+async def test_reads_all_points_in_one_request_and_writes_each_type(
+    server: tuple[int, dict[str, Node]],
+) -> None:
+    port, nodes = server
+    driver = driver_at(port)
+    await driver.connect()
+    found = await driver.read(TAGS)
+    assert set(found) == set(TAGS)
+    assert all(r.quality is Quality.GOOD and r.time_s == START_S for r in found.values())
+    assert found[AIR].value == 20.5
+    assert found["bms.remote_active"].value == 1.0
+    for tag, value in ((SETPOINT, 21.25), ("bms.heartbeat", 7.0), ("bms.remote_enable", 1.0)):
+        await driver.write(tag, driver.encode(tag, value), 10.0)
+        assert (await driver.read([tag]))[tag].value == value
+    # 21 as a Double, not as the Int64 that asyncua would guess and the server refuse.
+    await driver.write(SETPOINT, driver.encode(SETPOINT, 21.0), 10.0)
+    stored = await nodes[SETPOINT].read_data_value()
+    assert stored.Value is not None
+    assert stored.Value.VariantType is ua.VariantType.Double
+    await driver.close()
+
+
+async def test_a_bad_status_a_null_and_a_nan_have_no_value_and_say_why(
+    server: tuple[int, dict[str, Node]],
+) -> None:
+    port, nodes = server
+    await nodes[AIR].write_value(
+        ua.DataValue(
+            ua.Variant(99.0, ua.VariantType.Double),
+            ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure)),
+        )
+    )
+    await nodes["hall-1.dew_point_temperature"].write_value(float("nan"))
+    missing = replace(POINTS[0], tag="x.gone", address="ns=2;s=gone")
+    driver = OpcUaDriver(
+        replace(BMS, port=port, timeout_s=10.0), (*POINTS, missing), lambda: START_S
+    )
+    await driver.connect()
+    found = await driver.read((*TAGS, "x.gone"))
+    assert (found[AIR].value, found[AIR].quality) == (None, Quality.BAD)
+    assert "BadSensorFailure" in found[AIR].note
+    assert found["hall-1.dew_point_temperature"].quality is Quality.BAD
+    assert "BadNodeIdUnknown" in found["x.gone"].note
+    assert found[SETPOINT].quality is Quality.GOOD
+    await driver.close()
+
+
+async def test_a_refused_write_says_why(
+    server: tuple[int, dict[str, Node]],
+) -> None:
+    port, nodes = server
+    await nodes[SETPOINT].set_writable(False)
+    driver = driver_at(port)
+    await driver.connect()
+    with pytest.raises(WriteFailed, match=r"refuses to write .*BadUserAccessDenied"):
         await driver.write(SETPOINT, driver.encode(SETPOINT, 21.0), 10.0)
-        stored = await nodes[SETPOINT].read_data_value()
-        assert stored.Value is not None
-        assert stored.Value.VariantType is ua.VariantType.Double
-        await driver.close()
-
-
-async def test_a_bad_status_a_null_and_a_nan_have_no_value_and_say_why() -> None:
-    async with server_with() as (port, nodes):
-        await nodes[AIR].write_value(
-            ua.DataValue(
-                ua.Variant(99.0, ua.VariantType.Double),
-                ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure)),
-            )
-        )
-        await nodes["hall-1.dew_point_temperature"].write_value(float("nan"))
-        missing = replace(POINTS[0], tag="x.gone", address="ns=2;s=gone")
-        driver = OpcUaDriver(
-            replace(BMS, port=port, timeout_s=10.0), (*POINTS, missing), lambda: START_S
-        )
-        await driver.connect()
-        found = await driver.read((*TAGS, "x.gone"))
-        assert (found[AIR].value, found[AIR].quality) == (None, Quality.BAD)
-        assert "BadSensorFailure" in found[AIR].note
-        assert found["hall-1.dew_point_temperature"].quality is Quality.BAD
-        assert "BadNodeIdUnknown" in found["x.gone"].note
-        assert found[SETPOINT].quality is Quality.GOOD
-        await driver.close()
-
-
-async def test_a_refused_write_says_why() -> None:
-    async with server_with() as (port, nodes):
-        await nodes[SETPOINT].set_writable(False)
-        driver = driver_at(port)
-        await driver.connect()
-        with pytest.raises(WriteFailed, match=r"refuses to write .*BadUserAccessDenied"):
-            await driver.write(SETPOINT, driver.encode(SETPOINT, 21.0), 10.0)
-        assert driver.status.connected
-        await driver.close()
-
-
-async def test_after_the_server_is_gone_nothing_is_read_or_written_late() -> None:
-    async with server_with() as (port, _):
-        driver = driver_at(port)
-        await driver.connect()
-        assert await driver.read(TAGS)
-    assert await driver.read(TAGS) == {}
-    with pytest.raises(WriteFailed):
-        await driver.write(SETPOINT, driver.encode(SETPOINT, 21.0), 0.5)
-    assert not driver.status.connected
-    async with server_with() as (port, nodes):
-        driver._device = replace(BMS, port=port)  # the restarted server, on a new port
-        await driver.connect()
-        assert await nodes[SETPOINT].read_value() == 20.0
-        await driver.close()
+    assert driver.status.connected
+    await driver.close()
 
 
 async def test_a_server_that_never_answers_is_unreachable_in_time() -> None:
@@ -169,20 +177,10 @@ async def test_no_security_needs_a_reason_in_words(security: str) -> None:
         await driver_at(free_port(), security=security).connect()
 
 
-@pytest.fixture(scope="module")
-def server_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
-    asyncio.run(
-        setup_self_signed_certificate(
-            folder / "server.pem",
-            folder / "server.der",
-            "urn:test:bms",
-            "127.0.0.1",
-            [ExtendedKeyUsageOID.SERVER_AUTH],
-            {},
-        )
-    )
-    return folder
+@pytest.fixture
+def server_keys(tmp_path: Path) -> Path:
+    self_signed(tmp_path / "server", "server")
+    return tmp_path / "server"
 
 
 async def test_a_trusted_server_is_spoken_to_in_cipher_and_another_not_at_all(

@@ -66,7 +66,7 @@ class WorstCase:
             return Interval("backup", end, None, self._words(index, "least", end), self._saw(index))
         paths = self._backup.paths[actuator]
         most, index = min((self._most_c(i, path), i) for i, path in paths)
-        end = max(_down(most), grains(lever.minimum))
+        end = max(_down(max(most, lever.minimum)), grains(lever.minimum))
         return Interval("backup", None, end, self._words(index, "most", end), self._saw(index))
 
     def excess_k(self, index: int) -> float:
@@ -120,7 +120,7 @@ class WorstCase:
 
     def _lowest(self, actuator: str) -> float:
         own = self._backup.levers[actuator].fallback
-        return min(*self._of(actuator), own, own)
+        return min((own, *self._of(actuator)))
 
     def _most_c(self, index: int, path: Path) -> float:
         """The warmest value of a supply setpoint for which its path is bearable."""
@@ -146,8 +146,6 @@ class WorstCase:
             for other in circuit.flows
             if other.actuator != flow.actuator
         ]
-        if not others:
-            return alike
         rest = circuit.given + sum(others)
         if not circuit.loses_one:
             return min(alike, (needed - rest) / flow.amount)
@@ -194,5 +192,5 @@ def _up(value: float) -> int:
 
 
 def _down(value: float) -> int:
-    """Grains, rounded down; a bound that nothing meets becomes one that nothing reaches."""
-    return math.floor(max(value, -1e9) * GRAINS_PER_UNIT)
+    """Grains, rounded down."""
+    return math.floor(value * GRAINS_PER_UNIT)

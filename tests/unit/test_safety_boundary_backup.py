@@ -21,6 +21,7 @@ from safety.backup import (
     least_flow,
 )
 from safety.backup_held import WorstCase, worst_case, worst_case_of_own
+from safety.guards import Sensor
 from safety.limits import limits_of
 from safety.state import ActuatorState, EnvelopeState
 from tests.safety_kit import NOW_S, TEMPERATURE, moment, read_back, reading, site, telemetry
@@ -166,7 +167,14 @@ def test_nothing_is_asked_of_a_setpoint_without_a_part() -> None:
 
 @pytest.mark.parametrize(
     ("bulb_c", "rise_k", "expected"),
-    [(None, 0.0, 20.0), (None, 1.2, 21.5), (17.1, 0.0, 17.5), (17.5, 0.0, 17.5), (17.4, 0.2, 18.0)],
+    [
+        (None, 0.0, 20.0),
+        (None, 1.2, 21.5),
+        (17.1, 0.0, 17.5),
+        (17.5, 0.0, 17.5),
+        (17.5001, 0.0, 18.0),
+        (17.4, 0.2, 18.0),
+    ],
 )
 def test_the_wet_bulb_rises_and_is_rounded_up_to_half_a_kelvin(
     bulb_c: float | None, rise_k: float, expected: float
@@ -253,6 +261,20 @@ def test_what_is_needed_is_rounded_up_to_a_hundredth() -> None:
     assert low.interval(FLOW).lower == 40_000
     over = asked(replace(UNIT, paths=(Path(SUPPLY, 5.001, 2.0),)), values={SUPPLY: (60.0,)})
     assert over.interval(FLOW).lower == 40_020
+    least = asked(replace(UNIT, paths=(Path(SUPPLY, 5.00001, 2.0),)), values={SUPPLY: (60.0,)})
+    assert least.interval(FLOW).lower == 40_020
+    # At a share of 0.4001 it bears 65.00997 °C: less than 65.01.
+    curve = replace(EASY, limit_c=100.00372)
+    close = replace(UNIT, curves=(curve,), paths=(Path(SUPPLY, 5.001, 2.0),))
+    assert asked(close, values={SUPPLY: (60.0,)}).interval(FLOW).lower == 40_020
+
+
+def test_what_no_supply_puts_right_asks_for_the_coldest_to_the_grain() -> None:
+    nothing = replace(UNIT, curves=(AirIntake(35.0, 10.0, 12.0, 1.0, 0.0),))
+    assert asked(nothing).interval(SUPPLY).upper == 100_000
+    odd = {**LEVERS, SUPPLY: replace(LEVERS[SUPPLY], minimum=1.001)}  # 10009.999999999998 grains
+    worst = WorstCase(Backup(odd, (nothing,), 20.0, 0.0), lambda _: (), None)
+    assert worst.interval(SUPPLY).upper == 10_010
 
 
 # -- several fans --------------------------------------------------------------------------------
@@ -309,6 +331,38 @@ def test_with_one_lost_a_fan_may_stay_behind_as_far_as_the_others_bring_more(
     assert expected == pytest.approx(least)
 
 
+def test_a_smaller_fan_is_asked_for_no_more_than_all_of_it() -> None:
+    both = replace(fans(0.0, loses_one=False), flows=(Flow(FLOW, 0.1, 10.0), Flow(ALSO, 0.1, 4.0)))
+    levers, values = {**LEVERS, ALSO: replace(LEVERS[ALSO], maximum=4.0)}, {SUPPLY: (85.0,)}
+    worst = WorstCase(Backup(levers, (both,), 20.0, 0.0), lambda n: values.get(n, ()), None)
+    assert worst.interval(ALSO).lower == 40_000
+    assert worst.interval(FLOW).lower == 60_000  # the plant's own 8 of the other counts
+
+
+def test_what_is_given_counts_beside_the_others() -> None:
+    worst = asked(fans(0.1, loses_one=False), values={SUPPLY: (60.0,), ALSO: (2.5,)})
+    assert worst.interval(FLOW).lower == pytest.approx(5_000, abs=25)
+
+
+@pytest.mark.parametrize(("others", "least"), [(1.0, 40_000), (3.999, 40_000), (4.0, 20_000)])
+def test_the_larger_of_two_fans_is_the_one_that_is_lost(others: float, least: int) -> None:
+    """What the smaller one brings alone must do; from there on the larger one is free to fall."""
+    pair = fans(0.0, loses_one=True, amounts=(0.2, 0.1))
+    worst = asked(pair, values={SUPPLY: (60.0,), ALSO: (others,)})
+    assert worst.interval(FLOW).lower == least
+
+
+def test_no_fan_is_asked_for_more_than_all_alike_since_one_of_them_may_do_more() -> None:
+    three = replace(
+        fans(0.0, loses_one=True),
+        flows=(Flow(FLOW, 0.1, 10.0), Flow(ALSO, 0.1, 10.0), Flow("third", 0.1, 10.0)),
+    )
+    levers = {**LEVERS, "third": Lever("third", Cooling.HIGHER, 1.0, 10.0, 8.0)}
+    values = {SUPPLY: (60.0,), ALSO: (8.0,), "third": (0.1,)}
+    worst = WorstCase(Backup(levers, (three,), 20.0, 0.0), lambda n: values.get(n, ()), None)
+    assert worst.interval(FLOW).lower == 20_000
+
+
 # -- as the plant stands -------------------------------------------------------------------------
 
 
@@ -344,3 +398,13 @@ def test_with_all_given_back_nothing_of_ours_is_in_force() -> None:
     worst = worst_case_of_own(LIMITS, moment(telemetry()))
     assert worst._of(TEMPERATURE) == ()
     assert worst.wet_bulb_c == 27.0  # none is measured: 25.6, a kelvin, and up
+
+
+def test_the_wet_bulb_is_the_measured_one_where_that_is_usable() -> None:
+    bulb = "outdoor.wet_bulb_temperature"
+    limits = replace(LIMITS, wet_bulb=Sensor(bulb, 16.0))
+    seen = moment(telemetry({bulb: 20.2}))
+    assert worst_case_of_own(limits, seen).wet_bulb_c == 21.5
+    assert worst_case(limits, EnvelopeState(), seen).wet_bulb_c == 21.5
+    late = moment(telemetry({bulb: reading(20.2, NOW_S - 16.1)}))
+    assert worst_case_of_own(limits, late).wet_bulb_c == 27.0

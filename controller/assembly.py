@@ -39,6 +39,7 @@ from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.estimation.peak import Peak, month_of
 from controller.feeds import Feeds
 from controller.gateway_link import GatewayUnavailableError, SocketGatewayLink
+from controller.lifecycle.watching import DriftWatch, claims_of
 from controller.live import Live
 from controller.loop import ControlLoop, LoopParts, write_json
 from controller.notify.courier import Courier
@@ -212,6 +213,7 @@ async def _serve(
                 summary_file=settings.state / "summary.json",
                 retention=settings.retention,
                 upkeep=lambda: let_go(records, time.time()),
+                drift=_drift_watch(settings.model, site, bundle, telemetry),
                 ends_at_s=(told or {}).get("ends_at_s", math.inf),
             )
         )
@@ -230,7 +232,9 @@ async def _serve(
                 tokens=tokens,
                 users=users,
                 sessions=SessionBook(records, time.time),
-                model=Model(bundle.version, asdict(bundle.card), LearnedPredictor(site, bundle)),
+                model=Model(
+                    bundle.version, asdict(bundle.card), LearnedPredictor(site, bundle), bundle
+                ),
                 reports=settings.state / "reports",
                 oidc=None if service.oidc is None else Provider(service.oidc),
                 feeds=feeds,
@@ -272,6 +276,14 @@ async def _serve(
         if stores is not None:
             stores.close()
     return 0
+
+
+def _drift_watch(
+    model: Path, site: Site, bundle: Bundle, telemetry: TelemetryStore
+) -> DriftWatch | None:
+    """Over a model of a registry, which claims what it was judged by."""
+    claims_k = claims_of(model, bundle.version)
+    return DriftWatch(site, bundle, claims_k, telemetry) if claims_k else None
 
 
 def _login_link(users: UserBook, settings: Settings, url: str) -> LoginLink | None:

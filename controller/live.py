@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from facility.commands import Mode, Receipt
-from facility.telemetry import Authority, Snapshot
+from facility.telemetry import Authority, Condition, Snapshot
 
 WAITING_EVENTS = 64
 """A client that is so many events behind is dropped: it comes back and gets the whole state."""
@@ -122,6 +122,8 @@ class Live:
     hub: Hub = field(default_factory=Hub)
     snapshot: Snapshot | None = None
     gateway_error: str = ""
+    model_conditions: tuple[Condition, ...] = ()
+    """What the watch over the model in use asks somebody for."""
     """Why there is no word from the gateway, or nothing."""
     ticks: int = 0
     fallbacks: int = 0

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from controller.alarms.watch import AlarmBook
 from controller.authority.desk import Desk
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
+from controller.lifecycle.watching import DriftWatch
 from controller.live import Live
 from controller.records import TickRecord
 from controller.storage.ports import KEEP_ALL, Retention, TelemetryStore
@@ -35,6 +36,7 @@ BEAT_S = 1.0
 SNAPSHOT_S = 5.0
 TICK_S = 300.0
 COMPACT_S = 3600.0
+DRIFT_S = 3600.0
 PATIENCE_S = 60.0
 """The first tick waits so long for points that never answered, then goes without them."""
 
@@ -72,6 +74,8 @@ class LoopParts:
     retention: Retention = KEEP_ALL
     upkeep: Callable[[], int] = lambda: 0
     """Lets go of records that have served their purpose; answers how many."""
+    drift: DriftWatch | None = None
+    """None where the model in use claims nothing."""
     ends_at_s: float = math.inf
     """When a simulated run on a wall clock ends; a stepped clock tells it itself."""
 
@@ -85,7 +89,7 @@ class ControlLoop:
         self._work: dict[str, asyncio.Task[None]] = {}
         self._first_seen_s: float | None = None
         self._next_snapshot_s = self._next_tick_s = -math.inf
-        self._next_compaction_s = math.inf
+        self._next_compaction_s = self._next_drift_s = math.inf
         parts.link.on_connect = self._register_again
 
     async def run(self) -> None:
@@ -117,6 +121,9 @@ class ControlLoop:
         if now_s >= self._next_compaction_s:
             self._next_compaction_s = _next(now_s, COMPACT_S)
             await self._do("compaction", self._compact(now_s))
+        if now_s >= self._next_drift_s:
+            self._next_drift_s = _next(now_s, DRIFT_S)
+            await self._do("drift", self._watch(now_s))
 
     async def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it now where time stands still, else beside the loop, never twice at once."""
@@ -161,6 +168,7 @@ class ControlLoop:
         if self._first_seen_s is None:
             self._first_seen_s = snapshot.time_s
             self._next_compaction_s = _next(now_s, COMPACT_S)
+            self._next_drift_s = _next(now_s, DRIFT_S)
         live.snapshot = snapshot
         p.tick.observe(snapshot)
         await asyncio.to_thread(p.telemetry.append, snapshot)
@@ -199,6 +207,11 @@ class ControlLoop:
         log.info(
             "compacted %d readings, let go of %d, and of %d sessions and replies", rows, went, ended
         )
+
+    async def _watch(self, now_s: float) -> None:
+        if self._p.drift is not None:
+            found = await asyncio.to_thread(self._p.drift.look, now_s)
+            self._p.live.model_conditions = found
 
     async def _register_again(self) -> None:
         await self._p.desk.register_again(self._p.clock.now_s())

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+import pandas as pd
+
 from facility.loading import parse_site
 from facility.site import CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
+from models.layout import layout_of
 from sim.sites.reference import Design, campus, cooling_unit
 from sim.sites.writer import texts
 
@@ -70,3 +74,47 @@ def laboratory() -> Site:
     """The site, read from its files as any site is."""
     files = dict(texts(laboratory_design(), 15_000))
     return parse_site(files["site.toml"], files["points.csv"])
+
+
+def laboratory_history(hours: float, seed: int = 0) -> pd.DataFrame:
+    """A made-up record of the laboratory: setpoints that step, loads that step, and what follows.
+
+    Arithmetic, not the simulator: quick, and nothing is learned from it but that commands work.
+    """
+    site, rows, draw = laboratory(), round(hours * 60.0), np.random.default_rng(seed)
+
+    def steps(low: float, high: float, every: int) -> np.ndarray:
+        return np.repeat(draw.uniform(low, high, rows // every + 1), every)[:rows]
+
+    def lagged(values: np.ndarray) -> np.ndarray:
+        found = values.copy()
+        for row in range(1, rows):
+            found[row] = found[row - 1] + 0.5 * (values[row] - found[row - 1])
+        return found
+
+    columns: dict[str, np.ndarray] = {}
+    for members in site.groups.values():
+        level = steps(members[0].minimum, members[0].maximum, int(draw.integers(30, 60)))
+        columns |= {tag: level for own in members for tag in (own.id, own.read_back)}
+    wet = 10.0 + 6.0 * np.sin(np.arange(rows) / 230.0)
+    columns |= dict.fromkeys(site.tags("wet_bulb_temperature"), wet)
+    columns |= dict.fromkeys(site.tags("dry_bulb_temperature"), wet + 5.0)
+    layout = layout_of(site)
+    supply: dict[str, np.ndarray] = {}
+    for node in layout.nodes:
+        group = layout.groups[node.setpoint] if node.setpoint >= 0 else None
+        asked = columns[site.groups[group][0].read_back] if group else wet + 6.0
+        supply[node.id] = lagged(asked)
+        if node.tag:
+            columns[node.tag] = supply[node.id]
+    for rack in site.racks.values():
+        load = steps(0.3, 1.0, int(draw.integers(20, 50)))
+        power, limited = site.tag(rack.id, "it_power"), site.tag(rack.id, rack.limited_temperature)
+        rise = lagged(12.0 * load)
+        columns[str(power)] = load * rack.rated_kw
+        columns[str(limited)] = supply[rack.units[0]] + rise + draw.normal(0.0, 0.05, rows)
+    for point in site.points.values():
+        if point.quantity in ("power", "fan_power", "pump_power"):
+            columns[point.tag] = 20.0 + 5.0 * load + draw.normal(0.0, 0.2, rows)
+    index = pd.date_range("2026-03-02", periods=rows, freq="60s", tz="UTC", name="time")
+    return pd.DataFrame(columns, index=index)

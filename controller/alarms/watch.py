@@ -61,6 +61,7 @@ class AlarmBook:
         # What has returned must cross its limit again, not only come within the dead band of it.
         so_far = {cause for cause, record in self._open.items() if record.state != RETURNED}
         found = {c.id: c for c in conditions(self._site, snapshot, health, now_s, so_far)}
+        found |= {c.id: c for c in live.model_conditions}
         self._since_s = {cause: self._since_s.get(cause, now_s) for cause in found}
         for cause in found:
             self._last_so_s[cause] = now_s

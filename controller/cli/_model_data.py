@@ -8,8 +8,6 @@ from pathlib import Path
 from controller.cli._model_shared import mistakes, read, site_data
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
 
-MOST_AHEAD_MIN = 240
-
 
 def add(parts: Commands) -> None:
     """Add the three."""
@@ -110,10 +108,9 @@ def run_experiment(args: argparse.Namespace) -> int:
 
 def run_explain(args: argparse.Namespace) -> int:
     """Print what makes up the prediction; exit 0."""
+    from controller.lifecycle.explaining import MOST_AHEAD_MIN, explain_rack
     from facility.clock import iso
     from models.dataset import History
-    from models.explain import explain, hold
-    from models.fit_thermal import repeatable
     from models.registry import Bundle
 
     if not 1 <= args.ahead <= MOST_AHEAD_MIN:
@@ -123,12 +120,7 @@ def run_explain(args: argparse.Namespace) -> int:
         if args.rack not in site.racks:
             raise CommandError(f"there is no rack {args.rack!r} at {site.id}")
         bundle = Bundle.load(args.model, site)
-        history = History.of(site, frame)
-        recent = history.part(max(history.rows - 1440, 0), history.rows)
-        with repeatable():
-            state = bundle.thermal.start_from(recent.part(max(recent.rows - 240, 0), recent.rows))
-            coming = hold(recent, args.ahead)
-            found = explain(bundle.thermal, state, recent, coming, site.racks[args.rack])
+        found = explain_rack(site, bundle, History.of(site, frame), args.rack, args.ahead)
     if args.json:
         print_json(found.to_json())
         return 0

@@ -28,6 +28,8 @@ SHOWN = (
     "liquid_60min_rmse_k",
     "band_90_coverage",
     "margin_99_coverage",
+    "upper_90_coverage",
+    "upper_90_worst_rack",
     "wrong_signs",
     "power_cv_rmse",
     "power_nmbe",

@@ -1,6 +1,7 @@
 """What the field said lately, thinned to a row a minute, for the state and the forecasts.
 
-Only good readings are kept: a gap in the data is a gap in the history.
+A row is the mean of the minute's good readings, as in the histories that models learn from: a load
+that steps within the minute shows when. A gap in the data is a gap in the history.
 """
 
 from __future__ import annotations
@@ -34,20 +35,32 @@ class History:
     rows: tuple[Array, ...] = ()
     """(tags,) each; NaN where nothing good was read."""
     keep_s: float = 6.0 * 3600.0
+    counts: Array | None = None
+    """(tags,) readings that the last row is the mean of; None: one at most."""
 
     def seen(self, snapshot: Snapshot) -> History:
-        """With a snapshot; a second one of the same minute replaces the first."""
+        """With a snapshot; those of a minute are averaged."""
         time_s = float(np.floor(snapshot.time_s / ROW_S) * ROW_S)
         if self.times_s and time_s < self.times_s[-1]:
             return self
         row = np.array(
             [math.nan if (value := snapshot.good(tag)) is None else value for tag in self.tags]
         )
+        told = np.isfinite(row)
+        counts = told.astype(np.float64)
         same = bool(self.times_s) and self.times_s[-1] == time_s
+        if same:
+            before = self.rows[-1]
+            known = np.isfinite(before)
+            earlier = known * (1.0 if self.counts is None else self.counts)
+            counts = counts + earlier
+            both = told & known
+            new, row = row, np.where(known, before, row)
+            row[both] += (new[both] - row[both]) / counts[both]
         times = (*(self.times_s[:-1] if same else self.times_s), time_s)
         rows = (*(self.rows[:-1] if same else self.rows), row)
         first = next(i for i, t in enumerate(times) if t > time_s - self.keep_s)
-        return History(self.tags, times[first:], rows[first:], self.keep_s)
+        return History(self.tags, times[first:], rows[first:], self.keep_s, counts)
 
     def frame(self) -> pd.DataFrame:
         """UTC index at 60 s without holes, one column a tag, NaN where nothing good was read."""

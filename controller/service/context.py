@@ -28,6 +28,7 @@ from controller.storage.ticks import TickArchive
 from facility.clock import Clock
 from facility.site import Site
 from facility.telemetry import Snapshot
+from models.registry import Bundle
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Model:
     card: Mapping[str, Any]
     """Where it came from and how good it is."""
     predictor: Predictor
+    bundle: Bundle | None = None
+    """All of it, where it was learned: what it expects can be explained then."""
 
 
 @dataclass(frozen=True, eq=False)

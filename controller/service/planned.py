@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from controller.authority.failures import NotFoundError, StateError
+from controller.estimation.history import tags_used
+from controller.lifecycle.explaining import MOST_AHEAD_MIN, USUAL_ROWS, explain_rack
 from controller.planning.headroom import Headroom, Room, headroom
 from controller.records import TickRecord
 from controller.service.auth import Viewer
@@ -22,6 +25,8 @@ from controller.storage.ticks import TickArchive
 from facility.clock import iso
 from facility.commands import Band, Binding
 from facility.wire import from_wire
+from models.dataset import STEP_S, DatasetError, History
+from models.explain import TERMS, Explanation
 
 router = APIRouter(responses=responses(401))
 
@@ -94,6 +99,20 @@ class ModelView(BaseModel):
     card: dict[str, Any]
 
 
+class ExplanationView(BaseModel):
+    """A predicted temperature as a sum: `reference_c` and all of `contributions_k`."""
+
+    rack: str
+    at: str
+    predicted_c: float = Field(description="With setpoints, load and weather held as they are.")
+    reference_c: float = Field(description="Under the last day's usual conditions.")
+    contributions_k: dict[str, float] = Field(description="By key of `terms`.")
+    terms: dict[str, str] = Field(description="Each term in words.")
+    now: dict[str, float] = Field(description="What the rack's terms are at that time.")
+    reference: dict[str, float] = Field(description="And usually.")
+    model_version: str
+
+
 class ReportView(BaseModel):
     """A report that lies in the state directory."""
 
@@ -149,6 +168,36 @@ async def models(here: Here, _: Viewer) -> list[ModelView]:
     return [ModelView(version=here.model.version, in_use=True, card=dict(here.model.card))]
 
 
+@router.get("/models/explain", tags=["models"], responses=responses(404, 409))
+async def explain(
+    here: Here,
+    _: Viewer,
+    rack: Annotated[str, Query(description="Id of the rack.")],
+    ahead_min: Annotated[int, Query(ge=1, le=MOST_AHEAD_MIN)] = 60,
+) -> ExplanationView:
+    """Why a rack is expected to be as warm as it is, in the engineer's terms.
+
+    The terms add up to the difference from the last day's usual conditions.
+    """
+    if rack not in here.site.racks:
+        raise NotFoundError(f"there is no rack {rack}; see /v1/site")
+    try:
+        found = await asyncio.to_thread(_explained, here, rack, ahead_min)
+    except DatasetError as error:
+        raise StateError(f"it cannot be explained yet: {'; '.join(error.problems)}") from None
+    return ExplanationView(
+        rack=found.rack,
+        at=iso(found.at_s),
+        predicted_c=found.predicted_c,
+        reference_c=found.reference_c,
+        contributions_k=dict(found.contributions_k),
+        terms=TERMS,
+        now=dict(found.now),
+        reference=dict(found.reference),
+        model_version=here.model.version,
+    )
+
+
 @router.get("/reports", tags=["history"])
 async def reports(here: Here, _: Viewer) -> list[ReportView]:
     """Reports in the state directory, newest first."""
@@ -167,6 +216,16 @@ async def report(here: Here, _: Viewer, name: str) -> Response:
         raise NotFoundError(f"there is no report {name}; see /v1/reports")
     text = await asyncio.to_thread((here.reports / name / "report.json").read_text, "utf-8")
     return Response(text, media_type="application/json")
+
+
+def _explained(here: Context, rack: str, ahead_min: int) -> Explanation:
+    if here.model.bundle is None:
+        raise StateError("the model in use was not learned: there is nothing to explain it by")
+    end_s = math.floor(here.clock.now_s() / STEP_S) * STEP_S
+    frame = here.telemetry.frame(tags_used(here.site), end_s - USUAL_ROWS * STEP_S, end_s)
+    first = frame.notna().any(axis=1).to_numpy().argmax()
+    history = History.of(here.site, frame.iloc[first:])
+    return explain_rack(here.site, here.model.bundle, history, rack, ahead_min)
 
 
 def _latest(here: Context) -> str:

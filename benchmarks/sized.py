@@ -19,7 +19,7 @@ from facility.site import Actuator, RackKind, Site
 from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, Leakage
 from models.forecast import LEADS_S as LOAD_LEADS_S
-from models.forecast import LEVELS, QUANTILES, LoadModel, WeatherModel
+from models.forecast import LEVELS, QUANTILES, WINDOWS, LoadModel, WeatherModel
 from models.layout import layout_of, rack_groups
 from models.power import SIGNS, PowerModel, UnitPower, new_plant
 from models.power_features import EXOGENOUS, PowerLayout
@@ -67,7 +67,8 @@ def untrained(site: Site, seed: int = 1) -> Bundle:
         ),
         errors=ErrorModel(dict.fromkeys(rack_groups(site), errors)),
         load_model=LoadModel(
-            (1.0,) * len(LOAD_LEADS_S), ((none,) * (len(LEVELS) + 1),) * len(LOAD_LEADS_S)
+            ((1.0,) * (len(WINDOWS) - 1),) * len(LOAD_LEADS_S),
+            ((none,) * (len(LEVELS) + 1),) * len(LOAD_LEADS_S),
         ),
         weather_model=WeatherModel(),
         card=ModelCard(site.id, "", code_hash(), seed, 0.0, 0.0, 0.0, {}),

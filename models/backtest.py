@@ -7,19 +7,16 @@ Each origin sees only what was measured up to it. «Known» inputs are those tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from models.contract import Array
 from models.dataset import STEP_S, History
-from models.forecast import LEADS_S as LOAD_LEADS_S
-from models.forecast import MEAN_ROWS, NOW_ROWS, LoadModel, running_mean
+from models.forecast import LoadModel, running_mean
 from models.layout import Ints
 from models.state import ThermalState
-from models.supplies import SupplyDrive
-from models.thermal import ThermalModel, node_drive
+from models.thermal import ThermalModel
 
 
 @dataclass(frozen=True)
@@ -64,28 +61,13 @@ def predict(
 
     ``it_power_kw`` (B, steps, R) replaces the loads that came.
     """
-    spans = np.array(origins.rows)[:, None] + 1 + np.arange(steps)
-    power = history.it_power_kw[spans] if it_power_kw is None else it_power_kw
-    setpoints = torch.as_tensor(history.setpoints[spans]).transpose(0, 1).contiguous()
-    power_t = torch.as_tensor(power).transpose(0, 1).contiguous()
-    wet = torch.as_tensor(history.wet_bulb_c[spans]).T.unsqueeze(-1).contiguous()
-    drive = SupplyDrive(*node_drive(history.layout, setpoints, power_t), wet_bulb_c=wet)
-
-    def stack(values: Sequence[Array], axis: int) -> torch.Tensor:
-        return torch.as_tensor(np.stack(values, axis=axis))
-
-    states = origins.states
-    with torch.no_grad():
-        supply, _ = model.net.supplies(
-            drive,
-            stack([s.nodes for s in states], 1),
-            stack([s.supply_offsets.value_k for s in states], 0),
-        )
-        limited, _ = model.net.racks(
-            supply, drive.flow, power_t, stack([s.racks for s in states], 1)
-        )
-    offsets = np.stack([s.rack_offsets.value_k for s in states])
-    return np.asarray(limited.transpose(0, 1).numpy() + offsets[:, None, :])
+    found = np.empty((len(origins.rows), steps, len(history.layout.racks)))
+    for i, (row, state) in enumerate(zip(origins.rows, origins.states, strict=True)):
+        inputs = history.inputs(row + 1, row + 1 + steps)
+        if it_power_kw is not None:
+            inputs = replace(inputs, it_power_kw=it_power_kw[i])
+        found[i] = model.roll_out(state, inputs).limited_c
+    return found
 
 
 def errors_at(
@@ -127,11 +109,8 @@ def persistence_at(history: History, origins: Origins, leads_s: Sequence[float])
 def expected_loads(load: LoadModel, history: History, origins: Origins, steps: int) -> Array:
     """(B, steps, R) loads as they would have been forecast at each origin, kW."""
     share = history.it_power_kw / history.layout.rated_kw
-    rows = np.array(origins.rows)
-    mean = running_mean(share, MEAN_ROWS)[rows]
-    now = running_mean(share, NOW_ROWS)[rows]
-    keep = np.interp((np.arange(steps) + 0.5) * STEP_S, LOAD_LEADS_S, load.keep)
-    expected = mean[:, None] + keep[None, :, None] * (now - mean)[:, None]
+    lead_s = (np.arange(steps) + 0.5) * STEP_S
+    expected = load.expect(share, np.array(origins.rows), lead_s)
     return np.asarray(np.clip(expected, 0.0, None) * history.layout.rated_kw)
 
 

@@ -33,6 +33,7 @@ from models.layout import rack_groups
 from models.registry import Bundle
 from models.supplies import SupplyDrive
 from models.thermal import ThermalModel, node_drive
+from models.uncertainty import UPPER_OF_BAND, tracked_upper
 
 LEADS_S = (300.0, 1800.0, 3600.0)
 HORIZON_ROWS = 60
@@ -50,6 +51,8 @@ flow through it really does warm its supply."""
 CLAIM = 0.95
 """Quantile of a group's hourly error that drift is counted against."""
 POWER_ROWS = 15
+SETTLED_ROWS = 720
+"""Half a day, after which the tracked upper band is counted."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def _coverage(
     known: Array,
     errors: Array,
 ) -> dict[str, float]:
-    """How often the truth was inside what was promised an hour ahead; nothing tracked."""
+    """How often the truth was inside what was promised an hour ahead."""
     lead_s = np.array([LEADS_S[-1]])
     above = excess_at(history, origins, known, LEADS_S)[:, -1]
     inside, told, held, maxima = 0, 0, 0, 0
@@ -185,7 +188,32 @@ def _coverage(
         maxima += len(highest)
     if told == 0:
         return {}
-    return {"band_90_coverage": inside / told, "margin_99_coverage": held / max(maxima, 1)}
+    return {
+        "band_90_coverage": inside / told,
+        "margin_99_coverage": held / max(maxima, 1),
+        **_upper(site, bundle, origins, errors[:, -1]),
+    }
+
+
+def _upper(site: Site, bundle: Bundle, origins: Origins, errors: Array) -> dict[str, float]:
+    """How often the truth was below the tracked upper band, once it had half a day to learn."""
+    start_k = np.zeros(errors.shape[1])
+    for name, members in rack_groups(site).items():
+        _, high = bundle.errors.band(np.array([LEADS_S[-1]]), name)
+        start_k[list(members)] = UPPER_OF_BAND * high[0]
+    upper = tracked_upper(errors, start_k, HORIZON_ROWS // ORIGIN_ROWS)
+    rows = np.array(origins.rows)
+    late = rows - rows[0] >= SETTLED_ROWS
+    known = np.isfinite(errors) & late[:, None]
+    if not known.any():
+        return {}
+    below = (np.where(known, errors, np.inf) <= upper) & known
+    count = known.sum(axis=0)
+    by_rack = below.sum(axis=0)[count > 0] / count[count > 0]
+    return {
+        "upper_90_coverage": float(below.sum() / known.sum()),
+        "upper_90_worst_rack": float(by_rack.min()),
+    }
 
 
 def _some(origins: Origins, count: int) -> Origins:

@@ -55,7 +55,7 @@ class Effort:
         return replace(self, iterations=max(round(self.iterations * share), self.check_every))
 
 
-SUPPLY_EFFORT = Effort(iterations=400, batch=12, rate=0.05)
+SUPPLY_EFFORT = Effort(iterations=400, batch=6, rate=0.05)
 RACK_EFFORT = Effort(iterations=240, batch=3, rate=0.05)
 
 

@@ -1,31 +1,34 @@
 """IT load and weather to come, as quantiles; from the history that is given and no more.
 
-Load: the last value, drawn back towards the rack's own mean as far as its history says
-it does, with the spread that such forecasts had at this level of load. Weather: the
-anomaly against the shape of a day, learned from past days, dies away.
+Load: between the means of the last minute, minutes, hour and day of the rack, as far from each to
+the next as its history says, with the spread that such forecasts had at this level of load.
+Weather: the anomaly against the shape of a day, learned from past days, dies away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 
 from facility.site import Site
 from models.contract import Array, Forecast
 from models.dataset import OUTDOOR, STEP_S, History
+from models.layout import Ints
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95, 0.99)
-LEADS_S = (150.0, 450.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
+LEADS_S = (60.0, 150.0, 450.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
 LEVELS = (0.2, 0.4, 0.6, 0.8)
 """Shares of the rating that part the levels of load."""
-NOW_ROWS = 3
-"""Minutes whose mean is the present load."""
-MEAN_ROWS = 1440
-"""Minutes whose mean a rack is drawn back to, at most."""
+WINDOWS = (1, 3, 10, 60, 1440)
+"""Minutes whose means a load is looked for between."""
+NOW = 1
+"""Which of them is the present load."""
 DAY_S = 86400.0
 SHAPE_DAYS = 14
 LEAST_PER_LEVEL = 200
@@ -35,33 +38,49 @@ LEAST_PER_LEVEL = 200
 class LoadModel:
     """How loads go on, all racks of a site pooled; shares of the rating."""
 
-    keep: tuple[float, ...]
-    """By lead: how much of the distance from the mean is left."""
+    keep: tuple[tuple[float, ...], ...]
+    """[lead][window]: how much is left of a window's distance from the next longer, 0 to 1."""
     spread: tuple[tuple[tuple[float, ...], ...], ...]
     """[lead][level][quantile] of the error of the expected value."""
 
     @classmethod
     def fit(cls, history: History) -> LoadModel:
         """Learn from a history."""
-        share = history.it_power_kw / history.layout.rated_kw
-        mean = running_mean(share, MEAN_ROWS)
-        now = running_mean(share, NOW_ROWS)
-        keep: list[float] = []
+        return cls.fit_shares(history.it_power_kw / history.layout.rated_kw)
+
+    @classmethod
+    def fit_shares(cls, share: Array) -> LoadModel:
+        """Learn from loads (N, R) at 60 s, shares of the ratings; NaN where nothing is known."""
+        means = [running_mean(share, width) for width in WINDOWS]
+        keep: list[tuple[float, ...]] = []
         spread: list[tuple[tuple[float, ...], ...]] = []
         for lead_s in LEADS_S:
             rows = round(lead_s / STEP_S)
             origins = slice(0, max(len(share) - rows, 1), 3)
             later = share[rows:][origins] if len(share) > rows else share[:1]
-            far = (now - mean)[origins]
-            moved = later - mean[origins]
-            told = np.isfinite(far) & np.isfinite(moved)
-            far, moved = np.where(told, far, 0.0), np.where(told, moved, 0.0)
-            left = float(np.clip((far * moved).sum() / max((far**2).sum(), 1e-9), 0.0, 1.0))
-            # A load is drawn back no less the further one looks.
-            left = min(left, keep[-1]) if keep else left
-            keep.append(left)
-            spread.append(_spread(moved - left * far, now[origins], told))
+            seen = [mean[origins] for mean in means]
+            steps = np.stack([a - b for a, b in pairwise(seen)], axis=-1)
+            moved = later - seen[-1]
+            told = np.isfinite(steps).all(axis=-1) & np.isfinite(moved)
+            x, y = steps[told], moved[told]
+            # Within 0 and 1 the forecast lies among the means: no slope is carried on.
+            small = 1e-9 * np.eye(x.shape[1])
+            left = lsq_linear(x.T @ x + small, x.T @ y, (0.0, 1.0)).x
+            keep.append(tuple(float(v) for v in left))
+            error = np.where(told, moved - np.where(told[..., None], steps, 0.0) @ left, 0.0)
+            spread.append(_spread(error, seen[NOW], told))
         return cls(tuple(keep), tuple(spread))
+
+    def expect(self, share: Array, rows: Ints, lead_s: Array) -> Array:
+        """(origins, leads, R) loads expected from rows of ``share`` (N, R), before any clipping."""
+        return self.between(np.stack([running_mean(share, w)[rows] for w in WINDOWS]), lead_s)
+
+    def between(self, means: Array, lead_s: Array) -> Array:
+        """(..., leads, R) from the means of all `WINDOWS`, (W, ..., R)."""
+        table = np.array(self.keep)
+        keep = np.stack([np.interp(lead_s, LEADS_S, column) for column in table.T])
+        steps = means[:-1] - means[1:]
+        return np.asarray(means[-1][..., None, :] + np.einsum("wl,w...r->...lr", keep, steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +131,15 @@ def forecast_load(
     known = history.iloc[:, place[there]].to_numpy(dtype=float)
     share[:, there] = known[past] / rated[there]
     age_s = start_s - time_s[past]
-    mean = _mean(share[age_s <= MEAN_ROWS * STEP_S])
     # A gap in the last minutes reaches back for the last that is known.
-    now = np.where(
-        np.isfinite(recent := _mean(share[age_s <= NOW_ROWS * STEP_S])), recent, _last(share)
-    )
-    unknown = ~np.isfinite(now)
-    mean = np.where(np.isfinite(mean), mean, 1.0)
-    now = np.where(np.isfinite(now), now, mean)
+    last = _last(share)
+    seen = [_mean(share[age_s <= width * STEP_S]) for width in WINDOWS]
+    means = np.stack([np.where(np.isfinite(mean), mean, last) for mean in seen])
+    unknown = ~np.isfinite(last)
+    means[:, unknown] = 1.0
+    now = means[NOW]
     lead_s = (np.arange(steps) + 0.5) * step_s
-    keep = np.interp(lead_s, LEADS_S, model.keep)
-    expected = mean + keep[:, None] * (now - mean)
+    expected = model.between(means, lead_s)
     level = np.digitize(now, LEVELS)
     table = np.array(model.spread)  # (lead, level, quantile)
     values = np.empty((len(QUANTILES), steps, len(rated)))

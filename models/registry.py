@@ -213,7 +213,7 @@ def _rebuild(
             data["power_error_kw"],
         ),
         errors=ErrorModel.from_json(data["errors"]),
-        load_model=LoadModel(tuple(load["keep"]), spread),
+        load_model=LoadModel(tuple(tuple(row) for row in load["keep"]), spread),
         weather_model=WeatherModel(**data["weather"]),
         card=ModelCard(**{**card, "notes": tuple(card["notes"])}),
     )

@@ -36,6 +36,8 @@ EARLY_SHARE = 0.75
 LEAST_ROWS = 2 * STRETCH_ROWS * 2
 """Ten hours and a bit: two stretches on either side of the split are needed at least."""
 ORIGIN_EVERY = 2
+MOST_ORIGINS = 600
+"""More say little: origins minutes apart err alike."""
 SCORED_S = (300.0, 1800.0, 3600.0)
 OFFSET_GAINS = (0.02, 0.05, 0.1, 0.2, 0.35)
 """Steady Kalman gains a minute that are tried."""
@@ -185,9 +187,9 @@ def _measure(
     """Error quantiles by group, and the scores of the card."""
     leads = [lead for lead in LEADS_S if round(lead / STEP_S) < late.rows - 180]
     steps = round(leads[-1] / STEP_S)
-    origins = _whole(
-        late, states_along(model, late, 120, late.rows - steps - 1, ORIGIN_EVERY), steps
-    )
+    last = late.rows - steps - 1
+    every = max(ORIGIN_EVERY, (last - 120) // MOST_ORIGINS)
+    origins = _whole(late, states_along(model, late, 120, last, every), steps)
     if not origins.rows:
         raise DatasetError(["the later part of the history has no four unbroken hours to test on"])
     known = predict(model, late, origins, steps)

@@ -3,14 +3,15 @@
 Errors are measured minus predicted, so a positive one is hotter than thought. A margin
 is for the *maximum* over a group of racks, one-sided: the optimiser holds every rack,
 and only the hot side hurts. Quantiles are taken on later data than the model was fitted
-on, by group and lead time; then online tracking with late feedback (Gibbs and Candès 2021,
-arXiv:2106.00170, on the scale) keeps them honest where the plant moves away.
+on, by group and lead time. Where the plant moves away from those, the upper band of each rack is
+kept honest by tracking its quantile with late feedback (Gibbs and Candès 2021, arXiv:2106.00170;
+in units of the error itself: Angelopoulos, Candès and Tibshirani 2023, arXiv:2307.16895).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,21 @@ import numpy as np
 from models.contract import Array
 from models.layout import rack_groups
 
-__all__ = ["ErrorModel", "GroupErrors", "Tracking", "group_errors", "rack_groups"]
+__all__ = ["ErrorModel", "GroupErrors", "group_errors", "rack_groups", "tracked_upper"]
 
 LEADS_S = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0)
 MISS_SHARE = 0.01
 """Share of moments at which the maximum may exceed the margin."""
 BAND = (0.05, 0.95)
-TRACK_STEP = 0.05
-"""One excess raises the scale by so much (logarithm); each success lowers it a ninety-ninth."""
-TRACK_RANGE = (0.5, 6.0)
+UPPER_SHARE = 0.9
+"""Of the tracked upper band: the share of readings below it."""
+UPPER_OF_BAND = 1.2816 / 1.6449
+"""Where tracking starts, over the upper end of the band: normal quantiles of 90 and 95 %."""
+TRACK_STEP = 0.08
+"""One excess raises a rack's upper band by nine tenths of so much of its mean error; each success
+lowers it by a ninth of that."""
+TRACK_MEMORY = 0.02
+"""Weight of one outcome in a rack's mean error."""
 LEAST_K = 0.05
 """Below a sensor's own resolution no margin means anything."""
 NORMAL_TAIL, NORMAL_UPPER = 2.326, 1.282
@@ -49,17 +56,6 @@ class GroupErrors:
     """95 %."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tracking:
-    """How much wider than fitted each group's margins are now."""
-
-    scale: Mapping[str, float] = field(default_factory=dict)
-
-    def of(self, group: str) -> float:
-        """The factor of a group; 1 until something was learned."""
-        return self.scale.get(group, 1.0)
-
-
 @dataclass(frozen=True)
 class ErrorModel:
     """Errors by group (a CDU's racks, a hall's air-cooled racks) and lead time."""
@@ -72,7 +68,6 @@ class ErrorModel:
         group: str,
         *,
         forecast: bool = False,
-        tracking: Tracking | None = None,
     ) -> Array:
         """K to keep below a limit at each lead, so that 99 % of the group's maxima are within.
 
@@ -85,28 +80,14 @@ class ErrorModel:
         table = errors.maximum_forecast_k if forecast else errors.maximum_k
         # What holds for a lead holds at least for a longer one.
         rising = np.maximum.accumulate(table)
-        scale = (tracking or Tracking()).of(group)
-        return np.maximum(scale * np.interp(lead_s, LEADS_S, rising), LEAST_K)
+        return np.maximum(np.interp(lead_s, LEADS_S, rising), LEAST_K)
 
-    def band(
-        self, lead_s: Array, group: str, *, tracking: Tracking | None = None
-    ) -> tuple[Array, Array]:
+    def band(self, lead_s: Array, group: str) -> tuple[Array, Array]:
         """Lower and upper distance of a 90 % band from a rack's prediction, K, at each lead."""
         errors = self._group(group)
-        scale = (tracking or Tracking()).of(group)
-        lower = scale * np.interp(lead_s, LEADS_S, errors.lower_k)
-        upper = scale * np.interp(lead_s, LEADS_S, errors.upper_k)
+        lower = np.interp(lead_s, LEADS_S, errors.lower_k)
+        upper = np.interp(lead_s, LEADS_S, errors.upper_k)
         return np.minimum(lower, -LEAST_K), np.maximum(upper, LEAST_K)
-
-    def track(
-        self, tracking: Tracking, group: str, lead_s: float, error_max_k: float, *, forecast: bool
-    ) -> Tracking:
-        """Learn from one outcome: the largest error of the group, ``lead_s`` after a prediction."""
-        margin = self.margins(np.array([lead_s]), group, forecast=forecast, tracking=tracking)
-        missed = error_max_k > float(margin[0])
-        step = TRACK_STEP * (1.0 if missed else -MISS_SHARE / (1.0 - MISS_SHARE))
-        scale = float(np.clip(tracking.of(group) * np.exp(step), *TRACK_RANGE))
-        return replace(tracking, scale={**tracking.scale, group: scale})
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
@@ -131,6 +112,33 @@ class ErrorModel:
             known = ", ".join(self.groups)
             raise KeyError(f"there is no rack group {group!r}; there are {known}")
         return self.groups[group]
+
+
+def tracked_upper(errors: Array, start_k: Array, delay: int) -> Array:
+    """(B, R) upper distance in force at each origin, K: `UPPER_SHARE` of readings stay below.
+
+    Parameters
+    ----------
+    errors
+        (B, R) measured minus predicted by origin, in order; NaN where nothing was measured.
+    start_k
+        (R,) upper distance before anything was seen.
+    delay
+        Origins until the outcome of one is known.
+    """
+    bound, usual = start_k.copy(), start_k.copy()
+    found = np.empty_like(errors)
+    for at in range(len(errors)):
+        if at >= delay:
+            outcome = errors[at - delay]
+            told = np.isfinite(outcome)
+            missed = np.where(told, outcome, -np.inf) > found[at - delay]
+            size = np.where(told, np.abs(outcome), usual)
+            usual = np.maximum(usual + TRACK_MEMORY * (size - usual), LEAST_K)
+            move = TRACK_STEP * usual * (missed - (1.0 - UPPER_SHARE))
+            bound = np.where(told, bound + move, bound)
+        found[at] = bound
+    return found
 
 
 def group_errors(

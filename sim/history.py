@@ -29,6 +29,9 @@ from sim.simulation import Simulation
 
 START = "2023-01-09"
 SAMPLE_S = 60.0
+SCANS = 5
+"""Readings of a minute that its row is the mean of, as in a running controller: a load that steps
+within the minute shows when."""
 LOW_EVERY_S = (7200.0, 28_800.0)
 LOW_FOR_S = (2400.0, 9000.0)
 LOW_SHARE = (0.25, 0.7)
@@ -67,8 +70,8 @@ def record_history(
 
     Returns
     -------
-    UTC times every 60 s, one column a readable tag, canonical units; NaN where there is no
-    value.
+    UTC times every 60 s, one column a readable tag, canonical units, the mean of the minute; NaN
+    where there is no value.
     """
     start_s = from_iso(START)
     met = conditions or Conditions()
@@ -88,9 +91,12 @@ def record_history(
     for sample in range(samples):
         now_s = start_s + sample * SAMPLE_S
         excitation.move(simulation)
-        simulation.advance(now_s + SAMPLE_S)
+        scans = []
+        for scan in range(1, SCANS + 1):
+            simulation.advance(now_s + scan * SAMPLE_S / SCANS)
+            scans.append([_value(simulation.read(tag).value) for tag in readable])
         times.append(now_s + SAMPLE_S)
-        rows.append([_value(simulation.read(tag).value) for tag in readable])
+        rows.append(np.mean(scans, axis=0))
         if progress is not None and sample % 16 == 0:
             progress(sample / samples)
     index = pd.to_datetime(np.array(times), unit="s", utc=True)

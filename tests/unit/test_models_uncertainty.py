@@ -1,11 +1,17 @@
-"""Margins hold the maximum of a group; tracking widens them when they do not."""
+"""Margins hold the maximum of a group; the upper band is tracked where errors have grown."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.uncertainty import LEADS_S, ErrorModel, Tracking, group_errors, rack_groups
+from models.uncertainty import (
+    LEADS_S,
+    ErrorModel,
+    group_errors,
+    rack_groups,
+    tracked_upper,
+)
 from tests.models_hall import small_bundle, small_site
 
 ALL = np.array(LEADS_S)
@@ -46,20 +52,32 @@ def test_a_sensor_that_says_nothing_counts_for_nothing() -> None:
     assert np.isfinite(model.margins(ALL, "g")).all()
 
 
-def test_tracking_restores_the_promise_where_errors_have_grown() -> None:
-    errors = errors_of(1.0)
-    model = ErrorModel({"g": group_errors(errors, (errors, errors), tuple(range(10)))})
+def test_the_tracked_upper_band_keeps_its_promise_where_errors_have_grown() -> None:
     draw = np.random.default_rng(2)
-    tracking, missed = Tracking(), []
-    for _ in range(3000):
-        worst = float(draw.normal(0.0, 2.0, 10).max())
-        margin = model.margins(np.array([3600.0]), "g", tracking=tracking)[0]
-        missed.append(worst > margin)
-        tracking = model.track(tracking, "g", 3600.0, worst, forecast=False)
-    assert np.mean(missed[:50]) > 0.1
-    assert np.mean(missed[-1500:]) < 0.03
-    assert tracking.of("g") > 1.5
-    assert tracking.of("another") == 1.0
+    start_k = np.full(8, 1.28)
+    usual = draw.normal(0.0, 1.0, (432, 8))
+    assert (usual <= tracked_upper(usual, start_k, 12))[144:].mean() == pytest.approx(0.9, abs=0.03)
+    # Elsewhere: three times the spread, and hotter than thought by as much.
+    moved = draw.normal(3.0, 3.0, (432, 8))
+    upper = tracked_upper(moved, start_k, 12)
+    assert (moved <= upper)[:12].mean() < 0.4
+    assert (moved <= upper)[144:].mean() > 0.85
+    assert (moved <= upper)[144:].mean(axis=0).min() > 0.75
+
+
+def test_tracking_sees_no_outcome_before_its_time() -> None:
+    errors = np.zeros((40, 2))
+    later = errors.copy()
+    later[20:] = 9.0
+    start_k = np.ones(2)
+    before, after = (tracked_upper(each, start_k, 12) for each in (errors, later))
+    np.testing.assert_array_equal(before[:32], after[:32])
+    assert (after[32:] > before[32:]).all()
+
+
+def test_a_silent_sensor_leaves_its_band_where_it_is() -> None:
+    upper = tracked_upper(np.full((30, 1), np.nan), np.ones(1), 12)
+    np.testing.assert_array_equal(upper, 1.0)
 
 
 def test_an_unknown_group_is_named() -> None:

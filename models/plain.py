@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,15 @@ from torch.nn.functional import softplus
 from models.contract import Array, Inputs
 from models.layout import Ints, Layout
 from models.march import AIR, LIQUID, NODES
+from models.racks import Racks
+from models.supplies import Supplies
 
-if TYPE_CHECKING:
-    from models.thermal import ThermalNet
+
+class Net(Protocol):
+    """Modules of a thermal model (`models.thermal.ThermalNet`)."""
+
+    supplies: Supplies
+    racks: Racks
 
 
 LEARNED = ("outdoor", "bias", "shift", "knee", "per_load", "per_load_flow", "per_load_square")
@@ -162,7 +168,7 @@ class Plain:
     air: AirRacks
 
     @classmethod
-    def of(cls, layout: Layout, net: ThermalNet) -> Plain:
+    def of(cls, layout: Layout, net: Net) -> Plain:
         """Take the parameters out of the modules."""
         supplies, nodes = net.supplies, layout.nodes
         learned = supplies.learned()
@@ -318,7 +324,7 @@ def _ints(values: Sequence[int] | Array) -> Ints:
     return np.asarray(values, dtype=np.int64)
 
 
-def _lags(net: ThermalNet, racks: Ints) -> tuple[Array, Array]:
+def _lags(net: Net, racks: Ints) -> tuple[Array, Array]:
     gains, shares = (_array(values) for values in net.racks.lags())
     return np.ascontiguousarray(gains[:, racks]), np.ascontiguousarray(shares[:, racks])
 
@@ -333,7 +339,7 @@ def _rest(head: Any) -> tuple[Array, Array, Array]:
     )
 
 
-def _liquid(layout: Layout, net: ThermalNet) -> LiquidRacks:
+def _liquid(layout: Layout, net: Net) -> LiquidRacks:
     head = net.racks.liquid_head
     gains, shares = _lags(net, layout.liquid)
     inward, own, outward = _rest(head.rest)
@@ -352,7 +358,7 @@ def _liquid(layout: Layout, net: ThermalNet) -> LiquidRacks:
     )
 
 
-def _air(layout: Layout, net: ThermalNet) -> AirRacks:
+def _air(layout: Layout, net: Net) -> AirRacks:
     head = net.racks.air_head
     gains, shares = _lags(net, layout.air)
     inward, own, outward = _rest(head.rest)
@@ -380,7 +386,7 @@ def _air(layout: Layout, net: ThermalNet) -> AirRacks:
     )
 
 
-def _liquid_share(layout: Layout, net: ThermalNet) -> sparse.csr_array:
+def _liquid_share(layout: Layout, net: Net) -> sparse.csr_array:
     """(R, Ll): its own load; behind a door mostly its room's, as `models.racks` has it."""
     count, racks = len(layout.liquid), len(layout.racks)
     share = np.zeros(count)

@@ -55,7 +55,15 @@ from controller.service.oidc import Provider
 from controller.service.serving import CertificateError, PatientServer, configured
 from controller.service.settings import FILE as SERVICE_FILE
 from controller.service.settings import ServiceSettings, load_settings
-from controller.starting import StartError, join_clock, listening, state_of, told_clock, who
+from controller.starting import (
+    GATEWAY_FILE,
+    StartError,
+    join_clock,
+    listening,
+    state_of,
+    told_clock,
+    who,
+)
 from controller.storage.opening import Place, open_stores
 from controller.storage.ports import (
     KEEP_ALL,
@@ -259,6 +267,8 @@ async def _serve(
         install_console(app, Facts(command, _login_link(users, settings, url)))
         fetching = asyncio.create_task(feeds.run(), name="feeds")
         try:
+            told_socket = f"{settings.gateway.resolve()}\n"
+            (settings.state / GATEWAY_FILE).write_text(told_socket, encoding="utf-8")
             await _greet(link, asking, settings.mode, clock.now_s())
             write_json(settings.state / "serve.json", _address(settings, service, listener))
             server = PatientServer(configured(service.tls, app))

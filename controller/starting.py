@@ -13,6 +13,10 @@ from typing import Any
 
 from facility.clock import Clock, SteppedClock, WallClock
 
+GATEWAY_FILE = "gateway-socket"
+"""In the state directory: the path of the gateway's socket. It stays when the controller ends, for
+whoever gives the plant back then."""
+
 
 class StartError(Exception):
     """The controller cannot start: what is wrong and how to mend it. Nothing was started."""

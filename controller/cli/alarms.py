@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from controller.cli.base import Commands, message, print_json, print_table
+from controller.cli.base import Commands
 from controller.cli.override import duration
-from controller.cli.remote import Remote, add_options
+from controller.cli.remote import act, add_options, show_list
 from facility.clock import iso
 
 OPEN = ("active", "acknowledged", "returned", "shelved")
@@ -16,7 +16,9 @@ OPEN = ("active", "acknowledged", "returned", "shelved")
 def register(commands: Commands) -> None:
     """Add the command."""
     alarms = commands.add_parser("alarms", help="what asks for somebody")
-    actions = alarms.add_subparsers(metavar="ACTION", required=True)
+    add_options(alarms)
+    alarms.set_defaults(run=run_list, all=False)
+    actions = alarms.add_subparsers(metavar="ACTION")
     listing = actions.add_parser("list", help="the alarms on the list, newest first")
     listing.add_argument("--all", action="store_true", help="those that have cleared too")
     add_options(listing)
@@ -43,14 +45,14 @@ def register(commands: Commands) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print alarms; exit status 1 while one is active."""
-    states = [] if args.all else list(OPEN)
-    found = Remote.of(args).get("/alarms", state=states)["items"]
-    if args.json:
-        print_json(found)
-    else:
-        print_table(
-            ("id", "since", "state", "priority", "what", "what to do"), [_row(a) for a in found]
-        )
+    found = show_list(
+        args,
+        "/alarms",
+        ("id", "since", "state", "priority", "what", "what to do"),
+        _row,
+        none="no alarms: nothing asks for you",
+        state=[] if args.all else list(OPEN),
+    )
     return 1 if any(item["state"] == "active" for item in found) else 0
 
 
@@ -70,12 +72,8 @@ def run_unshelve(args: argparse.Namespace) -> int:
 
 
 def _act(args: argparse.Namespace, action: str, body: dict[str, Any]) -> int:
-    answer = Remote.of(args).ask("POST", f"/alarms/{args.id}/{action}", json=body)[0]
-    if args.json:
-        print_json(answer)
-    else:
-        message(f"alarm {args.id} is {answer['state']}")
-    return 0
+    path = f"/alarms/{args.id}/{action}"
+    return act(args, path, body, lambda told: f"alarm {args.id} is {told['state']}")
 
 
 def _row(alarm: dict[str, Any]) -> tuple[str, ...]:

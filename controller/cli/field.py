@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.cli.base import CommandError
+from controller.starting import GATEWAY_FILE
 
 if TYPE_CHECKING:
     from adapters.gateway.client import SyncGatewayClient
@@ -49,12 +49,13 @@ def socket_of(args: argparse.Namespace) -> Path:
         return Path(args.gateway)
     if args.state is None:
         raise CommandError("name the gateway's socket: --gateway PATH, or set ISOTHERM_GATEWAY")
-    file = Path(args.state) / "serve.json"
+    file = Path(args.state) / GATEWAY_FILE
     try:
-        return Path(json.loads(file.read_text(encoding="utf-8"))["gateway"])
-    except (OSError, ValueError, KeyError) as error:
+        return Path(file.read_text(encoding="utf-8").strip())
+    except OSError as error:
         raise CommandError(
-            f"{file} does not tell the gateway's socket ({error}): name it with --gateway PATH"
+            f"{file} does not tell the gateway's socket ({error.strerror}): name it with "
+            "--gateway PATH"
         ) from error
 
 

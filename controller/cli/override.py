@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import Any
 
-from controller.cli.base import CommandError, Commands, message, print_json, print_table
-from controller.cli.remote import Remote, add_options
+from controller.cli.base import CommandError, Commands, message, print_json
+from controller.cli.remote import Remote, act, add_options, show_list
 from facility.clock import iso
 
 UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -15,7 +16,9 @@ UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 def register(commands: Commands) -> None:
     """Add the command."""
     override = commands.add_parser("override", help="hold a setpoint yourself")
-    actions = override.add_subparsers(metavar="ACTION", required=True)
+    add_options(override)
+    override.set_defaults(run=run_list, all=False)
+    actions = override.add_subparsers(metavar="ACTION")
     place = actions.add_parser("set", help="hold an actuator, or a group, at a value")
     place.add_argument("target", help="actuator or group")
     place.add_argument("value", type=float, help="in its canonical unit")
@@ -73,33 +76,31 @@ def run_set(args: argparse.Namespace) -> int:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print overrides."""
-    states = [] if args.all else ["active"]
-    found = Remote.of(args).get("/overrides", state=states)["items"]
-    if args.json:
-        print_json(found)
-        return 0
-    rows = [
-        (
-            item["id"],
-            item["state"],
-            item["override"]["actuator"],
-            f"{item['override']['value']:g}",
-            iso(item["override"]["expires_at_s"]),
-            item["override"]["who"],
-            item["override"]["why"],
-        )
-        for item in found
-    ]
-    print_table(("id", "state", "actuator", "value", "until", "who", "why"), rows)
+    show_list(
+        args,
+        "/overrides",
+        ("id", "state", "actuator", "value", "until", "who", "why"),
+        _row,
+        none="no override is in force: every setpoint follows its mode",
+        state=[] if args.all else ["active"],
+    )
     return 0
+
+
+def _row(item: dict[str, Any]) -> tuple[object, ...]:
+    held = item["override"]
+    return (
+        item["id"],
+        item["state"],
+        held["actuator"],
+        f"{held['value']:g}",
+        iso(held["expires_at_s"]),
+        held["who"],
+        held["why"],
+    )
 
 
 def run_release(args: argparse.Namespace) -> int:
     """End an override."""
     path = f"/overrides/{args.id}/releases"
-    answer, _ = Remote.of(args).ask("POST", path, json={"why": args.why})
-    if args.json:
-        print_json(answer)
-    else:
-        message(f"override {args.id} has ended")
-    return 0
+    return act(args, path, {"why": args.why}, lambda _: f"override {args.id} has ended")

@@ -7,14 +7,19 @@ import sys
 from typing import Any
 
 from controller.cli.base import CommandError, Commands, message, print_json, print_table
-from controller.cli.remote import Remote, add_options
+from controller.cli.remote import Remote, act, add_options, show_list
 from facility.clock import iso
+
+UNITS = {"degC": "°C"}
+"""As people write them, where that differs from the points list."""
 
 
 def register(commands: Commands) -> None:
     """Add the commands."""
     proposals = commands.add_parser("proposals", help="what Isotherm proposes")
-    actions = proposals.add_subparsers(metavar="ACTION", required=True)
+    add_options(proposals)
+    proposals.set_defaults(run=run_list, only=None, limit=20)
+    actions = proposals.add_subparsers(metavar="ACTION")
     listing = actions.add_parser("list", help="proposals, newest first")
     listing.add_argument(
         "--only", action="append", metavar="STATE", help="pending, approved, rejected, expired ..."
@@ -59,22 +64,23 @@ def register(commands: Commands) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print proposals."""
-    found = Remote.of(args).get("/proposals", state=args.only or [], limit=args.limit)["items"]
-    if args.json:
-        print_json(found)
-        return 0
-    rows = [
-        (
-            item["id"],
-            item["state"],
-            iso(item["proposal"]["expires_at_s"]),
-            len(item["proposal"]["moves"]),
-            f"{item['proposal']['saving_kw']:.1f}",
-        )
-        for item in found
-    ]
-    print_table(("id", "state", "expires", "moves", "saving kW"), rows)
+    show_list(
+        args,
+        "/proposals",
+        ("id", "state", "expires", "moves", "saving kW"),
+        _row,
+        none="no proposal: the first comes with the first control step worth a write",
+        state=args.only or [],
+        limit=args.limit,
+    )
     return 0
+
+
+def _row(item: dict[str, Any]) -> tuple[object, ...]:
+    proposal = item["proposal"]
+    expires = iso(proposal["expires_at_s"])
+    saving = f"{proposal['saving_kw']:.1f}"
+    return item["id"], item["state"], expires, len(proposal["moves"]), saving
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -116,12 +122,7 @@ def run_approve(args: argparse.Namespace) -> int:
 def run_reject(args: argparse.Namespace) -> int:
     """Reject with a reason."""
     path = f"/proposals/{args.id}/rejections"
-    answer, _ = Remote.of(args).ask("POST", path, json={"why": args.why})
-    if args.json:
-        print_json(answer)
-    else:
-        message(f"proposal {args.id} is rejected")
-    return 0
+    return act(args, path, {"why": args.why}, lambda _: f"proposal {args.id} is rejected")
 
 
 def run_undo(args: argparse.Namespace) -> int:
@@ -177,8 +178,47 @@ def _print(item: dict[str, Any]) -> None:
         print(f"binds     {binding['constraint']}")
     for reason in proposal["reasons"]:
         print(f"why       {reason}")
+    for checked in item["checked"]:
+        print(f"checked   {checked}")
+    for left in item["left_region"]:
+        print(f"left      {left}: it cannot be approved while this is so")
     if outcome := item["outcome"]:
         print(f"outcome   {item['state']} by {outcome['who']}: {outcome['why']}")
     print()
-    rows = [(m["actuator"], f"{m['now']:.2f}", f"{m['proposed']:.2f}") for m in proposal["moves"]]
-    print_table(("actuator", "now", "proposed"), rows)
+    print_table(("actuator", "now", "proposed", "unit", "limits", "cooling"), _moves(item))
+    print()
+    head = ("highest over the horizon", "if nothing moves", "as proposed", "limit", "unit")
+    print_table(head, _peaks(proposal))
+
+
+def _moves(item: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            move["actuator"],
+            f"{move['now']:.2f}",
+            f"{move['proposed']:.2f}",
+            UNITS.get(move["unit"], move["unit"]),
+            f"{move['minimum']:g} to {move['maximum']:g}",
+            "more" if move["cools_more"] else "less",
+        )
+        for move in item["moves"]
+    ]
+
+
+def _peaks(proposal: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The worst of each band, and in brackets up to where it may reach (90 %)."""
+
+    def worst(band: dict[str, Any]) -> str:
+        return f"{max(band['expected']):.1f} (up to {max(band['upper']):.1f})"
+
+    still = {band["name"]: band for band in proposal["bands_now"]}
+    return [
+        (
+            band["name"],
+            worst(still[band["name"]]) if band["name"] in still else "-",
+            worst(band),
+            "-" if band["limit"] is None else f"{band['limit']:g}",
+            UNITS.get(band["unit"], band["unit"]),
+        )
+        for band in proposal["bands"]
+    ]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.cli.base import CommandError, Commands, message, print_json
+from controller.cli.field import socket_of
 
 
 def register(commands: Commands) -> None:
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Release, and say what was released."""
     from adapters.gateway.client import GatewayError, GatewayRefusal, SyncGatewayClient
 
-    path = Path(args.gateway) if args.gateway else _told(args.state)
+    path = socket_of(args)
     try:
         with SyncGatewayClient(path) as client:
             answer: Any = client.call(
@@ -59,15 +60,3 @@ def run(args: argparse.Namespace) -> int:
         message("given back; `isotherm arm`, then `isotherm mode`, let Isotherm write again")
         print(json.dumps(answer))
     return 0
-
-
-def _told(state: Path | None) -> Path:
-    if state is None:
-        raise CommandError("name the gateway's socket: --gateway PATH, or set ISOTHERM_GATEWAY")
-    file = Path(state) / "serve.json"
-    try:
-        return Path(json.loads(file.read_text(encoding="utf-8"))["gateway"])
-    except (OSError, ValueError, KeyError) as error:
-        raise CommandError(
-            f"{file} does not tell the gateway's socket ({error}): name it with --gateway PATH"
-        ) from error

@@ -6,10 +6,11 @@ import argparse
 import json
 import os
 import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from controller.cli.base import CommandError
+from controller.cli.base import CommandError, message, print_json, print_table
 
 URL = "http://127.0.0.1:8420"
 TIMEOUT_S = 30.0
@@ -81,6 +82,38 @@ class Remote:
         if answer.is_error:
             raise CommandError(str(body.get("detail", answer.reason_phrase)), status=1)
         return body, dict(answer.headers)
+
+
+def show_list(
+    args: argparse.Namespace,
+    path: str,
+    head: Sequence[str],
+    row: Callable[[dict[str, Any]], Sequence[object]],
+    *,
+    none: str,
+    **parameters: Any,
+) -> list[dict[str, Any]]:
+    """Print what a list holds, as a table or as JSON; ``none`` says that there is nothing."""
+    found: list[dict[str, Any]] = Remote.of(args).get(path, **parameters)["items"]
+    if args.json:
+        print_json(found)
+    elif found:
+        print_table(head, [row(item) for item in found])
+    else:
+        message(none)
+    return found
+
+
+def act(
+    args: argparse.Namespace, path: str, body: dict[str, Any], said: Callable[[Any], str]
+) -> int:
+    """Ask for something to be done, and say what was done."""
+    answer, _ = Remote.of(args).ask("POST", path, json=body)
+    if args.json:
+        print_json(answer)
+    else:
+        message(said(answer))
+    return 0
 
 
 def _trusts() -> ssl.SSLContext:

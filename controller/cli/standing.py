@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from controller.cli.base import Commands, message, print_json, print_table
-from controller.cli.remote import Remote, add_options
+from controller.cli.base import Commands, message, print_json
+from controller.cli.remote import Remote, act, add_options, show_list
 from facility.clock import iso
 
 
 def register(commands: Commands) -> None:
     """Add the commands."""
     standing = commands.add_parser("standing", help="say yes in advance, within bounds")
-    actions = standing.add_subparsers(metavar="ACTION", required=True)
+    add_options(standing)
+    standing.set_defaults(run=run_list, all=False)
+    actions = standing.add_subparsers(metavar="ACTION")
     grant = actions.add_parser("grant", help="approve moves of these actuators in advance")
     grant.add_argument("targets", nargs="+", metavar="TARGET", help="actuators or groups")
     grant.add_argument(
@@ -42,7 +45,9 @@ def register(commands: Commands) -> None:
     withdraw.set_defaults(run=run_withdraw)
 
     requests = commands.add_parser("requests", help="what takes another person's yes")
-    actions = requests.add_subparsers(metavar="ACTION", required=True)
+    add_options(requests)
+    requests.set_defaults(run=run_requests, all=False)
+    actions = requests.add_subparsers(metavar="ACTION")
     waiting = actions.add_parser("list", help="requests that wait, newest first")
     waiting.add_argument("--all", action="store_true", help="those that were answered too")
     add_options(waiting)
@@ -83,60 +88,61 @@ def run_grant(args: argparse.Namespace) -> int:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print standing approvals."""
-    states = [] if args.all else ["active"]
-    found = Remote.of(args).get("/standing-approvals", state=states)["items"]
-    if args.json:
-        print_json(found)
-        return 0
-    rows = [
-        (
-            item["id"],
-            item["state"],
-            len(item["standing"]["bounds"]),
-            f"{item['standing']['largest_step']:g}",
-            f"{item['standing']['from_hour']}-{item['standing']['to_hour']}",
-            iso(item["standing"]["expires_at_s"]),
-            item["standing"]["who"],
-            item["standing"]["why"],
-        )
-        for item in found
-    ]
-    print_table(("id", "state", "actuators", "step", "hours", "until", "who", "why"), rows)
+    show_list(
+        args,
+        "/standing-approvals",
+        ("id", "state", "actuators", "step", "hours", "until", "who", "why"),
+        _standing_row,
+        none="no standing approval is in force: each proposal asks a person",
+        state=[] if args.all else ["active"],
+    )
     return 0
+
+
+def _standing_row(item: dict[str, Any]) -> tuple[object, ...]:
+    standing = item["standing"]
+    return (
+        item["id"],
+        item["state"],
+        len(standing["bounds"]),
+        f"{standing['largest_step']:g}",
+        f"{standing['from_hour']}-{standing['to_hour']}",
+        iso(standing["expires_at_s"]),
+        standing["who"],
+        standing["why"],
+    )
 
 
 def run_withdraw(args: argparse.Namespace) -> int:
     """End a standing approval."""
     path = f"/standing-approvals/{args.id}/withdrawals"
-    answer, _ = Remote.of(args).ask("POST", path, json={"why": args.why})
-    if args.json:
-        print_json(answer)
-    else:
-        message(f"standing approval {args.id} says yes to nothing more")
-    return 0
+    said = f"standing approval {args.id} says yes to nothing more"
+    return act(args, path, {"why": args.why}, lambda _: said)
 
 
 def run_requests(args: argparse.Namespace) -> int:
     """Print requests."""
-    states = [] if args.all else ["pending"]
-    found = Remote.of(args).get("/requests", state=states)["items"]
-    if args.json:
-        print_json(found)
-        return 0
-    rows = [
-        (
-            item["id"],
-            item["state"],
-            item["what"],
-            f"{len(item['approvals'])} of {item['needed']}",
-            iso(item["expires_at_s"]),
-            item["who"],
-            item["why"],
-        )
-        for item in found
-    ]
-    print_table(("id", "state", "what", "agreed", "until", "who", "why"), rows)
+    show_list(
+        args,
+        "/requests",
+        ("id", "state", "what", "agreed", "until", "who", "why"),
+        _request_row,
+        none="nothing waits for another person",
+        state=[] if args.all else ["pending"],
+    )
     return 0
+
+
+def _request_row(item: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        item["id"],
+        item["state"],
+        item["what"],
+        f"{len(item['approvals'])} of {item['needed']}",
+        iso(item["expires_at_s"]),
+        item["who"],
+        item["why"],
+    )
 
 
 def run_answer(args: argparse.Namespace) -> int:

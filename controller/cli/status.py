@@ -35,20 +35,34 @@ def register(commands: Commands) -> None:
 
 def run_status(args: argparse.Namespace) -> int:
     """Print the status."""
-    status = Remote.of(args).get("/status")
+    remote = Remote.of(args)
+    status = remote.get("/status")
     if args.json:
         print_json(status)
         return 0
+    alarms = remote.get("/alarms", state=["active"])["items"]
+    print(_in_a_word(status, alarms))
+    for alarm in alarms:
+        body = alarm["body"]
+        print(f"{body['priority']:>8}: {body['text']}\n      do: {body['action']}")
     modes = ", ".join(f"{count} {mode}" for mode, count in status["modes"].items())
     run: dict[str, Any] = status["run"]
+    least = status["least_room"]
     rows = [
         ("site", status["site"]),
         ("plant time", status["time"]),
         ("actuators", modes or "unknown"),
+        (
+            "least room",
+            f"{least['room_k']:.1f} K below its limit: rack {least['rack']} at "
+            f"{least['temperature_c']:.1f} °C"
+            if least
+            else "unknown",
+        ),
         ("gateway", status["gateway_error"] or "answers"),
         ("last snapshot", _age(status["snapshot_age_s"])),
         ("last plan", _age(status["plan_age_s"])),
-        ("proposals waiting", status["pending_proposals"]),
+        ("waiting", _waiting(status["pending_proposals"])),
         ("overrides", status["overrides"]),
         ("alarms", status["alarms"]),
         ("ticks", f"{run['ticks']}, of which {run['fallbacks']} by fallback"),
@@ -57,6 +71,21 @@ def run_status(args: argparse.Namespace) -> int:
     for name, value in rows:
         print(f"{name:18}{value}")
     return 0
+
+
+def _in_a_word(status: dict[str, Any], alarms: list[Any]) -> str:
+    """Whether anybody has to do anything now."""
+    if status["gateway_error"]:
+        return "NO WORD FROM THE FIELD: the values below are old"
+    if alarms:
+        return f"{len(alarms)} ALARM{'S' if len(alarms) > 1 else ''} NOBODY HAS SEEN"
+    return "all is well: no alarm asks for you"
+
+
+def _waiting(count: int) -> str:
+    if not count:
+        return "no proposal"
+    return f"{count} proposal{'s' if count > 1 else ''}: `isotherm proposals list --only pending`"
 
 
 def run_mode(args: argparse.Namespace) -> int:

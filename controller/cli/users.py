@@ -27,7 +27,10 @@ T = TypeVar("T")
 def register(commands: Commands) -> None:
     """Add the command."""
     users = commands.add_parser("users", help="who may log in, in which role")
-    actions = users.add_subparsers(metavar="ACTION", required=True)
+    add_place(users)
+    users.add_argument("--json", action="store_true", help="print JSON")
+    users.set_defaults(run=run_list)
+    actions = users.add_subparsers(metavar="ACTION")
     listing = actions.add_parser("list", help="users, without their passwords")
     listing.set_defaults(run=run_list)
     add = actions.add_parser("add", help="make a user; the one-time password is shown this once")

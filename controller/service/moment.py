@@ -156,6 +156,13 @@ def alarm_counts(alarms: Iterable[Record]) -> dict[str, Any]:
     }
 
 
+def least_room(site: Site, snapshot: Snapshot | None) -> dict[str, Any] | None:
+    """The rack of a snapshot with the least room under its limit."""
+    if snapshot is None:
+        return None
+    return _least(frame_of(site, snapshot, RunView(snapshot.time_s)))
+
+
 def _least(frame: LiveFrame | None) -> dict[str, Any] | None:
     """The rack with the least room under its limit."""
     known = [] if frame is None else [(r.room_k, r) for r in frame.racks if r.room_k is not None]

@@ -15,12 +15,14 @@ from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
 from controller.service.encoded import UNCHANGED, whole
+from controller.service.moment import least_room
 from controller.service.paging import TIME, moment
 from controller.service.problems import responses
 from controller.service.schemas import (
     ActuatorView,
     Health,
     Latest,
+    LeastRoom,
     PointView,
     RackView,
     SiteView,
@@ -202,6 +204,7 @@ async def status(here: Here, _: Viewer) -> Status:
     """How Isotherm is doing: modes, ages, counts."""
     live, snapshot = here.live, here.live.snapshot
     now_s = here.clock.now_s()
+    least = least_room(here.site, snapshot)
     return Status(
         site=here.site.id,
         time_s=now_s,
@@ -211,6 +214,7 @@ async def status(here: Here, _: Viewer) -> Status:
         gateway=await _gateway(here),
         snapshot_age_s=None if snapshot is None else now_s - snapshot.time_s,
         plan_age_s=live.plan_age_s(),
+        least_room=None if least is None else LeastRoom(**least),
         pending_proposals=len(here.desk.inbox.pending()),
         overrides=len(here.desk.overrides(now_s)),
         alarms=len(here.alarms.open()),

@@ -115,6 +115,14 @@ class Latest(BaseModel):
     modes: Mapping[str, Mode]
 
 
+class LeastRoom(BaseModel):
+    """The rack with the least room below its limit."""
+
+    rack: str
+    room_k: float
+    temperature_c: float
+
+
 class Status(BaseModel):
     """How Isotherm is doing."""
 
@@ -126,6 +134,7 @@ class Status(BaseModel):
     gateway: Mapping[str, Any] | None = Field(description="The gateway's own word.")
     snapshot_age_s: float | None
     plan_age_s: float | None
+    least_room: LeastRoom | None = Field(description="The rack nearest to its limit.")
     pending_proposals: int
     overrides: int
     alarms: int

@@ -62,8 +62,8 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     here.tokens.first_start(tmp_path / "admin.token")
-    address = {"url": f"http://127.0.0.1:{port}", "gateway": str(tmp_path / "gateway.sock")}
-    (tmp_path / "serve.json").write_text(json.dumps(address))
+    (tmp_path / "serve.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}"}))
+    (tmp_path / "gateway-socket").write_text(f"{tmp_path / 'gateway.sock'}\n")
     for name in ("ISOTHERM_TOKEN", "ISOTHERM_URL", "ISOTHERM_GATEWAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ISOTHERM_STATE", str(tmp_path))

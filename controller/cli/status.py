@@ -41,7 +41,7 @@ def run_status(args: argparse.Namespace) -> int:
         print_json(status)
         return 0
     alarms = remote.get("/alarms", state=["active"])["items"]
-    print(_in_a_word(status, alarms))
+    print(f"{status['word']['head']}: {status['word']['text']}")
     for alarm in alarms:
         body = alarm["body"]
         print(f"{body['priority']:>8}: {body['text']}\n      do: {body['action']}")
@@ -71,15 +71,6 @@ def run_status(args: argparse.Namespace) -> int:
     for name, value in rows:
         print(f"{name:18}{value}")
     return 0
-
-
-def _in_a_word(status: dict[str, Any], alarms: list[Any]) -> str:
-    """Whether anybody has to do anything now."""
-    if status["gateway_error"]:
-        return "NO WORD FROM THE FIELD: the values below are old"
-    if alarms:
-        return f"{len(alarms)} ALARM{'S' if len(alarms) > 1 else ''} NOBODY HAS SEEN"
-    return "all is well: no alarm asks for you"
 
 
 def _waiting(count: int) -> str:

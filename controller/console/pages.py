@@ -19,7 +19,7 @@ from controller.service import deciding, standing
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
 from controller.service.matching import tag_of_modes
-from controller.service.moment import numbers_of
+from controller.service.moment import NEAR_K, numbers_of
 from controller.storage.ports import Kind
 from facility.commands import Mode
 from facility.telemetry import Snapshot
@@ -60,7 +60,7 @@ def _plant(here: Context, snapshot: Snapshot | None) -> Markup:
     return fragment(
         "plant.html",
         halls=hall.halls(here.site, snapshot),
-        near_k=hall.NEAR_K,
+        near_k=NEAR_K,
         plant=schematic.drawing(here.site),
         reading=reading,
         numbers=numbers_of(here.site, snapshot),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from facility.commands import Receipt
 
 ABSENT = "–"
+MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
+"""Before a number; a hyphen elsewhere stays one."""
 SIGNS = {"degC": "°C", "1": ""}
 """Units as people write them, where that differs from the points list."""
 DIGITS = {"°C": 1, "K": 1, "kW": 0, "L/s": 1, "kPa": 0, "%": 0}
@@ -105,6 +108,7 @@ def sentence(text: str) -> str:
     for name, short in SHORT.items():
         text = text.replace(f"{name.replace('_', ' ')} setpoint", short)
     words = []
+    text = MINUS.sub("−", text).replace("per degC", "per K")
     for word in text.replace(" degC", " °C").split(" "):
         bare = word.rstrip(".,;:")
         is_tag = "." in bare and "_" in bare

@@ -17,6 +17,8 @@ from facility.commands import Mode
 from facility.site import Site
 from facility.telemetry import Snapshot
 
+NEAR_K = 2.0
+"""Less room than this below a limit is worth a look."""
 OLD_S = 20.0
 """Four snapshots missed: what is on the screen is old, and is said to be."""
 MODE_TEXTS = {
@@ -36,23 +38,67 @@ def moment_of(here: Context) -> dict[str, Any]:
     asked = here.records.find(Kind.REQUEST, states=("pending",))
     age_s = None if snapshot is None else max(0.0, now_s - snapshot.time_s)
     last = live.last_tick or {}
+    old, least, counts = age_s is None or age_s > OLD_S, _least(frame), alarm_counts(alarms)
     return {
+        "word": word_of(_silence(live.gateway_error, age_s), least, counts),
         "time_s": round(now_s, 1),
         "time": iso(now_s),
         "age_s": None if age_s is None else round(age_s, 1),
-        "old": age_s is None or age_s > OLD_S,
+        "old": old,
         "gateway_error": live.gateway_error,
         "mode": mode_of(snapshot.modes if snapshot else {}),
         "numbers": {} if frame is None or snapshot is None else numbers(here.site, snapshot, frame),
-        "least": _least(frame),
+        "least": least,
         "saving_kw": last.get("saving_kw"),
         "plan_age_s": live.plan_age_s(),
-        "alarms": alarm_counts(alarms),
+        "alarms": counts,
         "pending": len(pending),
         "waiting": len(pending) + len(asked),
         "overrides": len(here.desk.overrides(now_s)),
         "marks": _marks(here, alarms, pending),
     }
+
+
+def word_of(
+    silence: str, least: Mapping[str, Any] | None, alarms: Mapping[str, Any]
+) -> dict[str, str]:
+    """Whether all is well, for who has just woken up: in a word, and what to look at.
+
+    ``silence`` says why there is no word from the field, or nothing. ``state``: ``act``
+    (something is wrong now), ``look`` (somebody should), or ``well``.
+    """
+    if silence:
+        return _word("act", "No word from the field", f"what is shown is old: {silence}", "")
+    if least is None:
+        return _word("look", "No rack's temperature is known", "see the readings below", "")
+    rack, room_k = f"rack {least['rack']}", least["room_k"]
+    if room_k < 0.0:
+        return _word("act", f"{rack} is {-room_k:.1f} K above its limit", "see it", _trends(least))
+    if alarms["unseen"]:
+        count = alarms["unseen"]
+        many = f"{count} alarm{'s' if count != 1 else ''}"
+        state = "act" if alarms["high"] else "look"
+        return _word(state, f"{many} nobody has seen", "see what to do", "/alarms")
+    if room_k < NEAR_K:
+        return _word("look", f"{rack} has {room_k:.1f} K of room", "see it", _trends(least))
+    seen = f"; {alarms['open']} alarms are in somebody's hands" if alarms["open"] else ""
+    return _word("well", "All is well", f"every rack is within its limit{seen}", "")
+
+
+def _silence(gateway_error: str, age_s: float | None) -> str:
+    if gateway_error:
+        return gateway_error
+    if age_s is None:
+        return "the controller has just started"
+    return "the last snapshot was long ago" if age_s > OLD_S else ""
+
+
+def _word(state: str, head: str, text: str, page: str) -> dict[str, str]:
+    return {"state": state, "head": head[:1].upper() + head[1:], "text": text, "page": page}
+
+
+def _trends(least: Mapping[str, Any]) -> str:
+    return f"/trends?equipment={least['rack']}"
 
 
 def mode_of(modes: Mapping[str, Mode]) -> dict[str, Any]:
@@ -154,13 +200,6 @@ def alarm_counts(alarms: Iterable[Record]) -> dict[str, Any]:
             "since_s": top.body.get("since_s", top.time_s),
         },
     }
-
-
-def least_room(site: Site, snapshot: Snapshot | None) -> dict[str, Any] | None:
-    """The rack of a snapshot with the least room under its limit."""
-    if snapshot is None:
-        return None
-    return _least(frame_of(site, snapshot, RunView(snapshot.time_s)))
 
 
 def _least(frame: LiveFrame | None) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
 from controller.service.auth import Viewer
 from controller.service.context import Context, Here
 from controller.service.encoded import UNCHANGED, whole
-from controller.service.moment import least_room
+from controller.service.moment import moment_of
 from controller.service.paging import TIME, moment
 from controller.service.problems import responses
 from controller.service.schemas import (
@@ -204,20 +204,22 @@ async def status(here: Here, _: Viewer) -> Status:
     """How Isotherm is doing: modes, ages, counts."""
     live, snapshot = here.live, here.live.snapshot
     now_s = here.clock.now_s()
-    least = least_room(here.site, snapshot)
+    told = moment_of(here)
+    least = told["least"]
     return Status(
         site=here.site.id,
         time_s=now_s,
         time=iso(now_s),
         modes=Counter(mode.value for mode in snapshot.modes.values()) if snapshot else {},
+        word={k: v for k, v in told["word"].items() if k != "page"},
         gateway_error=live.gateway_error,
         gateway=await _gateway(here),
         snapshot_age_s=None if snapshot is None else now_s - snapshot.time_s,
         plan_age_s=live.plan_age_s(),
         least_room=None if least is None else LeastRoom(**least),
-        pending_proposals=len(here.desk.inbox.pending()),
-        overrides=len(here.desk.overrides(now_s)),
-        alarms=len(here.alarms.open()),
+        pending_proposals=told["pending"],
+        overrides=told["overrides"],
+        alarms=told["alarms"]["open"] + told["alarms"]["shelved"],
         run={**live.summary(), "last_tick": live.last_tick},
     )
 

@@ -130,6 +130,9 @@ class Status(BaseModel):
     time_s: float
     time: str
     modes: Mapping[str, int] = Field(description="Actuators by mode.")
+    word: Mapping[str, str] = Field(
+        description="Whether all is well: `state` (`well`, `look` or `act`), `head` and `text`."
+    )
     gateway_error: str = Field(description="Why there is no word from the gateway, or nothing.")
     gateway: Mapping[str, Any] | None = Field(description="The gateway's own word.")
     snapshot_age_s: float | None

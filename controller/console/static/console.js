@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const body = document.body;
-  const NEAR_K = 2.0; // as in controller/console/views/hall.py
+  const NEAR_K = 2.0; // as in controller/service/moment.py
   const SILENT_S = 15; // the server says at least that it is alive every 5 s
   const ABSENT = "–";
   const state = { link: "wait", heard: performance.now(), status: null, values: {}, bad: {}, marks: null, at: 0, rate: 1 };
@@ -76,6 +76,12 @@
       const more = alarms.open - 1;
       put(bar.querySelector("[data-more]"), alarms.open === 0 ? "No alarms"
         : `${more > 0 ? `and ${more} more · ` : ""}${alarms.unseen} not acknowledged`);
+    }
+    const word = document.getElementById("word");
+    if (word) {
+      word.dataset.state = status.word.state;
+      if (status.word.page) word.href = status.word.page;
+      else word.removeAttribute("href");
     }
     const least = document.getElementById("least");
     if (least && status.least) {

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from controller.console import words
+from controller.service.moment import NEAR_K
 from facility.site import Rack, Site
 from facility.telemetry import Quality, Snapshot
 
-NEAR_K = 2.0
-"""Less room than this below a limit is worth a look."""
 KINDS = {
     "air": "air-cooled",
     "direct_to_chip": "direct-to-chip",

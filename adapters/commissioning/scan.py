@@ -42,6 +42,7 @@ class Scan:
     """Registers or nodes that were read."""
     refused: list[str] = field(default_factory=list)
     """What the device would not show, and why."""
+    _tags: set[str] = field(default_factory=set)
 
     def registers(
         self, tables: Iterable[Table], first: int, count: int, samples: int, every_s: float
@@ -97,8 +98,9 @@ class Scan:
 
     def _take(self, row: Mapping[str, str]) -> None:
         """Keep a row; of those that bear one name, the later ones say where they lie."""
-        if any(row["tag"] == other["tag"] for other in self.rows):
+        if row["tag"] in self._tags:
             row = {**row, "tag": f"{row['tag']} {row['address']}"}
+        self._tags.add(row["tag"])
         self.rows.append(row)
 
     def _below(self, below: str, path: str) -> Iterator[Place]:

@@ -12,13 +12,15 @@ import pytest
 from adapters import codec
 from adapters.commissioning.guess import guesses
 from adapters.commissioning.scan import Scan
-from adapters.driver import FakeDriver, ReadRefused
+from adapters.driver import FakeDriver, Place, ReadRefused
+from adapters.gateway.client import GatewayRefusal
 from adapters.gateway.door import Refusal
 from adapters.gateway.probe import Probe
 from facility.loading.points_csv import COLUMNS, Row, points_of
 from facility.loading.problems import Problem
 from facility.points import Access, DataType, Order, Point, Role, Table
 from facility.site import Device
+from facility.wire import to_wire
 from tests.gateway_kit import small_site
 from tests.gateway_world import World
 
@@ -153,3 +155,44 @@ def test_a_scan_gives_rows_that_import_and_leaves_out_what_is_known() -> None:
     assert problems == []
     assert found[0].point.word_order is Order.LITTLE
     assert "14.37 as float32" in found[0].point.note
+
+
+class Tree:
+    """Answers a scan from what lies below each place; None refuses."""
+
+    def __init__(self, below: Mapping[str, list[Place] | None]) -> None:
+        self.below = below
+
+    def call(self, op: str, **arguments: Any) -> Any:
+        places = self.below[arguments["below"]]
+        if places is None:
+            raise GatewayRefusal(f"404, {arguments['below']} was not found")
+        return {"places": [to_wire(place) for place in places]}
+
+
+def leaf(address: str, name: str, value: float) -> Place:
+    return Place(address, name, name, "float64", value, unit="Cel")
+
+
+def walked(below: Mapping[str, list[Place] | None]) -> Scan:
+    device = SITE.devices["cdu-1"]
+    scan = Scan(Tree(below), device, frozenset(), lambda s: None, lambda what, share: None)
+    scan.places(Table.RESOURCE)
+    return scan
+
+
+def test_a_walk_goes_on_past_what_is_refused_and_tells_two_of_one_name_apart() -> None:
+    folder = Place("/a", "Fans", "Fans", opens=True)
+    gone = Place("/b", "Gone", "Gone", opens=True)
+    below = [leaf("/a#/0", "Speed", 1.5), leaf("/a#/1", "Speed", 2.5), folder]  # a circle
+    scan = walked({"": [folder, gone, leaf("/#/T", "T", 21.0)], "/a": below, "/b": None})
+    assert [row["tag"] for row in scan.rows] == [
+        "cdu-1.T", "cdu-1.Fans/Speed", "cdu-1.Fans/Speed /a#/1",
+    ]  # fmt: skip
+    assert scan.rows[0]["note"] == "T: 21 now, Cel"
+    assert scan.refused == ["404, /b was not found"]
+
+
+def test_a_device_that_shows_nothing_at_all_is_a_refusal() -> None:
+    with pytest.raises(GatewayRefusal, match="404"):
+        walked({"": None})

@@ -65,6 +65,11 @@ AND_TRENDS = """
     SELECT tag, start, start + {length}, mean, lowest, highest, good_ms / {length}.0
     FROM ({trends}) WHERE start < $from
 """
+NONE = """
+    SELECT '' AS tag, 0::BIGINT AS moment, 0::BIGINT AS seen, 0.0::DOUBLE AS value, '' AS quality
+    WHERE false
+"""
+"""No readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +199,9 @@ class Series:
             if since > start:
                 trends = view.trends(reader, tags, start - start % TREND_MS, since - 1)
                 and_trends = AND_TRENDS.format(length=TREND_MS, trends=trends)
-            first = since - self.hold_ms
-            readings = view.readings(reader, tags, first, end + LATE_MS)
+            readings = NONE
+            if since < end:  # else trends know it all
+                readings = view.readings(reader, tags, since - self.hold_ms, end + LATE_MS)
             query = TREND.format(readings=readings, and_trends=and_trends)
             return result(reader.sql(query, params=parameters))
 

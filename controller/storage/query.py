@@ -8,11 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from controller.storage.samples import to_ms
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+
+Array = NDArray[np.float64]
 
 TREND_MS = 300_000
 """Length of the trends that are kept."""
@@ -164,14 +169,12 @@ class Series:
         first = math.floor(to_ms(start_s) / every)
         grid = range(first, max(first + 1, math.ceil(to_ms(end_s) / every)))
         rows = self.pieces(tags, grid.start * every, grid.stop * every, every)
-        parts = {
-            name: _wide(rows, column, tags, grid)
-            for name, column in (("mean", "mean"), ("min", "lowest"), ("max", "highest"))
-        }
-        wide = pd.concat(parts, axis=1).swaplevel(axis=1)
-        wide = wide[[(tag, name) for tag in tags for name in ("mean", "min", "max")]]
-        wide.index = _utc(wide.index, every)
-        return wide
+        parts = _wide(rows, ("mean", "lowest", "highest"), tags, grid)
+        values = np.stack(parts, axis=2).reshape(len(grid), -1)
+        columns = pd.MultiIndex.from_product([list(tags), ["mean", "min", "max"]])
+        return pd.DataFrame(
+            values, index=_utc(pd.RangeIndex(grid.start, grid.stop), every), columns=columns
+        )
 
     def pieces(
         self,
@@ -212,14 +215,25 @@ def _interval_ms(every_s: float, start_s: float, end_s: float) -> int:
     return to_ms(every_s)
 
 
-def _wide(rows: pd.DataFrame, column: str, tags: Sequence[str], grid: range) -> pd.DataFrame:
-    """One column of the query's answer as buckets by tags."""
+def _wide(
+    rows: pd.DataFrame, columns: Sequence[str], tags: Sequence[str], grid: range
+) -> list[Array]:
+    """(buckets, tags) of each of the answer's ``columns``; NaN where there is no row."""
     import pandas as pd
 
-    wide = rows.pivot(index="bucket", columns="tag", values=column)
-    return wide.reindex(index=pd.RangeIndex(grid.start, grid.stop), columns=list(tags)).astype(
-        float
-    )
+    known = pd.Index(list(dict.fromkeys(tags)))
+    bucket = rows["bucket"].to_numpy(np.int64) - grid.start
+    place = known.get_indexer(pd.Index(rows["tag"]))
+    there = (bucket >= 0) & (bucket < len(grid)) & (place >= 0)
+    order = known.get_indexer(pd.Index(tags))
+    found = []
+    for column in columns:
+        values = np.full((len(grid), len(known)), np.nan)
+        values[bucket[there], place[there]] = rows[column].to_numpy(np.float64, na_value=np.nan)[
+            there
+        ]
+        found.append(values[:, order])
+    return found
 
 
 def _held(
@@ -229,13 +243,16 @@ def _held(
 
     Where a bucket has none, the row before stands for at most ``hold_ms``.
     """
+    import pandas as pd
+
     steps = math.ceil(hold_ms / every_ms)
     longer = range(grid.start - steps, grid.stop)
+    index = pd.RangeIndex(longer.start, longer.stop)
     good, value, latest = (
-        _wide(rows, column, tags, longer).ffill(limit=steps)
-        for column in ("good", "last", "latest")
+        pd.DataFrame(part, index=index, columns=list(tags)).ffill(limit=steps)
+        for part in _wide(rows, ("good", "last", "latest"), tags, longer)
     )
-    age_ms = (-latest).add(latest.index.to_numpy() * float(every_ms), axis=0)
+    age_ms = (-latest).add(index.to_numpy() * float(every_ms), axis=0)
     return value.where((good == 1.0) & (age_ms <= hold_ms)).loc[grid.start : grid.stop - 1]
 
 

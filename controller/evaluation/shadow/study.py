@@ -70,6 +70,7 @@ async def run_shadow(
     settings: PlanningSettings,
     *,
     prices: Prices | None = None,
+    every_s: float = TICK_S,
     progress: Callable[[float], None] | None = None,
 ) -> ShadowStudy:
     """Live through a record with the control step beside it.
@@ -112,7 +113,7 @@ async def run_shadow(
         state = state.seen(snapshot)
         held += len(replica.held)
         if replica.now_s >= next_tick_s:
-            next_tick_s = replica.now_s + TICK_S
+            next_tick_s = replica.now_s + every_s
             gateway.scan()
             state, record = await tick(state, replica.snapshot(), parts)
             ticks += 1

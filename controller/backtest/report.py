@@ -40,8 +40,8 @@ def page(report: dict[str, Any], totals: Sequence[Summary]) -> str:
     body = [
         head,
         answers([_answer(one) for one in totals]),
-        section("What would have been proposed", table(_HEAD, map(_proposed, totals), "figures")),
-        section("How well it was foreseen", table(_ERRORS, _errors(totals), "figures")),
+        section("What would have been proposed", table(_HEAD, map(_proposed, totals), "counts")),
+        section("How well it was foreseen", table(_ERRORS, _errors(totals), "counts")),
         section("What the envelope would have refused or limited", _checks(totals)),
         section("Steps without a plan", _notes(totals)),
         section("How this was found", _METHOD),
@@ -51,13 +51,8 @@ def page(report: dict[str, Any], totals: Sequence[Summary]) -> str:
 
 _HEAD = ("variant", "steps planned", "fallbacks", "expected saving", "steps that move", "refused")
 _ERRORS = (
-    "variant and lead",
-    "temperature, RMS",
-    "bias",
-    "inside its 90 % band",
-    "power, RMS",
-    "load forecast, RMS",
-    "wet bulb forecast, RMS",
+    "variant",
+    *("ahead", "temperature", "bias", "in its band", "power", "load forecast", "wet bulb forecast"),
 )
 _METHOD = (
     "<p>Each step saw the readings that had been received by its moment, with their quality, and "
@@ -65,8 +60,8 @@ _METHOD = (
     "done at one step changes nothing for the next, so expected savings are of each step by "
     "itself and do not add up to an energy (a shadow report lives on with the consequences). "
     "Temperatures and power are predicted for the setpoints, load and weather that came, so their "
-    "errors are the model's own; the forecasts' errors stand beside them. Power is the mean up to "
-    "the lead. Prices are the site's tariff.</p>"
+    "errors are the model's own; the forecasts' errors stand beside them. Errors are RMS; the band "
+    "is the model's 90 %; power is the mean up to the lead. Prices are the site's tariff.</p>"
 )
 
 
@@ -95,7 +90,8 @@ def _proposed(one: Summary) -> tuple[str, ...]:
 def _errors(totals: Sequence[Summary]) -> list[tuple[str, ...]]:
     return [
         (
-            f"{one.variant}, {lead / 60.0:g} min",
+            one.variant,
+            f"{lead / 60.0:g} min",
             _kelvin(one.rms("temperature_k", lead)),
             _kelvin(one.bias("temperature_k", lead)),
             _percent(one.inside(lead)),

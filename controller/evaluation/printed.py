@@ -36,12 +36,14 @@ def write_pdf(html: str, path: Path) -> None:
         WeasyPrint or the libraries that it needs are not there.
     """
     try:
-        from weasyprint import CSS, HTML
+        from weasyprint import HTML
     except (ImportError, OSError) as error:
         raise PrintError(
             f"no PDF was made: {error}. Install WeasyPrint and Pango (on Debian: "
             "libpango-1.0-0 libpangoft2-1.0-0), or print the HTML page from a browser."
         ) from None
     temporary = path.with_suffix(".new")
-    HTML(string=html).write_pdf(temporary, stylesheets=[CSS(string=PAPER)])
+    # Behind the page's own rules: a reader's style sheet would give way to them.
+    on_paper = html.replace("</style>", f"{PAPER}</style>", 1)
+    HTML(string=on_paper).write_pdf(temporary)
     temporary.replace(path)

@@ -9,8 +9,8 @@ from controller.fleet.view import SiteView
 from facility.clock import iso
 
 HEAD = (
-    *("site", "actuators", "last data", "last step", "expected saving, last day", "fallbacks"),
-    *("open alarms", "proposals waiting"),
+    *("site", "actuators", "last data", "last step", "saving expected", "fallbacks"),
+    *("alarms", "proposals"),
 )
 
 
@@ -38,7 +38,11 @@ def page(views: Sequence[SiteView], now_s: float) -> str:
     silent = [view for view in views if view.error]
     alarmed = [view for view in views if view.unacknowledged]
     saving = [view.saving_kw for view in views if view.saving_kw is not None]
-    head = f"<header><h1>Sites</h1><p>{text(len(views))} sites at {text(iso(now_s))}</p></header>"
+    moment = iso(now_s)[:16].replace("T", " ")
+    head = (
+        f"<header><h1>Sites</h1><p>{len(views)} sites at {text(moment)} UTC; savings are what "
+        "each planner expected over its last day</p></header>"
+    )
     cards = answers(
         [
             {
@@ -73,4 +77,4 @@ def _alarms(view: SiteView) -> str:
 
 
 def _moment(time_s: float | None) -> str:
-    return "-" if time_s is None else iso(time_s)
+    return "-" if time_s is None else iso(time_s)[:16].replace("T", " ")

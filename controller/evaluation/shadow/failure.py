@@ -47,7 +47,7 @@ def failure_words(found: dict[str, Any]) -> str:
         f"(at most {each['at_most_s']:g} s)"
         for each in found["classes"]
     ]
-    said = [f"Without a heartbeat devices are back in their own control in {_and(classes)}."]
+    said = [f"Without a heartbeat, local control is back in {_and(classes)}."]
     jumps = found["jumps"]
     said.append(
         f"Of these {_some(jumps)} {'jump' if len(jumps) > 1 else 'jumps'} to the value of its own "
@@ -56,12 +56,10 @@ def failure_words(found: dict[str, Any]) -> str:
         else "All of them ramp there."
     )
     if found["unsafe_moments"]:
-        worst = found["unsafe"][0]
         said.append(
             f"At {found['unsafe_moments']:,} of {found['moments']:,} moments their own values "
-            f"would not have kept every limit through the worst credible step, most often "
-            f"{worst['actuator']} ({worst['moments']:,} times: {worst['why']}): that is so today, "
-            "without Isotherm."
+            "would not have kept every limit through the worst credible step, with Isotherm or "
+            "without it (below)."
         )
     else:
         said.append(
@@ -69,9 +67,8 @@ def failure_words(found: dict[str, Any]) -> str:
             "through the worst credible step."
         )
     said.append(
-        f"In {found['fallbacks']:,} of {found['steps']:,} steps the solver had no verified answer "
-        f"and the rule stepped in; {found['releases']:,} times the envelope would have given a "
-        "device back by itself."
+        f"{found['fallbacks']:,} of {found['steps']:,} steps fell back to the rule; "
+        f"{found['releases']:,} times the envelope would have given a device back."
     )
     return " ".join(said)
 

@@ -83,6 +83,7 @@ def page(report: dict[str, Any], study: ShadowStudy) -> str:
         section("Energy", table(("", "", "what it means"), _energy(report), "figures")),
         section("Power, temperatures, setpoints", charts(_charts(study))),
         section("What Isotherm would have written", _writes(report)),
+        section("What letting go would have met", _letting_go(report["failure"])),
         section("The hours with least room", table(_HOURS, _hours(report), "examples")),
         section("How this was found, and what stays open", _method(report)),
     ]
@@ -195,6 +196,13 @@ def _writes(report: dict[str, Any]) -> str:
         return counts
     rows = [(name, f"{count:,}") for name, count in would["by_check"].items()]
     return counts + table(("check that bound", "times"), rows, "counts")
+
+
+def _letting_go(failure: dict[str, Any]) -> str:
+    if not failure["unsafe"]:
+        return "<p>At no step would a device's own value have been outside a limit.</p>"
+    rows = [(u["actuator"], f"{u['moments']:,}", u["why"]) for u in failure["unsafe"]]
+    return table(("actuator", "steps", "the envelope's words, last"), rows, "figures")
 
 
 def _hours(report: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -172,7 +172,7 @@ def sequences(
     def wide(values: Array) -> Array:
         return np.repeat(values[:, :, None], rows.limited.shape[1], axis=2)
 
-    def both(spans: Array, loads: Array) -> list[Array]:
+    def both(spans: Ints, loads: Array) -> list[Array]:
         plant = [blocks(wide(rows.plant[:, p][spans])) for p in range(rows.plant.shape[1])]
         return [
             blocks(loads),

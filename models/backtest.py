@@ -109,7 +109,7 @@ def persistence_at(history: History, origins: Origins, leads_s: Sequence[float])
 def expected_loads(load: LoadModel, history: History, origins: Origins, steps: int) -> Array:
     """(B, steps, R) loads as they would have been forecast at each origin, kW."""
     share = history.it_power_kw / history.layout.rated_kw
-    lead_s = (np.arange(steps) + 0.5) * STEP_S
+    lead_s = np.asarray((np.arange(steps) + 0.5) * STEP_S, dtype=np.float64)
     expected = load.expect(share, np.array(origins.rows), lead_s)
     return np.asarray(np.clip(expected, 0.0, None) * history.layout.rated_kw)
 

@@ -139,7 +139,7 @@ def forecast_load(
     means[:, unknown] = 1.0
     now = means[NOW]
     lead_s = (np.arange(steps) + 0.5) * step_s
-    expected = model.between(means, lead_s)
+    expected = model.between(means, np.asarray(lead_s, dtype=np.float64))
     level = np.digitize(now, LEVELS)
     table = np.array(model.spread)  # (lead, level, quantile)
     values = np.empty((len(QUANTILES), steps, len(rated)))

@@ -107,14 +107,16 @@ def laboratory_history(hours: float, seed: int = 0) -> pd.DataFrame:
         supply[node.id] = lagged(asked)
         if node.tag:
             columns[node.tag] = supply[node.id]
+    heat_kw = np.zeros(rows)
     for rack in site.racks.values():
         load = steps(0.3, 1.0, int(draw.integers(20, 50)))
         power, limited = site.tag(rack.id, "it_power"), site.tag(rack.id, rack.limited_temperature)
         rise = lagged(12.0 * load)
         columns[str(power)] = load * rack.rated_kw
+        heat_kw = heat_kw + load * rack.rated_kw
         columns[str(limited)] = supply[rack.units[0]] + rise + draw.normal(0.0, 0.05, rows)
     for point in site.points.values():
         if point.quantity in ("power", "fan_power", "pump_power"):
-            columns[point.tag] = 20.0 + 5.0 * load + draw.normal(0.0, 0.2, rows)
+            columns[point.tag] = 20.0 + 5.0 * heat_kw / heat_kw.max() + draw.normal(0.0, 0.2, rows)
     index = pd.date_range("2026-03-02", periods=rows, freq="60s", tz="UTC", name="time")
     return pd.DataFrame(columns, index=index)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from controller.charts import Chart, Line
 from controller.cli import main
-from controller.evaluation.printed import PrintError, write_pdf
+from controller.evaluation.pieces import charts, document
+from controller.evaluation.printed import PrintError, on_paper, write_pdf
 
 DAYS = 56
 
@@ -85,3 +88,12 @@ def test_a_page_prints_on_paper(tmp_path: Path) -> None:
     except PrintError as error:
         pytest.skip(str(error))
     assert path.read_bytes().startswith(b"%PDF-")
+
+
+def test_on_paper_charts_carry_their_own_rules_and_the_paper_has_the_last_word() -> None:
+    chart = Chart("Power", "kW", np.arange(3.0), [Line("plant", np.arange(3.0), "tuned")])
+    page = on_paper(document("Proof", charts([chart])))
+    assert page.index("@page") > page.index(".answers p { margin")
+    (rules,) = re.findall(r"<svg viewBox[^>]*><style>(.*?)</style>", page, re.DOTALL)
+    assert ".line { fill: none;" in rules
+    assert "var(" not in rules

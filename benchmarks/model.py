@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import model_data
-from benchmarks.harness import Bench, Measure, data_folder
+from benchmarks.harness import Bench, Measure, Relation, data_folder
 from benchmarks.model_seed import KINDS, LEADS, MODES, REGIMES, one_seed
 
 SCOPE = (
@@ -111,10 +111,11 @@ def _promises(runs: Runs) -> Iterator[Measure]:
     )  # fmt: skip
     covered = of("within", "upper_90_coverage")
     how = "share of readings 60 minutes ahead below the tracked 90 % upper band, from the 13th hour"
-    for relation, goal, name in (
+    bounds: tuple[tuple[Relation, float, str], ...] = (
         ("at_least", 0.88, "coverage_id"),
         ("at_most", 0.93, "coverage_id_highest"),
-    ):
+    )
+    for relation, goal, name in bounds:
         value = float(np.median(covered))
         yield Measure(
             name, round(value, 4), "share", goal, relation, how=f"{how}; {_spread(covered)}"

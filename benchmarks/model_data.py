@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ import pandas as pd
 from benchmarks.harness import ROOT, Bench
 from facility.site import Site
 from models.dataset import History
+
+if TYPE_CHECKING:
+    from sim.plant.weather import WeatherSource
 
 CORES = 2
 HOURS = {"train": 288.0, "within": 36.0, "beyond": 36.0}
@@ -101,7 +105,7 @@ def _record(work: Path, folder: Path, what: tuple[str, int]) -> str:
     return f"{name}-{seed}"
 
 
-def _weather(season: Season, seed: int) -> object:
+def _weather(season: Season, seed: int) -> WeatherSource:
     from sim.plant.weather import HourlyWeather
 
     rng = np.random.default_rng([seed, 77])

@@ -121,7 +121,8 @@ def _boosted(share: Array, fit: int, choose: int, lead: int) -> Callable[[Ints],
 
     def predict(rows: Ints) -> Array:
         flat = _features(share, rows).reshape(-1, x.shape[1])
-        return share[rows] + np.asarray(chosen.predict(flat)).reshape(len(rows), -1)
+        moved = np.asarray(chosen.predict(flat)).reshape(len(rows), -1)
+        return np.asarray(share[rows] + moved)
 
     return predict
 
@@ -174,6 +175,6 @@ def _recurrent(share: Array, fit: int, choose: int) -> Callable[[Ints], Array]:
     def predict(rows: Ints) -> Array:
         with torch.no_grad():
             moved = net(past(rows)).numpy().reshape(len(rows), -1, len(LEADS))
-        return share[rows][..., None] + moved
+        return np.asarray(share[rows][..., None] + moved)
 
     return predict

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from controller.cli import main
@@ -37,7 +38,7 @@ def test_the_whole_life_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture
     data, later = tmp_path / "record.parquet", tmp_path / "later.parquet"
     history.to_parquet(data)
     newer = laboratory_history(24.0, seed=5)
-    newer.index = newer.index + (history.index[-1] - history.index[0]) + history.index.freq
+    newer.index = newer.index + pd.Timedelta(hours=24.0)
     newer.to_parquet(later)
     gates = tmp_path / "gates.toml"
     gates.write_text(LOOSE, encoding="utf-8")

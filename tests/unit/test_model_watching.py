@@ -18,13 +18,14 @@ from controller.live import Live
 from controller.service.context import Model
 from controller.storage.ports import TelemetryStore
 from controller.storage.records import LocalRecords
+from facility.clock import FixedClock
 from facility.telemetry import Condition, Priority
 from models.drift import FALSE_ALARM_DAYS, HOURS_A_DAY, bound
 from models.layout import layout_of, rack_groups
 from models.registry import Bundle
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
-from tests.controller_fakes import CASE, START_S, FixedClock, snapshot
+from tests.controller_fakes import CASE, START_S, snapshot
 from tests.models_hall import small_history, small_site
 from tests.service_world import World, made_world
 

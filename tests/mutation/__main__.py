@@ -64,7 +64,7 @@ def envelope(workers: int = 2, *, quick: bool = False, tests: str = "") -> Campa
 def main() -> int:
     """Run the campaign that the arguments ask for."""
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
-    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--only", default="", help="mutants whose name contains A or B: A|B")
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="about one in N")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
@@ -84,7 +84,8 @@ def main() -> int:
     chosen = [
         each
         for each in sample(every, args.sample, args.seed)
-        if args.only in each.key and (each.function or not args.quick)
+        if any(part in each.key for part in args.only.split("|"))
+        and (each.function or not args.quick)
     ]
     if args.list:
         print("\n".join(each.key for each in chosen))

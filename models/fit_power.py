@@ -32,6 +32,11 @@ STRETCH_BLOCKS = 36
 """Three hours."""
 UNREST_WEIGHT = 10.0
 SETTLE_BLOCKS = 12
+"""So long after a setpoint's move a plant's resets and staging are still at work, and how little a
+block counts then for each unit that a feature has moved."""
+LOAD_UNREST_WEIGHT = 10.0
+LOAD_SETTLE_BLOCKS = 4
+"""The same after a change of load, for each of the rating."""
 LEAST_KW = 0.01
 """A meter whose mean is below this has nothing to fit."""
 
@@ -142,19 +147,21 @@ def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
     usable = _block_mean(history.usable.astype(float)) > 0.999
     weight = 1.0 / (1.0 + STRAIN_WEIGHT * _block_mean(layout.strained(history)))
     seen = _block_mean(layout.seen(history))
-    weight = weight / (1.0 + UNREST_WEIGHT * _unrest(_block_mean(layout.features_set(history))))
+    moved = _unrest(_block_mean(layout.features_set(history)), SETTLE_BLOCKS)
+    loaded = _unrest(_block_mean(exogenous), LOAD_SETTLE_BLOCKS)
+    weight = weight / (1.0 + UNREST_WEIGHT * moved + LOAD_UNREST_WEIGHT * loaded)
     stretch = torch.arange(len(seen)) // STRETCH_BLOCKS
     judging = (stretch * (1.0 - split)) % 1.0 >= split
     return _Blocks(seen, _block_mean(exogenous), usable, weight, judging)
 
 
-def _unrest(features: Tensor) -> Tensor:
-    """(N,) how far the setpoints of a block lie from those of the hour before it."""
-    found = torch.zeros(len(features), dtype=features.dtype)
-    for back in range(1, SETTLE_BLOCKS + 1):
-        change = (features[back:] - features[:-back]).abs().sum(dim=1)
+def _unrest(values: Tensor, blocks: int) -> Tensor:
+    """(N,) how far (N, F) values lie from those of the ``blocks`` before them, summed over F."""
+    found = torch.zeros(len(values), dtype=values.dtype)
+    found[:blocks] = 1.0
+    for back in range(1, blocks + 1):
+        change = (values[back:] - values[:-back]).abs().sum(dim=1)
         found[back:] = torch.maximum(found[back:], change)
-        found[:back] = 1.0
     return found
 
 

@@ -25,7 +25,7 @@ SCOPE = (
     "square (whole-machine jobs on frontier; training, inference and both on campus) and a seed of "
     "its own; forecasts, not known futures, and a model trained on a history of other seeds. The "
     "whole controller and gateway in one process, beside the same plant under fixed setpoints and "
-    "under its tuned Guideline 36 control. By default four hours of each day, at hours that go "
+    "under its tuned Guideline 36 control. By default three hours of each day, at hours that go "
     "round the clock; --full takes whole days, and goes on where it was interrupted. A "
     "simulator's figures, not a plant's"
 )
@@ -45,7 +45,9 @@ LOADS = (
 SEED = 7100
 """Of the first day; no model is trained on any of them, and nothing is tuned to them."""
 MODEL_SEED = 1
-WINDOW_H, DAY_H = 4.0, 24.0
+WINDOW_H, DAY_H = 3.0, 24.0
+APART_H = 4
+"""Between the hours at which windows begin."""
 BOTH_CORES = 2
 RESAMPLED = 2000
 BEST_FOUND = {False: ((2, 7), 80), True: ((1, 2, 7, 10), 400)}
@@ -77,7 +79,7 @@ def days(hours: float) -> list[Day]:
     square = itertools.product(enumerate(CLIMATES), enumerate(SEASONS.items()))
     for number, ((row, climate), (column, (season, date))) in enumerate(square):
         site, mix = LOADS[(row + column) % len(LOADS)]
-        first = 0 if hours >= DAY_H else int(WINDOW_H) * ((column + 2 * row) % 6)
+        first = 0 if hours >= DAY_H else APART_H * ((column + 2 * row) % 6)
         start = f"{date}T{first:02d}:00:00Z"
         found.append(Day(climate, season, site, mix, start, hours, SEED + number))
     return found

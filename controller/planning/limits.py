@@ -23,6 +23,9 @@ BUDGET_S = 3660.0
 """The envelope's hour and a minute: it counts from when a write was judged, some seconds after the
 snapshot of its step, and an hour later a step may come through sooner."""
 
+LIFT_RESERVE_K = 0.5
+"""Over a chiller's least lift, from where a plan does not shorten it."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -175,6 +178,10 @@ def _lower_ends(
     loop = _loop_of(site, actuator)
     if loop is not None:
         ends.append(End(site.loops[loop].supply_min_c, "supply minimum"))
+    known = snapshot.good(actuator.read_back)
+    of_tower_water = actuator.quantity == "cw_supply_temperature_setpoint"
+    if known is not None and of_tower_water and any(_short_lifts(site, snapshot)):
+        ends.append(End(min(known, actuator.maximum), "least lift"))
     if site.devices[actuator.device].release is Release.JUMP:
         ends.append(End(_hand_back(snapshot, actuator)[0], "hand-back jump"))
     return ends
@@ -188,9 +195,33 @@ def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]
     loop = _loop_of(site, actuator)
     if loop is not None:
         ends.append(End(site.loops[loop].supply_max_c, "supply maximum"))
+    known = snapshot.good(actuator.read_back)
+    if known is not None and actuator.equipment in _short_lifts(site, snapshot):
+        ends.append(End(max(known, actuator.minimum), "least lift"))
     if site.devices[actuator.device].release is Release.JUMP:
         ends.append(End(_hand_back(snapshot, actuator)[1], "hand-back jump"))
     return ends
+
+
+def _short_lifts(site: Site, snapshot: Snapshot) -> frozenset[str]:
+    """Chillers that run at hardly more than their least lift: not warmer, nor colder tower water.
+
+    The envelope's interlock ``low_lift``, with a reserve for the time until it judges.
+    """
+    short = set()
+    condenser = site.tag("tower_water", "cw_return_temperature")
+    for chiller in site.chillers.values():
+        leaving = site.tag(chiller.id, "chw_supply_temperature")
+        if chiller.min_lift_k is None or condenser is None or leaving is None:
+            continue
+        running = site.tag(chiller.id, "running")
+        stands = running is not None and snapshot.good(running) == 0.0
+        above_c, below_c = snapshot.good(condenser), snapshot.good(leaving)
+        if stands or above_c is None or below_c is None:
+            continue
+        if above_c - below_c < chiller.min_lift_k + LIFT_RESERVE_K:
+            short.add(chiller.id)
+    return frozenset(short)
 
 
 def _loop_of(site: Site, actuator: Actuator) -> str | None:

@@ -193,6 +193,30 @@ def test_dwell_and_budget_say_when_a_point_is_free() -> None:
     assert kept == {"a": (3000.0,), "c": (3700.0,)}
 
 
+def test_a_chiller_near_its_least_lift_bounds_its_water_and_the_towers() -> None:
+    def limits(condenser_c: float, running: float) -> dict[str, tuple[str, str]]:
+        seen = {
+            "tower_water.cw_return_temperature": condenser_c,
+            "chiller1.chw_supply_temperature": 15.0,
+            "chiller1.running": running,
+        }
+        snapshot = shot()
+        readings = {tag: Reading(value, Quality.GOOD, NOON_S) for tag, value in seen.items()}
+        snapshot = replace(snapshot, readings={**snapshot.readings, **readings})
+        found = group_limits(SITE, snapshot, in_force(), (), {}, SETTINGS)
+        return {limit.group: (limit.lower_name, limit.upper_name) for limit in found}
+
+    tower = SITE.actuators["tower_water.cw_supply_temperature_setpoint"].group
+    chilled = SITE.actuators["chiller1.chw_supply_temperature_setpoint"].group
+    least_k = SITE.chillers["chiller1"].min_lift_k
+    assert least_k is not None
+    near, far = 15.0 + least_k + 0.4, 15.0 + least_k + 2.0
+    assert limits(near, 1.0)[tower][0] == limits(near, 1.0)[chilled][1] == "least lift"
+    for condenser_c, running in ((far, 1.0), (near, 0.0)):
+        known = limits(condenser_c, running)
+        assert "least lift" not in (known[tower][0], known[chilled][1])
+
+
 def test_limits_name_what_sets_them_and_follow_the_dew_point() -> None:
     def limit(name: str, snapshot: Snapshot, overrides: tuple[Override, ...] = ()):  # type: ignore[no-untyped-def]
         found = group_limits(SITE, snapshot, in_force(), overrides, {}, SETTINGS)

@@ -31,7 +31,7 @@ PAGES = {
     "users": "users",
 }
 TALLEST = 1500
-COLOURS = 48
+COLOURS = 128
 """Grey pages need few, and a picture in the repository should be small."""
 
 

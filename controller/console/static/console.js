@@ -123,6 +123,12 @@
     const waited = lost && silent < 2 && state.link !== "refused"; // a blink is no loss
     banner.hidden = !(lost || old) || waited;
     if (banner.hidden) return;
+    const word = document.getElementById("word");
+    if (word && lost) { // what was well before the silence may not be any more
+      word.dataset.state = "act";
+      put(word.children[0], "Not known");
+      put(word.children[1], "this page has lost Isotherm");
+    }
     if (lost) {
       put(banner.querySelector("[data-lost-head]"), "This page has lost Isotherm.");
       put(banner.querySelector("[data-lost-text]"),

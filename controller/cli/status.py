@@ -42,7 +42,8 @@ def run_status(args: argparse.Namespace) -> int:
         return 0
     alarms = remote.get("/alarms", state=["active"])["items"]
     print(f"{status['word']['head']}: {status['word']['text']}")
-    for alarm in alarms:
+    ranks = ("high", "medium", "low")
+    for alarm in sorted(alarms, key=lambda a: ranks.index(a["body"]["priority"])):
         body = alarm["body"]
         print(f"{body['priority']:>8}: {body['text']}\n      do: {body['action']}")
     modes = ", ".join(f"{count} {mode}" for mode, count in status["modes"].items())

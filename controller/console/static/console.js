@@ -120,6 +120,7 @@
     sign.dataset.link = known;
     put(sign, { lost: "no connection", old: "values are old", open: "live", wait: "connecting" }[known]);
     body.classList.toggle("is-old", lost || old);
+    body.classList.toggle("is-lost", lost);
     const waited = lost && silent < 2 && state.link !== "refused"; // a blink is no loss
     banner.hidden = !(lost || old) || waited;
     if (banner.hidden) return;

@@ -15,7 +15,7 @@ from safety.scope import racks_served
 from tests.safety_kit import actuator, device, point, site
 
 T, A, H, R = Effect.TOWARDS, Effect.AWAY, Effect.HOLD, Effect.ISOLATE
-STAGED = {"min_flow_ls": 20.0, "min_lift_k": 8.0, "min_condenser_c": 13.0}
+STAGED: dict[str, Any] = {"min_flow_ls": 20.0, "min_lift_k": 8.0, "min_condenser_c": 13.0}
 ALARMS = {
     "h1.overheating_alarm": SafeDirection.TOWARDS,
     "h2.overheating_alarm": SafeDirection.AWAY,
@@ -78,7 +78,7 @@ def plant(**changes: Any) -> Site:
         "towers": {"t1": Tower("t1", 200.0, 5.0), "t2": Tower("t2", 150.0, 5.0)},
     }  # fmt: skip
     found = site(**values)
-    more = {"devices": {"plc": device("plc")}, "points": points, "actuators": {}}
+    more: dict[str, Any] = {"devices": {"plc": device("plc")}, "points": points, "actuators": {}}
     return replace(found, **(more | changes))
 
 

@@ -39,7 +39,8 @@ def measure(bench: Bench) -> Iterator[Measure]:
             goal,
             "report" if goal is None else "at_most",
             how=f"median of {TICKS - 1} steps 5 min apart on {racks} racks and {found['groups']} "
-            f"setpoints ({stages}; {found['links']})",
+            f"setpoints, processor time on one thread; {found['wall_s']:.3g} s of wall-clock "
+            f"time, of which {stages}; {found['links']}",
         )
         yield Measure(
             f"memory_mib_{racks}",
@@ -61,12 +62,36 @@ def measure(bench: Bench) -> Iterator[Measure]:
         f"situations, the worse one. The full problem took {gap['full_s']:.1f} s, ours "
         f"{gap['ours_s']:.2f} s",
     )
+    yield from _peers(bench)
     yield Measure(
         "full_over_ours_100",
         round(gap["full_s"] / gap["ours_s"], 1),
         "times",
         how="time of that full problem's plan over ours",
     )
+
+
+def _peers(bench: Bench) -> Iterator[Measure]:
+    """What the peers of `benchmarks.tick_peers` take for a step, over what our plan takes."""
+    from benchmarks import tick_peers as peers
+
+    for name, racks, work, goal, what in (
+        ("plain", 500, peers.plain_over_ours, 15.0, "the plain sparse problem: one state a rack, "
+         "every rack and step, stated in CVXPY and solved by Clarabel once"),
+        ("dompc", 100, peers.dompc_over_ours, 10.0, "the second step of do-mpc with IPOPT on the "
+         "same one state a rack, without its set-up"),
+    ):  # fmt: skip
+        found = bench.step(f"{name}-{racks}", {"racks": racks}, partial(_apart, work, racks))
+        yield Measure(
+            f"{name}_over_ours_{racks}",
+            round(found["peer_s"] / found["ours_s"], 1),
+            "times",
+            goal,
+            "at_least",
+            how=f"processor seconds of {what} ({found['peer_s']:.2f} s), over those of our plan "
+            f"with its rounds and verification ({found['ours_s']:.2f} s); neither has estimate "
+            f"and forecast; {racks} racks",
+        )
 
 
 def _apart(work: Any, racks: int) -> Any:
@@ -107,20 +132,24 @@ def _ticks(racks: int) -> dict[str, Any]:
     state = TickState.start(site)
     for snapshot in seen[:MINUTES]:
         state = state.seen(snapshot)
-    seconds, stages, links = [], [], []
+    seconds, walls, stages, links = [], [], [], []
+    loop = asyncio.new_event_loop()
     for number in range(TICKS):
         now = MINUTES + 5 * number
         for snapshot in seen[now : now + 5]:
             state = state.seen(snapshot)
-        began = time.process_time()
-        state, record = asyncio.run(tick(state, seen[now + 4], parts))
+        began, wall = time.process_time(), time.perf_counter()
+        state, record = loop.run_until_complete(tick(state, seen[now + 4], parts))
         seconds.append(time.process_time() - began)
+        walls.append(time.perf_counter() - wall)
         stages.append(record.seconds)
         if record.outcome is None:
             raise RuntimeError(f"the step was not planned: {record.note}")
         links.append([attempt.link for attempt in record.outcome.attempts])
+    loop.close()
     return {
         "tick_s": float(np.median(seconds[1:])),
+        "wall_s": float(np.median(walls[1:])),
         "stages": {
             name: float(np.median([lap[name] for lap in stages[1:]]))
             for name in ("estimate", "forecast", "plan")

@@ -76,6 +76,40 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What a plan's moves of one quantity are for: the plan against the plan without them."""
+
+    quantity: str
+    groups: tuple[str, ...]
+    """Actuator groups that move."""
+    saving_kw: float
+    """Electric power that would be drawn besides without them, a mean over the horizon; negative:
+    what they cost."""
+    room_k: float
+    """Of the plan: least room of any rack to its limit less the margin for error."""
+    room_without_k: float
+    """The same without these moves."""
+    stopped_by: str = ""
+    """The constraint that keeps them from going further, as among what binds; empty where none
+    does, and more would cost more than it saves."""
+    shadow_price: float = 0.0
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A limit that a plan cannot keep, and what keeps the setpoints from cooling more in time."""
+
+    constraint: str
+    excess: float
+    """Above the limit less the margin, at the highest."""
+    unit: str
+    from_s: float
+    until_s: float
+    held_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A tag and the values of it between which a proposal holds."""
 
@@ -112,6 +146,10 @@ class Proposal:
     holds: tuple[Move, ...] = ()
     """Setpoints in automatic that stay as they are, on devices that are not held yet: the
     mode's decision takes these over at the value in force."""
+    effects: tuple[Effect, ...] = ()
+    """By quantity that moves: what it saves, and what would be without it."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    """Limits that cannot be kept in time whatever is done."""
 
 
 @dataclass(frozen=True, slots=True)

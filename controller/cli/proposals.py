@@ -175,7 +175,8 @@ def _print(item: dict[str, Any]) -> None:
     print(f"made by   {proposal['solver']}, model {proposal['model_version'][:12]}")
     print(f"saving    {proposal['saving_kw']:.1f} kW, {proposal['saving_per_day']:.2f} a day")
     for binding in proposal["binding"]:
-        print(f"binds     {binding['constraint']}")
+        price = f"{binding['shadow_price']:.2f} {binding['unit']}"
+        print(f"binds     {binding['constraint']}: {price}")
     for reason in proposal["reasons"]:
         print(f"why       {reason}")
     for checked in item["checked"]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 
 from controller.planning.problem import Answer, Numbers
 from controller.planning.situation import Situation
 from facility.commands import Binding
+from models.contract import Array
 
 SHOWN = 12
 """Constraints reported, most costly first."""
@@ -17,27 +18,48 @@ NEGLIGIBLE_PER_H = 0.005
 """Shadow prices below this (in the site's currency) are not reported."""
 
 
-def binding_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Binding, ...]:
-    """The constraints of an answer that bind, with their shadow prices, most costly first."""
+@dataclass
+class Named:
+    """A constraint that binds."""
+
+    name: str
+    unit: str
+    """Of the price: currency an hour for each unit of the constraint."""
+    price: float
+    pull: Array
+    """(G,) what it holds each setpoint down by (negative: up), kWh for each scaled unit."""
+
+
+def binding_of(named: tuple[Named, ...]) -> tuple[Binding, ...]:
+    """The constraints that bind with their shadow prices, most costly first."""
+    shown = [each for each in named if each.price > NEGLIGIBLE_PER_H]
+    return tuple(Binding(each.name, round(each.price, 4), each.unit) for each in shown[:SHOWN])
+
+
+def named_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Named, ...]:
+    """The constraints of an answer that bind, by name, most costly first."""
     layout, request = situation.layout, situation.request
     hours = layout.settings.steps * request.step_s / 3600.0
     price = situation.mean_price
     currency = situation.site.tariff.currency
-    totals: dict[tuple[str, str], float] = defaultdict(float)
+    found: dict[tuple[str, str], Named] = {}
 
-    def count(name: str, unit: str, dual: float, scale: float = 1.0) -> None:
-        totals[name, f"{currency}/h per {unit}"] += dual * price / hours / scale
+    def count(name: str, unit: str, dual: float, scale: float = 1.0) -> Array:
+        told = f"{currency}/h per {unit}"
+        if (name, told) not in found:
+            found[name, told] = Named(name, told, 0.0, np.zeros(layout.groups))
+        found[name, told].price += dual * price / hours / scale
+        return found[name, told].pull
 
     limited = [rack.limited_temperature.replace("_", " ") for rack in situation.site.racks.values()]
-    for key, racks in (
-        ("temperature", numbers.temperature.rack),
-        ("worst step", numbers.worst.rack),
-    ):
+    for key, soft in (("temperature", numbers.temperature), ("worst step", numbers.worst)):
         after = " after the worst credible step" if key == "worst step" else ""
         duals = answer.duals.get(key, np.zeros(0)).ravel()
         for i in np.flatnonzero(duals > 1e-6):
-            r = int(racks[i])
-            count(f"{limited[r]} of {layout.rack_names[r]}{after}", "K", float(duals[i]))
+            r, dual = int(soft.rack[i]), float(duals[i])
+            pull = count(f"{limited[r]} of {layout.rack_names[r]}{after}", "K", dual)
+            row = slice(soft.gain.indptr[i], soft.gain.indptr[i + 1])
+            np.add.at(pull, soft.gain.indices[row] % layout.groups, dual * soft.gain.data[row])
 
     above_kw = float(answer.duals.get("demand", np.zeros(1)).sum())
     if above_kw > 1e-6:
@@ -46,33 +68,25 @@ def binding_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[
     corridor = situation.corridor
     lower, upper = corridor.ends
     ends = (
-        ("lower", numbers.lower, (lower - numbers.nominal) / layout.scale),
-        ("upper", numbers.upper, (upper - numbers.nominal) / layout.scale),
+        ("lower", numbers.lower, (lower - numbers.nominal) / layout.scale, -1.0),
+        ("upper", numbers.upper, (upper - numbers.nominal) / layout.scale, 1.0),
     )
-    for key, used, real in ends:
+    for key, used, real, sign in ends:
         duals = answer.duals.get(key, np.zeros_like(used))
         # An end that only the round's trust region set is no constraint of the plant.
         ours = np.abs(used - real) > 0.01
         for b, g in zip(*np.nonzero((duals > 1e-6) & ~ours), strict=True):
             limit = request.limits[g]
             what = limit.lower_name if key == "lower" else limit.upper_name
-            name = (
-                f"override of {limit.group}" if corridor.fixed[b, g] else f"{what} of {limit.group}"
-            )
-            count(name, limit.unit, float(duals[b, g]), float(layout.scale[g]))
-    for key in ("rise", "fall"):
+            what = "override" if corridor.fixed[b, g] else what
+            dual = float(duals[b, g])
+            pull = count(f"{what} of {limit.group}", limit.unit, dual, float(layout.scale[g]))
+            pull[g] += sign * dual
+    for key, sign in (("rise", 1.0), ("fall", -1.0)):
         duals = answer.duals.get(key, np.zeros_like(numbers.rise))
         for b, g in zip(*np.nonzero(duals > 1e-6), strict=True):
-            limit = request.limits[g]
-            waiting = bool(corridor.waiting_away[b, g])
-            what = "dwell" if waiting else "rate"
-            count(
-                f"{what} of {limit.group}", limit.unit, float(duals[b, g]), float(layout.scale[g])
-            )
-
-    ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(
-        Binding(name, round(value, 4), unit)
-        for (name, unit), value in ranked[:SHOWN]
-        if value > NEGLIGIBLE_PER_H
-    )
+            limit, dual = request.limits[g], float(duals[b, g])
+            what = "dwell" if corridor.waiting_away[b, g] else "rate"
+            pull = count(f"{what} of {limit.group}", limit.unit, dual, float(layout.scale[g]))
+            pull[g] += sign * dual
+    return tuple(sorted(found.values(), key=lambda each: (-each.price, each.name)))

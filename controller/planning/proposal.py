@@ -18,13 +18,16 @@ import numpy as np
 
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import Plan
-from facility.commands import Bound, Mode, Move, Proposal
+from facility.commands import Bound, Effect, Mode, Move, Proposal, Shortfall
 from facility.quantities import LIMITED_TEMPERATURE
 from facility.site import Actuator, Site
 from facility.telemetry import Snapshot
 from safety.arithmetic import grains
 from safety.encoding import nearest_on_wire
 
+EFFECTS_SAID = 4
+SHORTFALLS_SAID = 3
+"""Sentences about what moves are for, and about what cannot be kept."""
 REGION_K = 3.0
 """Outdoor and rack temperatures may move so far before a standing proposal falls."""
 REGION_LOAD_SHARE = 0.25
@@ -69,6 +72,8 @@ def propose(
         verified=plan.verified,
         reasons=(*reasons_of(plan, site, moves), *_what_is_taken_over(site, holds)),
         holds=holds,
+        effects=plan.effects,
+        shortfalls=plan.shortfalls,
     )
 
 
@@ -211,6 +216,8 @@ def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ..
             "the last verified plan goes on" if plan.link == "previous" else "more cooling by rule"
         )
         reasons.insert(0, f"No solver gave a plan that stands the roll-out: {how}.")
+    reasons += [_what_it_is_for(effect) for effect in plan.effects[:EFFECTS_SAID]]
+    reasons += [_what_is_not_kept(each) for each in plan.shortfalls[:SHORTFALLS_SAID]]
     reasons += [f"{b.constraint} binds: {b.shadow_price:.2f} {b.unit}." for b in plan.binding[:3]]
     where = "above" if plan.worst_excess_k > 0 else "below"
     reasons.append(
@@ -243,6 +250,28 @@ def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:
         word = "Raise" if up else "Lower"
         lines.append(f"{word} {quantity.replace('_', ' ')} of {len(members)} by {span} {unit}.")
     return lines
+
+
+def _what_it_is_for(effect: Effect) -> str:
+    more = "more" if effect.saving_kw >= 0.0 else "less"
+    name = effect.quantity.replace("_", " ")
+    said = (
+        f"Without the moves of {name}: {abs(effect.saving_kw):.1f} kW {more}, and "
+        f"{effect.room_without_k:.1f} K of room for the warmest rack in place of "
+        f"{effect.room_k:.1f} K"
+    )
+    if not effect.stopped_by:
+        return f"{said}; further would save nothing."
+    return f"{said}; no further for {effect.stopped_by} ({effect.shadow_price:.2f} {effect.unit})."
+
+
+def _what_is_not_kept(shortfall: Shortfall) -> str:
+    minutes = max(1, round((shortfall.until_s - shortfall.from_s) / 60.0))
+    return (
+        f"Cannot be kept: {shortfall.constraint}, {shortfall.excess:.1f} {shortfall.unit} above "
+        f"its limit less the margin for {minutes} min, held back by "
+        f"{', '.join(shortfall.held_by) or 'nothing that is planned'}."
+    )
 
 
 def _what_it_saves(plan: Plan) -> str:

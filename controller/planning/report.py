@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from controller.planning.effects import effects_of
+from controller.planning.explain import Named, binding_of
+from controller.planning.shortfall import shortfalls_of
 from controller.planning.situation import Situation
 from controller.planning.verify import Prospect
 from controller.planning.words import Plan, row, table
-from facility.commands import Band, Binding
+from facility.commands import Band
 from models.contract import Array
 
 NORMAL_90 = 1.645
@@ -20,9 +23,15 @@ def plan_of(
     hold: Prospect,
     link: str,
     verified: bool,
-    binding: tuple[Binding, ...],
+    named: tuple[Named, ...],
 ) -> Plan:
-    """The plan of a prospect, beside what holding still would do."""
+    """The plan of a prospect, beside what holding still would do.
+
+    Parameters
+    ----------
+    named
+        What binds, by name.
+    """
     layout, request = situation.layout, situation.request
     power = _power(prospect)
     power_now = _power(hold)
@@ -46,7 +55,9 @@ def plan_of(
         saving_per_h=round(float((saved * np.array(request.price_per_kwh)).mean()), 6),
         bands=_bands(situation, prospect),
         bands_now=_bands(situation, hold),
-        binding=binding,
+        binding=binding_of(named),
+        effects=effects_of(situation, prospect, hold, named),
+        shortfalls=shortfalls_of(situation, prospect),
         model_version=request.model_version,
     )
 

@@ -23,7 +23,7 @@ from controller.planning import assemble
 from controller.planning.backup import BackupRule
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
-from controller.planning.explain import binding_of
+from controller.planning.explain import Named, named_of
 from controller.planning.layout import Layout, lay_out
 from controller.planning.linearise import linearise
 from controller.planning.problem import Answer, Numbers, Problem
@@ -34,7 +34,6 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.situation import Predictor, Situation
 from controller.planning.verify import Prospect, objections, rollout
 from controller.planning.words import Attempt, PlanOutcome, PlanRequest
-from facility.commands import Binding
 from facility.site import Site
 from models.contract import Array
 
@@ -58,7 +57,7 @@ class _Search:
     """What a request has come to so far."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    verified: list[tuple[Prospect, str, tuple[Binding, ...]]] = field(default_factory=list)
+    verified: list[tuple[Prospect, str, tuple[Named, ...]]] = field(default_factory=list)
 
     def note(self, link: str, round_: int, status: str, why: str, since: float) -> None:
         """Remember an attempt; it was accepted where nothing is said against it."""
@@ -133,13 +132,13 @@ class PlanMaker:
         if not search.verified:
             self._previous(situation, yardstick, search)
         if search.verified:
-            prospect, link, binding = min(search.verified, key=lambda item: item[0].merit)
+            prospect, link, named = min(search.verified, key=lambda item: item[0].merit)
             if (
                 not yardstick.too_warm
                 and self._saving_kw(situation, hold, prospect) < self.settings.hold_below_kw
             ):
                 prospect = hold
-            plan = plan_of(situation, prospect, hold, link, True, binding)
+            plan = plan_of(situation, prospect, hold, link, True, named)
         else:
             since = time.perf_counter()
             ramp = yardstick.ramp
@@ -177,10 +176,10 @@ class PlanMaker:
             why = _words(situation, against)
             search.note(link, round_, answer.status, why, since)
             if not why:
-                binding = binding_of(situation, answer, numbers)
-                search.verified.append((prospect, link, binding))
+                named = named_of(situation, answer, numbers)
+                search.verified.append((prospect, link, named))
                 if not _words(situation, yardstick.against(best)):
-                    search.verified.append((best, link, binding))
+                    search.verified.append((best, link, named))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
             # Another round only pays while rounds gain, or where this one reached too far: one a

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from facility.commands import Band, Binding
+from facility.commands import Band, Binding, Effect, Shortfall
 from facility.wire import dumps
 from models.contract import Array, Inputs
 
@@ -151,6 +151,10 @@ class Plan:
     bands: tuple[Band, ...] = ()
     bands_now: tuple[Band, ...] = ()
     binding: tuple[Binding, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    """By quantity that moves."""
+    shortfalls: tuple[Shortfall, ...] = ()
+    """Limits that cannot be kept in time."""
     model_version: str = ""
 
     @cached_property

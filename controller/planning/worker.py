@@ -186,6 +186,8 @@ def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
         setpoints=tuple(setpoints),
         link="previous",
         binding=(),
+        effects=(),
+        shortfalls=(),
     )
 
 

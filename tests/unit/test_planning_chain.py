@@ -320,3 +320,64 @@ def test_a_shadow_price_is_what_giving_way_earns() -> None:
         binding = outcome.plan.binding
         prices += [b.shadow_price for b in binding if b.constraint == f"range of {name}"]
     assert (costs[0] - costs[1]) / 0.2 == pytest.approx(prices[0], rel=0.15)
+
+
+def test_every_kind_of_move_says_what_would_be_without_it(maker: PlanMaker) -> None:
+    asked = request(maker, load=0.8)
+    setpoints, outcome = plan_for(maker, asked)
+    plan, plant = outcome.plan, maker.predictor
+    assert plan is not None
+    moved = {
+        m[0].quantity
+        for g, m in enumerate(maker.site.groups.values())
+        if np.abs(setpoints[:, g] - asked.in_force[g]).max() > 0.05 * maker.layout.scale[g]
+    }
+    assert {effect.quantity for effect in plan.effects} == moved
+    assert len(moved) > 2
+
+    def electric(x: Array) -> float:
+        inputs = asked.inputs(x)
+        limited_c = plant.roll_out(plant.state(asked.state), inputs).limited_c
+        power = sum(part.mean() for part in plant.power(inputs).values())
+        return float(power + plant.leakage(inputs.it_power_kw, limited_c)[0].sum(axis=1).mean())
+
+    for effect in plan.effects:
+        without = setpoints.copy()
+        for g, members in enumerate(maker.site.groups.values()):
+            if members[0].quantity == effect.quantity:
+                without[:, g] = asked.in_force[g]
+        expected = electric(without) - electric(setpoints)
+        assert effect.saving_kw == pytest.approx(expected, abs=2e-3)
+        if effect.stopped_by:
+            assert effect.shadow_price > 0.0
+
+
+def test_what_stops_a_move_is_the_limit_that_was_put_in_its_way(maker: PlanMaker) -> None:
+    name = "tower_water.cw_supply_temperature_setpoint"
+    free, outcome = plan_for(maker, request(maker, load=0.6))
+    g = column(maker, name)
+    before = request(maker, load=0.6).in_force[g]
+    up = free[-1, g] > before
+    end = {"upper" if up else "lower": float(before + (0.3 if up else -0.3))}
+    _, outcome = plan_for(maker, request(maker, load=0.6, limits={name: end}))
+    assert outcome.plan is not None
+    (effect,) = [e for e in outcome.plan.effects if e.quantity == "cw_supply_temperature_setpoint"]
+    assert effect.stopped_by == f"range of {name}"
+    assert effect.shadow_price > 0.0
+
+
+def test_a_limit_that_nothing_keeps_in_time_is_named_with_what_stands_in_the_way(
+    maker: PlanMaker,
+) -> None:
+    racks = np.array([r.limit_c for r in maker.site.racks.values()]) - 20.0
+    rack = next(r for r in maker.site.racks.values() if "cdu1" in r.units)
+    racks[list(maker.site.racks).index(rack.id)] = rack.limit_c + 6.0
+    flow = "cdu1.tcs_flow_setpoint"
+    held = {"fixed_at": float(request(maker).in_force[column(maker, flow)]), "fixed_until_s": 1e12}
+    _, outcome = plan_for(maker, request(maker, load=0.5, racks_c=racks, limits={flow: held}))
+    assert outcome.plan is not None
+    first = outcome.plan.shortfalls[0]
+    assert first.constraint == f"case temperature of {rack.id}"
+    assert first.excess > 1.0
+    assert f"override of {flow}" in first.held_by
+    assert first.until_s >= first.from_s > 0.0

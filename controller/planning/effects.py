@@ -1,0 +1,74 @@
+"""What each kind of move is for: the plan as it is, against the plan without it.
+
+The setpoints of one quantity (all chilled water, all fans) are put back to where they are now and
+the rest of the plan is kept; the nonlinear models say what that would draw and how warm it
+would be. What stopped the moves is read off the shadow prices: the constraint that pulls hardest
+against their direction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from controller.planning.explain import NEGLIGIBLE_PER_H, Named
+from controller.planning.situation import Situation
+from controller.planning.verify import Prospect
+from facility.commands import Effect
+from models.contract import Array
+
+LEAST_MOVE = 0.05
+"""Of a scaled unit (a twentieth of the range): smaller moves are told of nobody."""
+
+
+def effects_of(
+    situation: Situation, prospect: Prospect, hold: Prospect, named: tuple[Named, ...]
+) -> tuple[Effect, ...]:
+    """One effect for each quantity that the plan moves, the largest saving first."""
+    layout = situation.layout
+    kinds: dict[str, list[int]] = {}
+    for g, members in enumerate(situation.site.groups.values()):
+        kinds.setdefault(members[0].quantity, []).append(g)
+    away = (prospect.blocks - hold.blocks) / layout.scale
+    drawn_kw = _drawn_kw(prospect)
+    room_k = -float(prospect.excess_k.max())
+    felt = [each for each in named if each.price > NEGLIGIBLE_PER_H]
+    found = []
+    for quantity, groups in kinds.items():
+        if np.abs(away[:, groups]).max(initial=0.0) < LEAST_MOVE:
+            continue
+        blocks = prospect.blocks.copy()
+        blocks[:, groups] = hold.blocks[:, groups]
+        without_kw, without_k = _what_if(situation, blocks)
+        direction = np.zeros(layout.groups)
+        direction[groups] = np.sign(away[:, groups].sum(axis=0))
+        stop = max(felt, key=lambda each: float(each.pull @ direction), default=None)
+        stops = stop is not None and float(stop.pull @ direction) > 0.0
+        found.append(
+            Effect(
+                quantity=quantity,
+                groups=tuple(layout.group_names[g] for g in groups if direction[g] != 0.0),
+                saving_kw=round(without_kw - drawn_kw, 3),
+                room_k=round(room_k, 3),
+                room_without_k=round(without_k, 3),
+                stopped_by=stop.name if stop is not None and stops else "",
+                shadow_price=round(stop.price, 4) if stop is not None and stops else 0.0,
+                unit=stop.unit if stop is not None and stops else "",
+            )
+        )
+    return tuple(sorted(found, key=lambda effect: (-effect.saving_kw, effect.quantity)))
+
+
+def _what_if(situation: Situation, blocks: Array) -> tuple[float, float]:
+    """Mean electric power with the leakage of IT, and the least room of any rack."""
+    inputs = situation.inputs(blocks)
+    limited_c = situation.predictor.roll_out(situation.state, inputs).limited_c
+    power = situation.predictor.power(inputs)
+    total = sum(situation.factor(name) * values for name, values in power.items())
+    leakage = situation.predictor.leakage(inputs.it_power_kw, limited_c)[0].sum(axis=1)
+    room_k = situation.allowed_c[situation.fine_ends] - limited_c
+    return float(np.mean(total + leakage)), float(room_k.min())
+
+
+def _drawn_kw(prospect: Prospect) -> float:
+    total = np.sum(list(prospect.power_kw.values()), axis=0) + prospect.leakage_kw
+    return float(np.mean(total))

@@ -154,7 +154,7 @@ def dompc_s(situation: Situation) -> float:
     (steps, racks), groups = hall.room.shape, hall.lower.shape[1]
     model = do_mpc.model.Model("discrete", "SX")
     warm = model.set_variable("_x", "warm", shape=(racks, 1))
-    last = model.set_variable("_x", "last", shape=(groups, 1))
+    model.set_variable("_x", "last", shape=(groups, 1))
     v = model.set_variable("_u", "v", shape=(groups, 1))
     gain = ca.DM(np.asarray((sparse.diags_array(hall.rate) @ hall.gain).todense()))
     model.set_rhs("warm", ca.DM(1.0 - hall.rate) * warm + gain @ v)
@@ -168,8 +168,8 @@ def dompc_s(situation: Situation) -> float:
     power = 0
     for component in range(hall.cuts.components):
         # The highest cut, smoothed to 0.1 kW: IPOPT wants derivatives.
-        own = [values[int(i)] for i in np.flatnonzero(owner == component)]
-        power += 0.1 * ca.log(sum(ca.exp(ca.fmin(each / 0.1, 60.0)) for each in own))
+        own = ca.vertcat(*(values[int(i)] for i in np.flatnonzero(owner == component)))
+        power += 0.1 * ca.logsumexp(own / 0.1)
     model.set_expression("cost", power * float(hall.hours.mean()))
     model.setup()
     mpc = do_mpc.controller.MPC(model)
@@ -192,7 +192,10 @@ def dompc_s(situation: Situation) -> float:
     mpc.make_step(start)  # the first is from cold
     began = time.process_time()
     mpc.make_step(start)
-    return time.process_time() - began
+    seconds = time.process_time() - began
+    if not mpc.solver_stats["success"]:
+        raise RuntimeError(f"do-mpc found no answer: {mpc.solver_stats['return_status']}")
+    return seconds
 
 
 def plain_over_ours(racks: int) -> dict[str, float]:

@@ -39,7 +39,7 @@ def _liquid_slopes(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
     """Of the rise (T, L), to each K of coolant and to each share of its flow."""
     count, hidden = len(unit), len(outward)
     first = np.empty((hidden, count))
-    static, moves = np.empty(count), np.empty(count)
+    static, moves, coolant = np.empty(count), np.empty(count), np.empty(count)
     for t in range(supply.shape[0]):
         k = t // every
         if t % every == 0:
@@ -53,15 +53,18 @@ def _liquid_slopes(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
                         own[h, i] - 3.0 * inward[h, 0] + inward[h, 1] * u - inward[h, 2] * v
                     )
         for i in range(count):
-            coolant = supply[t, unit[i]]
-            to_k, to_flow = 0.0, static[i]
-            for h in range(hidden):
-                y = _tanh(first[h, i] + 0.1 * inward[h, 0] * coolant)
-                steep = CORRECTION * outward[h] * (1.0 - y * y)
-                to_k += steep * 0.1 * inward[h, 0]
-                to_flow -= steep * inward[h, 2]
-            by_supply[t, i] = to_k
-            by_flow[t, i] = to_flow * moves[i]
+            coolant[i] = supply[t, unit[i]]
+            by_supply[t, i] = 0.0
+            by_flow[t, i] = static[i]
+        for h in range(hidden):
+            steep, out = 0.1 * inward[h, 0], CORRECTION * outward[h]
+            for i in range(count):
+                y = _tanh(first[h, i] + steep * coolant[i])
+                slope = out * (1.0 - y * y)
+                by_supply[t, i] += slope * steep
+                by_flow[t, i] -= slope * inward[h, 2]
+        for i in range(count):
+            by_flow[t, i] *= moves[i]
 
 
 def _air_slopes(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
@@ -115,22 +118,23 @@ def _air_slopes(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
                     moves = 1.0 if flow[k, units[j, i]] >= FLOW_FLOOR else 0.0
                     per_flow[k, j, i] = moves * mixing[j, i] / total
         for i in range(count):
-            mean = 0.0
-            for j in range(width):
-                mean += share[k, j, i] * supply[t, units[j, i]]
-            mixed[t, i] = mean
-            warm = mean - SERVER_FAN_KNEE_C
+            mixed[t, i] = 0.0
+        for j in range(width):
+            for i in range(count):
+                mixed[t, i] += share[k, j, i] * supply[t, units[j, i]]
+        for i in range(count):
+            warm = mixed[t, i] - SERVER_FAN_KNEE_C
             asked = wanted[i] * (1.0 + law[5] * _softplus(warm))
             steep = figures[2, i] * exhaust[i] * _sigmoid((asked / air[i] - law[3]) / law[4])
-            to_mixed = steep * wanted[i] * law[5] * _sigmoid(warm) / air[i]
-            to_air = -steep * asked / (air[i] * air[i])
-            for h in range(hidden):
-                y = _tanh(first[h, i] + 0.2 * inward[h, 0] * mean)
-                slope = CORRECTION * outward[h] * (1.0 - y * y)
-                to_mixed += slope * 0.2 * inward[h, 0]
-                to_air -= slope * inward[h, 4]
-            by_mixed[t, i] = to_mixed
-            by_air[t, i] = to_air
+            by_mixed[t, i] = steep * wanted[i] * law[5] * _sigmoid(warm) / air[i]
+            by_air[t, i] = -steep * asked / (air[i] * air[i])
+        for h in range(hidden):
+            steep, out = 0.2 * inward[h, 0], CORRECTION * outward[h]
+            for i in range(count):
+                y = _tanh(first[h, i] + steep * mixed[t, i])
+                slope = out * (1.0 - y * y)
+                by_mixed[t, i] += slope * steep
+                by_air[t, i] -= slope * inward[h, 4]
 
 
 def _pull_liquid(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays

@@ -87,7 +87,8 @@ class History:
         layout = layout_of(site) if layout is None else layout
         problems = _index_problems(frame)
         needed = _needed(site, layout)
-        missing = [tag for tag, there in needed.items() if not any(t in frame for t in there)]
+        columns = set(frame.columns)
+        missing = [tag for tag, there in needed.items() if columns.isdisjoint(there)]
         if missing:
             problems.append(
                 f"{len(missing)} of {len(needed)} columns are missing: {_few(missing)}. Export "
@@ -272,8 +273,9 @@ def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
         return []
     known = [tag for tag in frame.columns if str(tag) in site.points]
     kinds = {tag: QUANTITIES[site.points[str(tag)].quantity].kind for tag in known}
+    numbers = {kind for kind in set(frame.dtypes) if pd.api.types.is_numeric_dtype(kind)}
     types = dict(zip(frame.columns, frame.dtypes, strict=True))
-    numeric = [tag for tag in known if pd.api.types.is_numeric_dtype(types[tag])]
+    numeric = [tag for tag in known if types[tag] in numbers]
     counted = set(numeric)
     problems = [f"{tag}: the column holds text, not numbers" for tag in known if tag not in counted]
     values = frame[numeric].to_numpy(dtype=float, na_value=np.nan)
@@ -302,12 +304,14 @@ def _regular(frame: pd.DataFrame) -> pd.DataFrame:
 def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
     time_s = frame.index.as_unit("ns").asi8 / 1e9  # type: ignore[attr-defined]  # a DatetimeIndex
     notes: list[str] = []
+    table = frame.to_numpy(dtype=float)
 
     def columns(tags: Sequence[str | None]) -> Array:
         """(N, tags); NaN where there is none."""
         found = np.full((len(frame), len(tags)), np.nan)
-        there = [(i, tag) for i, tag in enumerate(tags) if tag is not None and tag in frame]
-        found[:, [i for i, _ in there]] = frame[[tag for _, tag in there]].to_numpy(dtype=float)
+        place = frame.columns.get_indexer(pd.Index(["" if tag is None else tag for tag in tags]))
+        there = np.flatnonzero(place >= 0)
+        found[:, there] = table[:, place[there]]
         return found
 
     def drivers(tags: Sequence[str | None]) -> Array:
@@ -318,7 +322,8 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         return values.to_numpy(dtype=float, copy=True)
 
     members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
-    tags = [a.read_back if a.read_back in frame else a.id for _, a in members]
+    names = set(frame.columns)
+    tags = [a.read_back if a.read_back in names else a.id for _, a in members]
     # A setpoint holds until it changes, so a gap carries the last value on.
     said = pd.DataFrame(columns(tags)).ffill().T
     held = said.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
@@ -335,7 +340,7 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
     meters = {
         point.tag: frame[point.tag].to_numpy(dtype=float, copy=True)
         for point in site.points.values()
-        if point.quantity in ("power", "fan_power", "pump_power") and point.tag in frame
+        if point.quantity in ("power", "fan_power", "pump_power") and point.tag in names
     }
     return History(
         layout=layout,

@@ -270,27 +270,32 @@ def _air_step_of(  # noqa: PLR0913, PLR0917 - a kernel takes plain arrays
     first: Any,
 ) -> None:
     """What one of the caller's steps fixes: shares of the units, air, demand, exhaust."""
-    for i in range(len(rack)):
-        total, brings, usual = 0.0, 0.0, 0.0
-        for j in range(units.shape[0]):
-            v = max(flow[k, units[j, i]], FLOW_FLOOR)
-            share[j, i] = mixing[j, i] * v
-            total += share[j, i]
-            brings += v * mixing[j, i]
-            usual += mixing[j, i]
-        for j in range(units.shape[0]):
-            share[j, i] /= total
-        air[i] = brings / usual
+    count = len(rack)
+    usual = np.zeros(count)
+    for i in range(count):
+        air[i] = 0.0
+    for j in range(units.shape[0]):
+        for i in range(count):
+            share[j, i] = mixing[j, i] * max(flow[k, units[j, i]], FLOW_FLOOR)
+            air[i] += share[j, i]
+            usual[i] += mixing[j, i]
+    for j in range(units.shape[0]):
+        for i in range(count):
+            share[j, i] /= air[i]
+    for i in range(count):
+        air[i] /= usual[i]
         u, row, hall = load[k, rack[i]], row_load[k, i], hall_load[k, i]
         wanted[i] = law[1] + law[2] * hall
         exhaust[i] = law[6] + law[7] * hall + law[8] * row + law[9] * u
-        for h in range(first.shape[0]):
+        usual[i] = u
+    for h in range(first.shape[0]):
+        for i in range(count):
             first[h, i] = (
                 own[h, i]
                 - 4.8 * inward[h, 0]
-                + inward[h, 1] * u
-                + inward[h, 2] * row
-                + inward[h, 3] * hall
+                + inward[h, 1] * usual[i]
+                + inward[h, 2] * row_load[k, i]
+                + inward[h, 3] * hall_load[k, i]
                 - inward[h, 4] * air[i]
             )
 

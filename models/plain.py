@@ -153,17 +153,10 @@ class Plain:
     """(7, M) as `models.march` takes them."""
     gains: Array
     """(3, M)."""
-    load_share: sparse.csr_array
-    """(R, M)."""
     rated_kw: Array
-    liquid_share: sparse.csr_array
-    """(R, Ll) load of each liquid-cooled rack, from each rack's load in kW."""
-    row_share: sparse.csr_array
-    """(R, La) mean load of the row of each air-cooled rack, from each rack's load in kW."""
-    hall_share: sparse.csr_array
-    """(R, H)."""
-    hall: Ints
-    """(La,)."""
+    shares: sparse.csr_array
+    """(M + Ll + La + La, R) load of each node, of each liquid-cooled rack, and of the row and the
+    hall of each air-cooled rack, from each rack's load in kW."""
     liquid: LiquidRacks
     air: AirRacks
 
@@ -184,12 +177,8 @@ class Plain:
             above_weight=np.array([weights[i, j] for i, n in enumerate(nodes) for j in n.upstream]),
             learned=np.stack([_array(getattr(learned, name)) for name in LEARNED]),
             gains=np.stack([_array(gain) for gain in supplies.gains()]),
-            load_share=sparse.csr_array(layout.load_share.T),
             rated_kw=layout.rated_kw,
-            liquid_share=_liquid_share(layout, net),
-            row_share=_row_share(layout),
-            hall_share=sparse.csr_array(layout.hall_heat.T),
-            hall=layout.hall,
+            shares=_shares(layout, net),
             liquid=_liquid(layout, net),
             air=_air(layout, net),
         )
@@ -206,14 +195,19 @@ class Plain:
         """What drives the nodes and racks."""
         it_power = np.asarray(inputs.it_power_kw, dtype=np.float64)
         setpoints = np.asarray(inputs.setpoints, dtype=np.float64)
+        shared = self.shares @ it_power.T
+        ends = np.cumsum([len(self.setpoint), len(self.liquid.rack), len(self.air.rack)])
+        node_load, liquid_load, row_load, hall_load = (
+            np.ascontiguousarray(part.T) for part in np.split(shared, ends)
+        )
         return Drive(
             setpoint_c=setpoints[:, self.setpoint],
             flow=setpoints[:, self.flow] * self.per_flow_unit,
-            node_load=np.ascontiguousarray(it_power @ self.load_share),
+            node_load=node_load,
             load=it_power / self.rated_kw,
-            liquid_load=np.ascontiguousarray(it_power @ self.liquid_share),
-            row_load=np.ascontiguousarray(it_power @ self.row_share),
-            hall_load=np.ascontiguousarray((it_power @ self.hall_share)[:, self.hall]),
+            liquid_load=liquid_load,
+            row_load=row_load,
+            hall_load=hall_load,
             wet_bulb_c=np.asarray(inputs.wet_bulb_c, dtype=np.float64),
         )
 
@@ -384,6 +378,16 @@ def _air(layout: Layout, net: Net) -> AirRacks:
         gains=gains,
         shares=shares,
     )
+
+
+def _shares(layout: Layout, net: Net) -> sparse.csr_array:
+    parts = [
+        sparse.csr_array(layout.load_share),
+        _liquid_share(layout, net).T,
+        _row_share(layout).T,
+        sparse.csr_array(layout.hall_heat)[layout.hall],
+    ]
+    return sparse.csr_array(sparse.vstack(parts))
 
 
 def _liquid_share(layout: Layout, net: Net) -> sparse.csr_array:

@@ -55,6 +55,11 @@ class BackupScreen:
         self._path_number = _ints([groups[c].index(group_of[p.actuator]) for c, p, _ in paths])
         self._flow_number = _ints([groups[c].index(group_of[f.actuator]) for c, f, _ in flows])
         self._given = _floats([each.given for each in self._circuits])
+        rests = [each.rest_c for each in self._circuits]
+        self._rest_c = _floats([-np.inf if rest is None else rest for rest in rests])
+        weather = [each.weather or (0.0, -np.inf) for each in self._circuits]
+        self._slope = _floats([slope for slope, _ in weather])
+        self._weather_k = _floats([lift_k for _, lift_k in weather])
         self._moves = np.array([bool(each.flows) for each in self._circuits], dtype=bool)
         self._loses_one = np.array([each.loses_one for each in self._circuits], dtype=bool)
         curves = [(c, curve) for c, each in circuits for curve in each.curves]
@@ -158,7 +163,7 @@ class BackupScreen:
     def _needed_c(self, held_c: Array, wet_bulb_c: float) -> Array:
         """Warmest supply that may reach each circuit's racks."""
         warmest_c = np.maximum(held_c, np.minimum(self._path_own, held_c + self._drift_k))
-        needed_c = np.array([circuit.given_c(wet_bulb_c) for circuit in self._circuits])
+        needed_c = np.maximum(self._rest_c, self._slope * wet_bulb_c + self._weather_k)
         np.maximum.at(needed_c, self._path_circuit, warmest_c + self._lift_k)
         return needed_c
 

@@ -129,19 +129,20 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
     parts, rooms, racks, keys = [], [], [], []
     for anchor, blocks in anchors[: 2 if moves else 1]:
         room, rack, slopes = _after_worst(situation, nominal[anchor])
-        told = sparse.csr_array(slopes)
+        row, group = np.nonzero(slopes)
+        value = slopes[row, group]
         for b in blocks:
             away = (nominal[b] - nominal[anchor]) / layout.scale
-            rows = sparse.coo_array(told @ sparse.diags_array(box.active[b]))
-            place = (rows.coords[0], rows.coords[1] + b * layout.groups)
-            shape = (len(rack), layout.blocks * layout.groups)
-            parts.append(sparse.csr_array((rows.data, place), shape=shape))
-            rooms.append(room - told @ away)
+            first = sum(len(each) for each in racks)
+            parts.append((value * box.active[b, group], row + first, group + b * layout.groups))
+            rooms.append(room - slopes @ away)
             racks.append(rack)
             keys.append(layout.unit_of_rack[rack] * layout.blocks + b)
     weight = np.full(len(layout.units) * layout.blocks, layout.settings.slack_kw_per_k)
+    values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
+    shape = (sum(len(each) for each in racks), layout.blocks * layout.groups)
     return _those_that_may_bind(
-        sparse.csr_array(sparse.vstack(parts)),
+        sparse.csr_array((values, (rows, columns)), shape=shape),
         np.concatenate(rooms),
         np.concatenate(keys),
         np.concatenate(racks),

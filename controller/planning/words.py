@@ -25,12 +25,12 @@ Table = tuple[Row, ...]
 
 def row(values: Array) -> Row:
     """A one-dimensional array as a tuple."""
-    return tuple(float(v) for v in values)
+    return tuple(np.asarray(values, dtype=float).tolist())
 
 
 def table(values: Array) -> Table:
     """A two-dimensional array as a tuple of rows."""
-    return tuple(row(line) for line in values)
+    return tuple(map(tuple, np.asarray(values, dtype=float).tolist()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,10 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
     moves = float(np.abs((nominal[-1] - nominal[0]) / layout.scale).max()) > NEAR
     half = (layout.blocks + 1) // 2 if moves else layout.blocks
     anchors = [(0, range(half)), (layout.blocks - 1, range(half, layout.blocks))]
-    parts, rooms, racks, keys = [], [], [], []
+    parts: list[tuple[Array, Ints, Ints]] = []
+    rooms: list[Array] = []
+    racks: list[Ints] = []
+    keys: list[Ints] = []
     for anchor, blocks in anchors[: 2 if moves else 1]:
         room, rack, slopes = _after_worst(situation, nominal[anchor])
         row, group = np.nonzero(slopes)

@@ -20,6 +20,7 @@ from models.contract import Array, Inputs
 from models.layout import Ints, Layout
 from models.march import AIR, LIQUID, NODES
 from models.racks import Racks
+from models.shares import load_shares
 from models.supplies import Supplies
 
 
@@ -178,7 +179,7 @@ class Plain:
             learned=np.stack([_array(getattr(learned, name)) for name in LEARNED]),
             gains=np.stack([_array(gain) for gain in supplies.gains()]),
             rated_kw=layout.rated_kw,
-            shares=_shares(layout, net),
+            shares=load_shares(layout, net.racks),
             liquid=_liquid(layout, net),
             air=_air(layout, net),
         )
@@ -378,44 +379,3 @@ def _air(layout: Layout, net: Net) -> AirRacks:
         gains=gains,
         shares=shares,
     )
-
-
-def _shares(layout: Layout, net: Net) -> sparse.csr_array:
-    parts = [
-        sparse.csr_array(layout.load_share),
-        _liquid_share(layout, net).T,
-        _row_share(layout).T,
-        sparse.csr_array(layout.hall_heat)[layout.hall],
-    ]
-    return sparse.csr_array(sparse.vstack(parts))
-
-
-def _liquid_share(layout: Layout, net: Net) -> sparse.csr_array:
-    """(R, Ll): its own load; behind a door mostly its room's, as `models.racks` has it."""
-    count, racks = len(layout.liquid), len(layout.racks)
-    share = np.zeros(count)
-    if len(layout.doors):
-        share[layout.doors] = float(net.racks.room.detach().sigmoid())
-    place = (layout.liquid, np.arange(count))
-    own = sparse.csr_array(
-        ((1.0 - share) / layout.rated_kw[layout.liquid], place), shape=(racks, count)
-    )
-    door, rack = np.nonzero(layout.door_heat)
-    behind = layout.doors[door]
-    heat = share[behind] * layout.door_heat[door, rack]
-    return sparse.csr_array(own + sparse.csr_array((heat, (rack, behind)), shape=(racks, count)))
-
-
-def _row_share(layout: Layout) -> sparse.csr_array:
-    """(R, La): from loads in kW to the mean share of the racks in the row of each."""
-    count = len(layout.air)
-    rows = int(layout.row.max()) + 1 if count else 0
-    place = (layout.air, layout.row)
-    by_row = sparse.csr_array(
-        (1.0 / layout.rated_kw[layout.air], place), shape=(len(layout.racks), rows)
-    )
-    mean = np.bincount(layout.row, minlength=rows)[layout.row]
-    picks = sparse.csr_array(
-        (1.0 / np.maximum(mean, 1), (layout.row, np.arange(count))), shape=(rows, count)
-    )
-    return sparse.csr_array(by_row @ picks)

@@ -37,7 +37,7 @@ def test_the_whole_life_of_a_model(tmp_path: Path, capsys: pytest.CaptureFixture
     history = laboratory_history(24.0)
     data, later = tmp_path / "record.parquet", tmp_path / "later.parquet"
     history.to_parquet(data)
-    newer = laboratory_history(24.0, seed=5)
+    newer = laboratory_history(31.0, seed=5)
     newer.index = newer.index + pd.Timedelta(hours=24.0)
     newer.to_parquet(later)
     gates = tmp_path / "gates.toml"

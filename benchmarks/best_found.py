@@ -74,7 +74,8 @@ class Search:
 
     def _baseline(self, control: str) -> Accounts:
         simulation = self._start.copy()
-        simulation.switch_local_control(control)
+        if simulation.local_control != control:  # a control that is switched to starts anew
+            simulation.switch_local_control(control)
         simulation.advance(self._prepared.ends_s)
         return simulation.accounts()
 

@@ -32,7 +32,7 @@ from facility.loading import SiteError, load_site
 from facility.wire import to_wire
 
 BASELINES = ("guideline36", "fixed")
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 300.0
 POLL_S = 0.1
 
 Progress = Callable[[str, float], None]

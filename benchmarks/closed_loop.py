@@ -8,8 +8,11 @@ weeks can be run; the whole controller in one process is `controller.evaluation.
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,6 +191,18 @@ class _Hall:
             self.held.pop(actuator.id, None)
 
 
+def site_and_model(prepared: Prepared, home: str) -> tuple[Site, Path]:
+    """A scenario's site as its files give it, and a model of it: trained where none is kept."""
+    from controller.demo.model import ensure_model
+    from controller.evaluation.in_process import lay_site
+
+    os.environ["ISOTHERM_HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="isotherm-bench-") as name:
+        site = lay_site(prepared, Path(name))
+        model, _new = ensure_model(Path(name) / "site", seed=1, progress=lambda *_: None)
+    return site, model
+
+
 def shadow_trial(
     *, scenario: str, seed: int, hours: float, every_s: float, baseline: str, home: str
 ) -> dict[str, Any]:
@@ -196,21 +211,12 @@ def shadow_trial(
     ``baseline`` is the plant's own control in the record: ``guideline36``, ``fixed``, or ``kept``,
     where somebody has set the panels to what Isotherm would choose on average.
     """
-    import os
-    import tempfile
-    from pathlib import Path
-
-    from controller.demo.model import ensure_model
-    from controller.evaluation.in_process import lay_site
     from controller.evaluation.shadow import estimate, reasons, run_shadow
     from controller.evaluation.shadow.inputs import learned_parts
     from sim.scenarios import find, prepare
 
-    os.environ["ISOTHERM_HOME"] = home
     prepared = prepare(find(scenario), seed=seed, hours=hours)
-    with tempfile.TemporaryDirectory(prefix="isotherm-bench-") as name:
-        site = lay_site(prepared, Path(name))
-        model, _new = ensure_model(Path(name) / "site", seed=1, progress=lambda *_: None)
+    site, model = site_and_model(prepared, home)
     parts = learned_parts(site, model)
     ours = run_controlled(prepared, site, parts, every_s)
     if baseline == "kept":

@@ -90,12 +90,18 @@ def _trials(days: int) -> dict[str, float]:
 
 
 def _shadow(bench: Bench) -> Iterator[Measure]:
+    from benchmarks.closed_loop import site_and_model
     from controller.demo.model import home
     from controller.sweep import LocalEngine, Task, run_sweep
+    from sim.scenarios import find, prepare
 
     runs = RUNS if bench.full else RUNS[:DEFAULT_RUNS]
     hours = FULL_HOURS if bench.full else DEFAULT_HOURS
     every_s = FULL_EVERY_S if bench.full else DEFAULT_EVERY_S
+    kept = str(home().resolve())
+    for scenario in {find(name).site: name for name, _, _ in runs}.values():
+        # Before runs that would each train one of their own.
+        site_and_model(prepare(find(scenario), hours=hours), kept)
     tasks = [
         Task(
             f"{scenario}-{seed}-{baseline}",
@@ -106,7 +112,7 @@ def _shadow(bench: Bench) -> Iterator[Measure]:
                 "hours": hours,
                 "every_s": every_s,
                 "baseline": baseline,
-                "home": str(home().resolve()),
+                "home": kept,
             },
         )
         for scenario, seed, baseline in runs

@@ -23,7 +23,8 @@ WATCH = """
 () => { window.seenAt = null;
   const bar = document.querySelector('#alarm-bar');
   const look = () => {
-    if (window.seenAt === null && bar.dataset.priority !== 'none') window.seenAt = Date.now();
+    const told = bar.textContent.includes('no word from the gateway');
+    if (window.seenAt === null && told) window.seenAt = Date.now();
   };
   new MutationObserver(look).observe(bar, {subtree: true, childList: true, attributes: true,
     characterData: true});
@@ -44,7 +45,7 @@ def page_measures(
     log_in
         Gives a browser's page its session.
     raise_alarm
-        Brings up an alarm where there was none, and answers when, in POSIX seconds of the
+        Brings up the alarm of a gateway that is gone, and answers when, in POSIX seconds of the
         wall's clock.
     """
     from playwright.sync_api import sync_playwright

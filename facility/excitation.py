@@ -73,6 +73,7 @@ class Targets:
         self._chained, self._still, self._wet_bulb_c = False, False, 0.0
         quantities = dict.fromkeys(first.quantity for first in self._groups.values())
         self._levels = dict.fromkeys(quantities, 0.5)
+        self._cooled_by = {name: self._below(first) for name, first in self._groups.items()}
 
     def at(self, now_s: float, wet_bulb_c: float | None) -> None:
         """Draw anew what has stood long enough."""
@@ -115,16 +116,21 @@ class Targets:
         share = weight * level + (1.0 - weight) * self._own[actuator.group]
         if chained:
             low_k, high_k = OVER_K[actuator.quantity]
-            value = self._below(actuator) + low_k + share * (high_k - low_k)
+            value = self._water_c(actuator) + low_k + share * (high_k - low_k)
             return min(max(value, actuator.minimum), actuator.maximum)
         if actuator.cooling is Cooling.HIGHER:
             share = 1.0 - share
         return actuator.minimum + share * (actuator.maximum - actuator.minimum)
 
-    def _below(self, actuator: Actuator) -> float:
+    def _water_c(self, actuator: Actuator) -> float:
         """What cools the water of ``actuator``: its loop's target, tower water's, or wet bulb."""
+        below = self._cooled_by[actuator.group]
+        return self._wet_bulb_c if below is None else self.of(below)
+
+    def _below(self, actuator: Actuator) -> Actuator | None:
+        """The setpoint of the water that cools ``actuator``'s; None where that is the towers."""
         if actuator.quantity == CW:
-            return self._wet_bulb_c
+            return None
         cdu = self._site.cdus.get(actuator.equipment)
         wanted = {CW} if cdu is None else {FWS, CHW}
         for below in self._groups.values():
@@ -134,8 +140,8 @@ class Targets:
                 else below.equipment
             )
             if below.quantity in wanted and (cdu is None or loop == cdu.loop):
-                return self.of(below)
-        return self._wet_bulb_c
+                return below
+        return None
 
 
 def turn_backs(site: Site) -> tuple[tuple[str, float, str], ...]:

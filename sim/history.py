@@ -70,8 +70,8 @@ def record_history(
 
     Returns
     -------
-    UTC times every 60 s, one column a readable tag, canonical units, the mean of the minute; NaN
-    where there is no value.
+    UTC times every 60 s, one column a readable tag, canonical units, the mean of the minute (of
+    what is set or switched, its end); NaN where there is no value.
     """
     start_s = from_iso(START)
     met = conditions or Conditions()
@@ -86,6 +86,7 @@ def record_history(
     )
     excitation = Excitation(site, seed, simulation, met.cover)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
+    sensed = tuple(tag for tag in readable if simulation.is_sensor(tag))
     rows, times = [], []
     samples = round(hours * 3600.0 / SAMPLE_S)
     for sample in range(samples):
@@ -94,9 +95,10 @@ def record_history(
         scans = []
         for scan in range(1, SCANS + 1):
             simulation.advance(now_s + scan * SAMPLE_S / SCANS)
-            scans.append([_value(simulation.read(tag).value) for tag in readable])
+            scans.append(simulation.sense(sensed))
+        means = dict(zip(sensed, np.mean(scans, axis=0), strict=True))
         times.append(now_s + SAMPLE_S)
-        rows.append(np.mean(scans, axis=0))
+        rows.append([means[t] if t in means else _value(simulation.read(t).value) for t in readable])
         if progress is not None and sample % 16 == 0:
             progress(sample / samples)
     index = pd.to_datetime(np.array(times), unit="s", utc=True)

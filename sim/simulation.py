@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.points import Role
 from facility.site import Site
@@ -118,6 +119,7 @@ class Simulation:
             and (p.equipment, p.quantity) in self._places
         ]
         self._row = {p.tag: i for i, p in enumerate(measured)}
+        self._rows: dict[tuple[str, ...], NDArray[np.intp]] = {}
         self._measured_places = np.array(
             [self._places[p.equipment, p.quantity] for p in measured], dtype=np.int64
         )
@@ -180,11 +182,26 @@ class Simulation:
         row = self._row.get(tag)
         if row is None:
             return Measurement(None, False, self._now_s)
-        if self._seen is None:
-            self._seen = self._show()
-            if self._faults is not None:
-                self._seen = self._faults.freeze(self._seen)
-        return Measurement(float(self._seen[row]), True, self._now_s)
+        return Measurement(float(self._shown()[row]), True, self._now_s)
+
+    def is_sensor(self, tag: str) -> bool:
+        """Whether a sensor of the plant shows ``tag``: not a register, not a contact."""
+        return tag in self._row and tag not in self._contacts and not self._authority.owns(tag)
+
+    def sense(self, tags: tuple[str, ...]) -> Array:
+        """What the sensors of ``tags`` show now, all in one go; NaN where a fault loses one.
+
+        Raises
+        ------
+        KeyError
+            One of them has no sensor (`is_sensor`).
+        """
+        if tags not in self._rows:
+            self._rows[tags] = np.array([self._row[tag] for tag in tags], dtype=np.intp)
+        seen = self._shown()[self._rows[tags]]
+        if self._faults is not None:
+            seen[[self._is_lost(tag) for tag in tags]] = np.nan
+        return seen
 
     def write(self, tag: str, value: float) -> bool:
         """Write to a device, as over its protocol; False where it rejects the write."""
@@ -362,6 +379,14 @@ class Simulation:
         self._authority.switch_to_local(faults.local)
         self._next_fault_s = faults.next_change_s(self._now_s)
         self._seen = None
+
+    def _shown(self) -> Array:
+        """What all sensors show at this moment."""
+        if self._seen is None:
+            self._seen = self._show()
+            if self._faults is not None:
+                self._seen = self._faults.freeze(self._seen)
+        return self._seen
 
     def _show(self) -> Array:
         """What all sensors show, frozen ones aside."""

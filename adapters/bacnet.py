@@ -51,8 +51,8 @@ from adapters.driver import (
     WriteFailed,
 )
 from adapters.point_driver import PointDriver
+from facility.devices import Device, Report
 from facility.points import Access, Point, Role
-from facility.site import Device, Report
 from facility.telemetry import Quality, Reading
 
 _IDENTITY = PropertyIdentifier("object-identifier")

@@ -19,7 +19,7 @@ from bacpypes3.primitivedata import ObjectIdentifier
 
 from adapters.bacnet_link import BacnetLink, NoAnswer
 from adapters.bacnet_values import PRESENT_VALUE, STATUS_FLAGS, Refused, content
-from facility.site import Device
+from facility.devices import Device
 
 IN_TURN = 12
 """Scans in which every point is read once, told or not."""

@@ -25,7 +25,7 @@ from bacpypes3.pdu import Address, IPv4Address
 from bacpypes3.primitivedata import ObjectIdentifier
 
 from adapters.bacnet_values import Refused
-from facility.site import Device
+from facility.devices import Device
 
 OURS = 4194302
 """Instance of our own device object; nobody asks for it, since we answer no Who-Is."""

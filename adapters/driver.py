@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from adapters import codec
+from facility.devices import Device
 from facility.points import Access, Point, Role, Table
-from facility.site import Device
 from facility.telemetry import Quality, Reading
 
 Now = Callable[[], float]

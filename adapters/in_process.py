@@ -7,8 +7,8 @@ from typing import Protocol
 
 from adapters import codec
 from adapters.driver import LinkStatus, WriteFailed, point_address
+from facility.devices import Device
 from facility.points import Access, Point
-from facility.site import Device
 from facility.telemetry import Quality, Reading
 
 

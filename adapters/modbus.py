@@ -11,8 +11,8 @@ from adapters.driver import Now, ReadRefused, Unreachable, WriteFailed
 from adapters.modbus_link import LinkLost, ModbusException, ModbusLink, TooLate
 from adapters.pki import Pki, tls_context
 from adapters.point_driver import PointDriver
+from facility.devices import Device
 from facility.points import Access, Point, Table
-from facility.site import Device
 from facility.telemetry import Quality, Reading
 
 _READ = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.INPUT: 4}

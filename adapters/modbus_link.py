@@ -17,7 +17,7 @@ from collections import deque
 from typing import cast
 
 from adapters.transport import abort
-from facility.site import Device
+from facility.devices import Device
 
 _HEADER = struct.Struct(">HHHB")
 _LONGEST = 254

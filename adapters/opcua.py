@@ -31,8 +31,8 @@ from adapters.opcua_security import secure
 from adapters.pki import APPLICATION_URI, Pki
 from adapters.point_driver import PointDriver
 from adapters.transport import abort, in_time
+from facility.devices import Device
 from facility.points import Access, DataType, Point
-from facility.site import Device
 from facility.telemetry import Quality, Reading
 
 _TYPES = {

@@ -11,7 +11,7 @@ from asyncua.crypto.validator import CertificateValidator, CertificateValidatorO
 
 from adapters.driver import Unreachable
 from adapters.pki import Pki, certificates, have_certificate, needed, password
-from facility.site import Device, Login
+from facility.devices import Device, Login
 
 NO_SECURITY = "None"
 POLICIES: dict[str, Any] = {

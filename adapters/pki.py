@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.driver import Unreachable
-from facility.site import Device
+from facility.devices import Device
 
 APPLICATION_URI = "urn:isotherm:gateway"
 VALID_DAYS = 1825

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from adapters import codec
 from adapters.driver import LinkStatus, Now, point_address
+from facility.devices import Device
 from facility.points import Point
-from facility.site import Device
 
 
 class PointDriver:

@@ -31,8 +31,8 @@ from adapters.pki import Pki, password, tls_context
 from adapters.point_driver import PointDriver
 from adapters.redfish_json import change, place_of, reading, why_not, words_of
 from adapters.redfish_places import ROOT, places_in
+from facility.devices import Device, Login
 from facility.points import Access, Point
-from facility.site import Device, Login
 from facility.telemetry import Quality, Reading
 
 _AT_ONCE = 2

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from controller.planning.backup import BackupRule
-from facility.site import Actuator
+from facility.devices import Actuator
 from models.contract import Array
 from sim.accounts import Accounts, compared_energy_kwh
 from sim.scenarios.build import Prepared

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from benchmarks.harness import Bench, Measure
 from facility.commands import Command, Decision, Mode, Move, Origin, Outcome
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.loading import parse_site
-from facility.site import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
+from facility.site import Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from safety.envelope import Envelope
 from safety.limits import limits_of

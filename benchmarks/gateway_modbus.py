@@ -51,8 +51,8 @@ def _words() -> list[int]:
 
 def _devices(port: int) -> list[Any]:
     from adapters.modbus import ModbusDriver
+    from facility.devices import Device, HandBackClass, Protocol, Release
     from facility.points import Access, DataType, Order, Point, Role, Table
-    from facility.site import Device, HandBackClass, Protocol, Release
 
     drivers = []
     for number in range(DEVICES):

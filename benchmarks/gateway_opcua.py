@@ -44,8 +44,8 @@ def read_nodes(tags: int, seconds: int) -> Mapping[str, float]:
 
 def _driver(port: int, tags: int, pki: Any) -> Any:
     from adapters.opcua import OpcUaDriver
+    from facility.devices import Device, HandBackClass, Protocol, Release
     from facility.points import Access, DataType, Point, Role, Table
-    from facility.site import Device, HandBackClass, Protocol, Release
 
     device = Device(
         "bms", Protocol.OPCUA, "127.0.0.1", port, HandBackClass.AIR, Release.RAMP,

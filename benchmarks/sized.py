@@ -15,7 +15,9 @@ from controller.planning.limits import group_limits
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import PlanRequest, row, table
 from facility.commands import Mode
-from facility.site import Actuator, RackKind, Site
+from facility.devices import Actuator
+from facility.equipment import RackKind
+from facility.site import Site
 from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, Leakage
 from models.forecast import LEADS_S as LOAD_LEADS_S

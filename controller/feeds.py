@@ -15,7 +15,8 @@ import pandas as pd
 from adapters.feeds import EnergyPrices
 from adapters.feeds.fetched import TIMEOUT_S, FeedStatus, FetchedFeed
 from controller.estimation.forecasts import Forecaster, Outlook
-from facility.site import FeedQuantity, Site
+from facility.outside import FeedQuantity
+from facility.site import Site
 from models.contract import Array
 
 LOOK_S = 1.0

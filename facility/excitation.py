@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from facility.site import Actuator, Cooling, RackKind, Site
+from facility.devices import Actuator, Cooling
+from facility.equipment import RackKind
+from facility.site import Site
 
 CW = "cw_supply_temperature_setpoint"
 FWS = "fws_supply_temperature_setpoint"

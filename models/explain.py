@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from facility.site import Rack
+from facility.equipment import Rack
 from models.contract import Array, Inputs
 from models.dataset import STEP_S, DatasetError, History
 from models.layout import Layout

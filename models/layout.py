@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facility.site import Rack, RackKind, Site
+from facility.equipment import Rack, RackKind
+from facility.site import Site
 from models.contract import Array
 
 Ints = NDArray[np.int64]

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from facility.site import Cooling
+from facility.devices import Cooling
 
 SHARE_STEPS = 10_000
 """Steps of a share of flow in which the least flow is searched."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from facility.site import Cooling
+from facility.devices import Cooling
 from safety.arithmetic import GRAINS_PER_UNIT, Interval, grains, units
 from safety.backup import Backup, Circuit, Flow, Path, least_flow
 from safety.guards import Limits

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from facility.site import CDU, CRAH, Actuator, Chiller, Rack, RackKind, Site
+from facility.devices import Actuator
+from facility.equipment import CDU, CRAH, Chiller, Rack, RackKind
+from facility.site import Site
 from safety.backup import AirIntake, Backup, Circuit, Coldplate, Curve, Flow, Lever, Path
 from safety.hand_back import AWAY_WINDOW_S
 

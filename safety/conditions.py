@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from facility.devices import Actuator
+from facility.equipment import Chiller, CoolingLoop, Rack, RackKind
 from facility.points import SafeDirection
 from facility.quantities import QUANTITIES
-from facility.site import Actuator, Chiller, CoolingLoop, Rack, RackKind, Site
+from facility.site import Site
 from facility.units import Kind
 from safety.guards import (
     Effect,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from facility.devices import Cooling
 from facility.points import Point
-from facility.site import Cooling
 from facility.wire import dumps
 from safety.arithmetic import Interval, grains
 from safety.backup import Backup

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from facility.site import Actuator, Release, Site
+from facility.devices import Actuator, Release
+from facility.site import Site
 from facility.telemetry import Quality, Reading
 from safety.arithmetic import Interval, grains, is_number
 from safety.guards import CLOCK_SLACK_S, HandBack

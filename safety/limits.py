@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from facility.devices import Actuator, Release
 from facility.points import Point, Role
-from facility.site import Actuator, Release, Site
+from facility.site import Site
 from facility.units import Kind
 from safety.arithmetic import LARGEST, grains
 from safety.backup_site import backup_of

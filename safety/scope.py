@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from facility.equipment import CDU, CRAH, CoolingLoop, Rack
 from facility.points import Point
-from facility.site import CDU, CRAH, CoolingLoop, Rack, Site
+from facility.site import Site
 from safety.guards import Sensor, Watch
 
 TOWER_WATER = "tower_water"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facility.equipment import RackKind
 from facility.points import Access, Role
 from facility.quantities import QUANTITIES
-from facility.site import RackKind, Site
+from facility.site import Site
 from facility.units import Kind
 from sim.plant.layout import Array
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facility.devices import Release
 from facility.points import Access, Role
-from facility.site import Release, Site
+from facility.site import Site
 
 WIRE_SLACK = 1e-6
 """Share of a value that its encoding may cost: a float32 holds seven digits."""

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from facility.clock import from_iso
+from facility.devices import Actuator
 from facility.excitation import COVER, Targets, turn_backs
 from facility.points import Access
-from facility.site import Actuator, Site
+from facility.site import Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
 from sim.plant.layout import Array
@@ -98,7 +99,7 @@ def record_history(
             scans.append(simulation.sense(sensed))
         means = dict(zip(sensed, np.mean(scans, axis=0), strict=True))
         times.append(now_s + SAMPLE_S)
-        rows.append([means[t] if t in means else _value(simulation.read(t).value) for t in readable])
+        rows.append([means[t] if t in means else _value(simulation, t) for t in readable])
         if progress is not None and sample % 16 == 0:
             progress(sample / samples)
     index = pd.to_datetime(np.array(times), unit="s", utc=True)
@@ -202,5 +203,6 @@ AWAY_FACTOR = 6.0
 envelope lets an optimiser go, else a range would take hours to cross."""
 
 
-def _value(value: float | None) -> float:
+def _value(simulation: Simulation, tag: str) -> float:
+    value = simulation.read(tag).value
     return np.nan if value is None else value

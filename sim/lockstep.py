@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Generic, Protocol, TypeVar
 
+from facility.devices import Device
 from facility.points import Access, Point
-from facility.site import Device, Site
+from facility.site import Site
 from facility.telemetry import Quality, Reading
 from sim.devices.encoding import Codec
 from sim.devices.plant import Plant

@@ -15,10 +15,11 @@ from adapters.gateway.door import Door
 from adapters.gateway.house import House
 from adapters.gateway.service import AsyncRim, Service
 from facility.clock import FixedClock
+from facility.devices import Protocol
 from facility.loading.points_csv import COLUMNS, Row, points_of
 from facility.loading.problems import Problem
 from facility.points import Point, Role, Table
-from facility.site import Protocol, Site
+from facility.site import Site
 from tests.driver_peers import Bench
 from tests.gateway_kit import START_S, small_site
 from tests.peer_points import SETPOINT

@@ -36,25 +36,11 @@ from facility.commands import (
     Verdict,
     WriteResult,
 )
+from facility.devices import Actuator, Cooling, Device, HandBackClass, Protocol, Release
+from facility.equipment import CDU, Chiller, CoolingLoop, Hall, Rack, RackKind
+from facility.outside import Tariff
 from facility.points import Access, DataType, Point, Role, Table
-from facility.site import (
-    CDU,
-    Actuator,
-    Chiller,
-    Cooling,
-    CoolingLoop,
-    Device,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    People,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Site,
-    Tariff,
-)
+from facility.site import GatewayLimits, People, Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from models.registry import ModelCard
 from tests.planning_plant import AnalyticPlant

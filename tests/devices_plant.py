@@ -8,21 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facility.devices import Actuator, Cooling, Device, HandBackClass, Protocol, Release
+from facility.equipment import Hall, Rack, RackKind
+from facility.outside import Tariff
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import (
-    Actuator,
-    Cooling,
-    Device,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Site,
-    Tariff,
-)
+from facility.site import GatewayLimits, Site
 from sim.authority import DeviceAuthority
 
 START_S = 1_712_448_000.0

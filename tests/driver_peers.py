@@ -17,8 +17,9 @@ from adapters.driver import Driver
 from adapters.gateway.drivers import drivers_of
 from adapters.pki import Pki, have_certificate
 from facility.clock import Clock
+from facility.devices import Device, Login, Protocol, Report
 from facility.points import Point
-from facility.site import Device, Login, Protocol, Report, Site
+from facility.site import Site
 from sim.devices.certificates import write_certificate
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer

@@ -24,8 +24,9 @@ from typing import Any
 
 from adapters.gateway.client import GatewayClient, GatewayError, GatewayRefusal, SyncGatewayClient
 from facility.commands import Command, Decision, Mode, Move, Origin, Receipt
+from facility.devices import HandBackClass, Protocol
 from facility.points import Role
-from facility.site import HandBackClass, Protocol, Site
+from facility.site import Site
 from facility.wire import from_wire, to_wire
 from safety.journal import read
 from sim.authority import _Device

@@ -8,24 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from facility.devices import Actuator, Cooling, Device, HandBackClass, Protocol, Release
+from facility.equipment import CDU, CRAH, CoolingLoop, Hall, Rack, RackKind
+from facility.outside import Tariff
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import (
-    CDU,
-    CRAH,
-    Actuator,
-    Cooling,
-    CoolingLoop,
-    Device,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Site,
-    Tariff,
-)
+from facility.site import GatewayLimits, Site
 
 START_S = 1_712_448_000.0
 """2024-04-07T00:00:00Z."""

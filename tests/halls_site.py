@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from facility.equipment import CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.loading import parse_site
-from facility.site import CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
+from facility.site import Site
 from models.layout import layout_of
 from sim.sites.reference import Design, campus, cooling_unit
 from sim.sites.writer import texts

@@ -14,27 +14,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from facility.devices import Actuator, Cooling, Device, HandBackClass, Protocol, Release
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.outside import Tariff
 from facility.points import Access, DataType, Point, Role, Table
 from facility.quantities import QUANTITIES
-from facility.site import (
-    CDU,
-    CRAH,
-    Actuator,
-    Chiller,
-    Cooling,
-    CoolingLoop,
-    Device,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Site,
-    Tariff,
-    Tower,
-)
+from facility.site import GatewayLimits, Site
 from models.contract import Inputs
 from models.registry import Bundle
 from models.training import train

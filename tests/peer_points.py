@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
+from facility.devices import Device, HandBackClass, Protocol, Release
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import Device, HandBackClass, Protocol, Release
 
 TEMPERATURE, FLOW, RUNNING = "x.temperature", "x.flow", "x.running"
 SETPOINT, COUNT, MISSING = "x.setpoint", "x.count", "x.missing"

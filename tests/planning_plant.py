@@ -33,8 +33,9 @@ from facility.commands import (
     Verdict,
     WriteResult,
 )
+from facility.equipment import RackKind
 from facility.loading import parse_site
-from facility.site import RackKind, Site
+from facility.site import Site
 from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
 from sim.sites.reference import DESIGNS

@@ -7,25 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from facility.commands import Command, Decision, Mode, Move, Origin, Override
+from facility.devices import Actuator, Cooling, Device, HandBackClass, Protocol, Release
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind
+from facility.outside import Tariff
 from facility.points import Access, DataType, Point, Role, Table
-from facility.site import (
-    CDU,
-    CRAH,
-    Actuator,
-    Chiller,
-    Cooling,
-    CoolingLoop,
-    Device,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Site,
-    Tariff,
-)
+from facility.site import GatewayLimits, Site
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.worst_case import WorstCase
 from safety import backup_held

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from facility.commands import Move, Origin, Verdict
+from facility.devices import Actuator
+from facility.equipment import Chiller, CoolingLoop, Tower
 from facility.points import Point, SafeDirection
-from facility.site import Actuator, Chiller, CoolingLoop, Site, Tower
+from facility.site import Site
 from facility.telemetry import Reading, Snapshot
 from safety.envelope import Envelope
 from safety.limits import limits_of

@@ -22,9 +22,10 @@ from adapters.commissioning.actuator_result import Person, Plan, Result
 from adapters.commissioning.holding import AsyncGateway, CheckRefused
 from adapters.gateway.client import GatewayError, GatewayRefusal
 from facility.commands import Command, Mode, Origin, Outcome, Override, Receipt, WriteResult
+from facility.devices import Actuator
 from facility.points import Role
 from facility.quantities import QUANTITIES
-from facility.site import Actuator, Site
+from facility.site import Site
 from facility.telemetry import Reading
 from facility.units import Kind
 from facility.wire import from_wire, to_wire

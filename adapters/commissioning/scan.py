@@ -9,8 +9,8 @@ from adapters.commissioning.guess import guesses, row_of, row_of_place
 from adapters.commissioning.live import Gateway
 from adapters.driver import Place
 from adapters.gateway.client import GatewayRefusal
+from facility.devices import Device
 from facility.points import Table
-from facility.site import Device
 from facility.wire import from_wire
 
 CHUNK = 100

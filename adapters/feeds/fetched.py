@@ -14,7 +14,7 @@ import httpx
 from adapters.feeds.feed import Persistence
 from adapters.feeds.published import Published, read_published
 from adapters.feeds.series import FeedError
-from facility.site import FeedSource
+from facility.outside import FeedSource
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from adapters.feeds.series import LONGEST_GAP, FeedError, time_of
-from facility.site import FeedSource
+from facility.outside import FeedSource
 
 MOST_ROWS = 200_000
 

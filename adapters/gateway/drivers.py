@@ -10,7 +10,8 @@ from adapters.modbus import ModbusDriver
 from adapters.opcua import OpcUaDriver
 from adapters.pki import Pki
 from adapters.redfish import RedfishDriver
-from facility.site import Protocol, Site
+from facility.devices import Protocol
+from facility.site import Site
 
 STEPPED_TIMEOUT_S = 10.0
 """Where time stands still, waiting costs no plant time: there a slow machine must not look like

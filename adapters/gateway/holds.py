@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.gateway.modes import ModesError, write_atomically
+from facility.devices import Actuator, Device
 from facility.points import Access, Point, Role
-from facility.site import Actuator, Device, GatewayLimits, Site
+from facility.site import GatewayLimits, Site
 from facility.telemetry import Reading
 from facility.wire import WireError, dumps, from_wire
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.scaled import reference_site
 from facility.clock import from_iso
-from facility.site import RackKind
+from facility.equipment import RackKind
 from sim.faults.fault import Fault
 from sim.parameters import PlantParameters
 from sim.plant.layout import Array

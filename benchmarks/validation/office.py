@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facility.equipment import CDU, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.loading import parse_site
-from facility.site import CDU, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
+from facility.site import Site
 from sim.parameters import PlantParameters
 from sim.plant.chiller_curves import SETS
 from sim.plant.fluids import WATER_KJ_LK

@@ -43,8 +43,8 @@ def run_scan(args: argparse.Namespace) -> int:
     """Scan a device; what was found by an interruption is told and kept all the same."""
     from adapters.commissioning.scan import Scan
     from controller.cli.progress import Progress
+    from facility.devices import Protocol
     from facility.points import Table
-    from facility.site import Protocol
 
     if not (0 <= args.first <= 65535 and 1 <= args.count <= 65536 - args.first):
         raise CommandError("--first and --count lie within registers 0 to 65535")

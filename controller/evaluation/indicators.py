@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from controller.evaluation.savings.hourly import Hourly, of_site
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 
 PUE_CATEGORIES = {
     1: "IT measured at the output of the UPS",

@@ -14,8 +14,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from facility.devices import Actuator
 from facility.excitation import JOINT_S, TURN_BACK_K, Targets
-from facility.site import Actuator, Site
+from facility.site import Site
 from safety.arithmetic import units
 from safety.guards import ActuatorLimits, Limits
 from safety.limits import limits_of

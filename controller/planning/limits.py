@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import GroupLimits
 from facility.commands import Mode, Override
+from facility.devices import Actuator, Release
 from facility.quantities import QUANTITIES
-from facility.site import Actuator, Release, Site
+from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
 from safety.hand_back import AWAY_WINDOW_S, ends, hand_back_of, own_values

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
 from models.registry import Bundle
 from models.state import ThermalState

@@ -19,8 +19,9 @@ import numpy as np
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import Plan
 from facility.commands import Bound, Effect, Mode, Move, Proposal, Shortfall
+from facility.devices import Actuator
 from facility.quantities import LIMITED_TEMPERATURE
-from facility.site import Actuator, Site
+from facility.site import Site
 from facility.telemetry import Snapshot
 from safety.arithmetic import grains
 from safety.encoding import nearest_on_wire

@@ -6,9 +6,10 @@ from urllib.parse import quote
 
 from rdflib import RDF, RDFS, Graph, Literal, Namespace, URIRef
 
+from facility.equipment import RackKind
 from facility.points import Point
 from facility.quantities import QUANTITIES
-from facility.site import RackKind, Site
+from facility.site import Site
 from facility.units import Kind
 
 BRICK = Namespace("https://brickschema.org/schema/Brick#")

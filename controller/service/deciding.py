@@ -27,7 +27,7 @@ from controller.service.schemas import (
 )
 from controller.storage.ports import Kind, Record
 from facility.commands import Move, Origin, Proposal
-from facility.site import Actuator
+from facility.devices import Actuator
 
 router = APIRouter(tags=["proposals"], responses=responses(401))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from facility.devices import Actuator, Cooling
 from facility.loading.points_csv import NumberedPoint
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.loading.topology import FILE, Topology
 from facility.points import Point, Role
 from facility.quantities import QUANTITIES
-from facility.site import Actuator, Cooling
 from facility.units import Kind
 
 # Rates of a temperature setpoint: at most 2 °C a minute towards cooling and 0.5 °C in

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from facility.devices import Actuator, Device, Login, Protocol, Report
+from facility.equipment import RackKind
 from facility.loading.points_csv import FILE as POINTS
 from facility.loading.points_csv import NumberedPoint
 from facility.loading.problems import Problem
@@ -12,7 +14,6 @@ from facility.loading.topology import FILE as TOPOLOGY
 from facility.loading.topology import Topology
 from facility.points import Point, Role, Table
 from facility.quantities import UNNAMED
-from facility.site import Actuator, Device, Login, Protocol, RackKind, Report
 
 # What a device needs before Isotherm may set anything on it.
 CONTROL_ROLES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
-from facility.site import FeedQuantity, FeedSource
+from facility.outside import FeedQuantity, FeedSource
 
 FILE = "site.toml"
 RANGES = {

@@ -6,32 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from facility.devices import Device, HandBackClass, Login, Protocol, Release, Report
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.go_no_go import GoCriteria
 from facility.loading.feeds import read_feeds
 from facility.loading.go_no_go import read_go_no_go
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.loading.worst_case import read_worst_case
-from facility.site import (
-    CDU,
-    CRAH,
-    Chiller,
-    CoolingLoop,
-    Device,
-    FeedSource,
-    GatewayLimits,
-    Hall,
-    HandBackClass,
-    Login,
-    People,
-    Protocol,
-    Rack,
-    RackKind,
-    Release,
-    Report,
-    Tariff,
-    Tower,
-)
+from facility.outside import FeedSource, Tariff
+from facility.site import GatewayLimits, People
 from facility.worst_case import WorstCase
 
 FILE = "site.toml"

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Protocol as Interface
 
-from facility.site import Device, Protocol, Site
+from facility.devices import Device, Protocol
+from facility.site import Site
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer
 from sim.devices.plant import RunningPlant

@@ -12,8 +12,8 @@ from asyncua.server.address_space import AttributeValue
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
+from facility.devices import Device
 from facility.points import Access, Point
-from facility.site import Device
 from sim.devices.certificates import write_certificate
 from sim.devices.nodes import PlantAttributes, PlantNodes, PointNode
 from sim.devices.plant import Plant

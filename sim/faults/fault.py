@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from facility.equipment import RackKind
 from facility.points import Role
-from facility.site import RackKind, Site
+from facility.site import Site
 from sim.plant.fws_loop import TOWER_WATER
 
 SITE = "site"

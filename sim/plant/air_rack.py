@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.direct_to_chip import SHUT_SHARE, latched
 from sim.plant.fluids import AIR_KJ_M3K
 from sim.plant.layout import Index, Layout, Record, Table, kernel

@@ -21,7 +21,8 @@ import math
 
 import numpy as np
 
-from facility.site import Chiller, Site
+from facility.equipment import Chiller
+from facility.site import Site
 from sim.plant import control_sensor
 from sim.plant.fluids import WATER_KJ_LK
 from sim.plant.hydronics import move_towards

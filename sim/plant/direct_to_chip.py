@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.fluids import COOLANT_KJ_LK
 from sim.plant.hydronics import PIPE_CELLS
 from sim.plant.layout import Layout, Record, Table, kernel

@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 
-from facility.site import CoolingLoop, Site
+from facility.equipment import CoolingLoop
+from facility.site import Site
 from sim.plant import chiller, economiser, tank
 from sim.plant.exchanger import counterflow_heat_kw, counterflow_ua, plate_conductance
 from sim.plant.fluids import WATER_KJ_LK

@@ -21,7 +21,8 @@ import math
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.direct_to_chip import SHUT_SHARE, latched
 from sim.plant.exchanger import counterflow_heat_kw, counterflow_ua
 from sim.plant.fluids import COOLANT_KJ_LK

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.layout import Array
 from sim.plant.shapes import LoadMix, Range, Serving, Training
 from sim.plant.workload import LoadSource

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.exchanger import crossflow_effectiveness, crossflow_ua
 from sim.plant.fluids import AIR_KJ_M3K, COOLANT_KJ_LK
 from sim.plant.layout import Layout, Record, Table, kernel

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.plant.layout import Array
 from sim.plant.reading import InputError, numbers, read_table, regular_times
 from sim.plant.workload import LoadSource, TraceLoad

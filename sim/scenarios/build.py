@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from facility.clock import from_iso
+from facility.equipment import RackKind
 from facility.loading import parse_site
-from facility.site import RackKind, Site
+from facility.site import Site
 from sim.faults import Fault, parse_faults
 from sim.grid import DailyHours, Grid, Hourly, read_hours
 from sim.history import WholeHall

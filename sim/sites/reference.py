@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from facility.site import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 
 # Coolant at design: 1.35 L/min for each kW, within the 1.0 to 1.5 of CDU check lists.
 TCS_LS_PER_KW = 1.35 / 60.0

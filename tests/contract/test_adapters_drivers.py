@@ -14,8 +14,8 @@ import pytest_asyncio
 from adapters.codec import EncodingError
 from adapters.commissioning.plausibility import Finding
 from adapters.driver import Driver, Unreachable, WriteFailed
+from facility.devices import Protocol
 from facility.points import Order, Point
-from facility.site import Protocol
 from facility.telemetry import Quality
 from tests.commissioning_bench import desk, importable
 from tests.driver_peers import ALL, PROCESSES, READ_ONLY, Bench, running

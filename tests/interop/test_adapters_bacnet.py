@@ -16,8 +16,8 @@ from bacpypes3.primitivedata import Null, ObjectIdentifier, Real
 
 from adapters.bacnet_link import BacnetLink
 from adapters.driver import Driver, WriteFailed
+from facility.devices import Report
 from facility.points import Access, DataType, Role, Table
-from facility.site import Report
 from tests.driver_peers import Bench, free_udp_port, running
 from tests.peer_points import ENABLE, FLOW, SETPOINT, TEMPERATURE, THERE, TIMEOUT_S, point
 from tests.peer_programs import Program

@@ -14,7 +14,7 @@ from pymodbus.simulator import SimData, SimDevice
 
 from adapters.driver import Unreachable, WriteFailed
 from adapters.modbus import ModbusDriver
-from facility.site import Device
+from facility.devices import Device
 from facility.telemetry import Quality
 from tests.gateway_kit import START_S, free_port, scripted_server, small_site
 

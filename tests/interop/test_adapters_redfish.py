@@ -15,8 +15,8 @@ import pytest_asyncio
 from adapters.driver import Driver, Unreachable, WriteFailed
 from adapters.pki import Pki, tls_context
 from adapters.redfish_json import change, resolve
+from facility.devices import Login
 from facility.points import DataType, Table
-from facility.site import Login
 from facility.telemetry import Quality
 from tests.certificates import self_signed, write_password
 from tests.driver_peers import Bench, running

@@ -18,8 +18,8 @@ from pymodbus.simulator import SimData, SimDevice
 
 from adapters.driver import Unreachable
 from adapters.pki import Pki, have_certificate
+from facility.devices import Device, Login, Protocol
 from facility.points import Table
-from facility.site import Device, Login, Protocol
 from facility.telemetry import Quality
 from tests.certificates import self_signed, write_password
 from tests.driver_peers import Bench, running

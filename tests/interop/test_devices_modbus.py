@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from facility.site import Release, Site
+from facility.devices import Release
+from facility.site import Site
 from sim.devices.host import DeviceHost, HostError
 from sim.recorder import Recorder
 from tests.devices_plant import START_S, SmallPlant, device, free_ports, site_of

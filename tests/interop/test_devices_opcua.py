@@ -20,7 +20,8 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from facility.site import Device, Release, Site
+from facility.devices import Device, Release
+from facility.site import Site
 from sim.devices.host import DeviceHost, HostError
 from sim.recorder import Recorder
 from tests.devices_plant import START_S, SmallPlant, device, free_ports, site_of

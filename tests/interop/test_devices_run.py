@@ -14,7 +14,7 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from facility.clock import RunEnded, SteppedClock, WallClock
-from facility.site import Release
+from facility.devices import Release
 from sim.devices.run import RunOptions, host_run
 from tests.devices_plant import START_S, WATCHDOG_S, SmallPlant, device, free_ports, site_of
 

@@ -24,7 +24,7 @@ from adapters.feeds.published import Published, read_published
 from controller.estimation.forecasts import Outlook
 from controller.feeds import Feeds
 from facility.clock import iso
-from facility.site import FeedQuantity, FeedSource
+from facility.outside import FeedQuantity, FeedSource
 from tests.gateway_kit import small_site
 
 NOW_S = 1_720_000_000.0

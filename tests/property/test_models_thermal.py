@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facility.site import RackKind
+from facility.equipment import RackKind
 from models.contract import Inputs
 from models.layout import Layout, layout_of
 from models.state import OffsetNoise, ThermalState

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from facility.site import Cooling
+from facility.devices import Cooling
 from safety.arithmetic import WIDEST, Interval, Meeting, allowance, grains, meet, units
 from safety.checks import rate_interval
 from safety.guards import ActuatorLimits, Limits

@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from facility.site import Actuator, Site
+from facility.devices import Actuator
+from facility.site import Site
 from models.contract import Array
 from safety.arithmetic import units
 from safety.backup import Backup

@@ -19,7 +19,7 @@ from adapters.gateway.client import GatewayRefusal
 from adapters.gateway.door import Refusal
 from adapters.gateway.probe import PROBES
 from facility.commands import Mode
-from facility.site import Release
+from facility.devices import Release
 from tests.gateway_kit import small_site, with_device
 from tests.gateway_world import World
 

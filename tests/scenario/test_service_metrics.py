@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controller.feeds import Feeds
 from controller.service import metrics
-from facility.site import FeedQuantity, FeedSource
+from facility.outside import FeedQuantity, FeedSource
 from facility.telemetry import Authority, DeviceStatus
 from tests.controller_fakes import START_S
 from tests.service_world import World, made_world

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.faults import Fault
 from sim.parameters import PlantParameters
 from sim.plant import cdu, crah, immersion, rear_door, wet_coil

@@ -16,10 +16,10 @@ from adapters.driver import FakeDriver, Place, ReadRefused
 from adapters.gateway.client import GatewayRefusal
 from adapters.gateway.door import Refusal
 from adapters.gateway.probe import Probe
+from facility.devices import Device
 from facility.loading.points_csv import COLUMNS, Row, points_of
 from facility.loading.problems import Problem
 from facility.points import Access, DataType, Order, Point, Role, Table
-from facility.site import Device
 from facility.wire import to_wire
 from tests.gateway_kit import small_site
 from tests.gateway_world import World

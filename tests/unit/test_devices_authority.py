@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from facility.site import Release
+from facility.devices import Release
 from sim.authority import DeviceAuthority
 from tests.devices_plant import WATCHDOG_S, device, site_of
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from facility.devices import Cooling
+from facility.equipment import RackKind
 from facility.go_no_go import GoCriteria
 from facility.loading import SiteError, load_site, parse_site
-from facility.site import Cooling, RackKind, Site
+from facility.site import Site
 from safety.limits import limits_of
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts

@@ -7,9 +7,10 @@ import io
 
 import pytest
 
+from facility.devices import Login, Protocol, Report
 from facility.loading import SiteError, parse_site
 from facility.points import Table
-from facility.site import Login, Protocol, Report, Site
+from facility.site import Site
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from facility.site import Cooling
+from facility.devices import Cooling
 from safety.arithmetic import units
 from safety.backup import AirIntake, Backup, Circuit, Coldplate, Flow, Lever, Path, least_flow
 from safety.backup_held import WorstCase

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from benchmarks.scaled import reference_site
+from facility.equipment import Chiller, Rack, RackKind, Tower
 from facility.loading import SiteError, parse_site
-from facility.site import Chiller, Rack, RackKind, Site, Tower
+from facility.site import Site
 from facility.worst_case import WorstCase
 from safety.backup import Backup, Circuit, Coldplate
 from safety.backup_site import backup_of

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from facility.site import Cooling
+from facility.devices import Cooling
 from facility.telemetry import Quality, Reading
 from safety.arithmetic import Interval
 from safety.backup import (

@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 
-from facility.site import (
-    CDU,
-    CRAH,
-    Chiller,
-    Cooling,
-    CoolingLoop,
-    Hall,
-    Rack,
-    RackKind,
-    Site,
-    Tower,
-)
+from facility.devices import Cooling
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.site import Site
 from facility.worst_case import WorstCase
 from safety.backup import AirIntake, Backup, Circuit, Coldplate, Flow, Lever, Path
 from safety.backup_site import backup_of

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from facility.commands import Mode, Move, Origin, Outcome
+from facility.equipment import Chiller
 from facility.points import DataType, SafeDirection
-from facility.site import Chiller, Site
+from facility.site import Site
 from facility.telemetry import Quality, Reading, Snapshot
 from safety.arithmetic import grains
 from safety.conditions import stage_limits

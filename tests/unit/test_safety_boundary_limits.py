@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from facility.devices import Cooling, Release
+from facility.equipment import CDU, CRAH, Hall
 from facility.points import DataType
-from facility.site import CDU, CRAH, Cooling, GatewayLimits, Hall, Release
+from facility.site import GatewayLimits
 from safety.guards import Bound, Effect, HandBack, Interlock, Sensor, Watch
 from safety.limits import LimitsError, limits_of, racks_served, static_bounds
 from tests.safety_kit import (

@@ -20,7 +20,7 @@ import safety.journal
 import safety.permit
 import safety.state
 from facility.commands import Mode, Move, Origin
-from facility.site import Cooling
+from facility.devices import Cooling
 from safety import dwell
 from safety.authority import covered, end_override, register, why_not
 from safety.checks import Case

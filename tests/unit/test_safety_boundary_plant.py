@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.points import SafeDirection
-from facility.site import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Site, Tower
+from facility.site import Site
 from safety.conditions import guards_of, site_gaps, stage_limits
 from safety.guards import Effect, Guard, Interlock, Redundancy, Swing
 from safety.scope import racks_served

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facility.commands import Outcome, Verdict
-from facility.site import Chiller
+from facility.equipment import Chiller
 from safety.envelope import Envelope
 from safety.limits import limits_of
 from safety.state import EnvelopeState, UnitMemory

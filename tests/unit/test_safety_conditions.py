@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from facility.commands import Outcome
-from facility.site import Chiller
+from facility.equipment import Chiller
 from facility.telemetry import Quality, Reading
 from safety.envelope import Action, Envelope
 from safety.limits import limits_of

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from facility.commands import Outcome
-from facility.site import Release
+from facility.devices import Release
 from facility.telemetry import Quality, Reading, Snapshot
 from safety.arithmetic import Interval
 from safety.envelope import Action

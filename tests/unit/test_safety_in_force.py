@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from facility.commands import Mode, Origin, Outcome
+from facility.devices import Release
 from facility.points import DataType
-from facility.site import Release
 from facility.telemetry import Authority, Quality, Reading, Snapshot
 from safety.envelope import Action, Correction, Envelope
 from safety.guards import Bound

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from facility.commands import Mode, Origin, Outcome, Verdict
-from facility.site import Release
+from facility.devices import Release
 from facility.telemetry import Authority, Quality, Reading, Snapshot
 from safety.envelope import Envelope, needs_write
 from safety.state import EnvelopeState

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from facility.devices import Release
+from facility.equipment import CDU, CRAH, CoolingLoop, Hall
 from facility.points import Access, DataType, Role
-from facility.site import CDU, CRAH, CoolingLoop, GatewayLimits, Hall, Release
+from facility.site import GatewayLimits
 from safety.guards import Bound, Effect, HandBack, Interlock, Sensor
 from safety.limits import LimitsError, limits_of, racks_served
 from tests.safety_kit import (

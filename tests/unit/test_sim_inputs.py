@@ -10,8 +10,9 @@ import psychrolib
 import pytest
 
 from facility.clock import from_iso
+from facility.equipment import RackKind
 from facility.loading import parse_site
-from facility.site import RackKind, Site
+from facility.site import Site
 from sim.plant.jobs import GeneratedLoad
 from sim.plant.moist_air import dew_point_c, wet_bulb_c
 from sim.plant.reading import InputError

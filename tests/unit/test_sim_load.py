@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from facility.clock import from_iso
-from facility.site import RackKind, Site
+from facility.equipment import RackKind
+from facility.site import Site
 from sim.fitting import (
     autocorrelation,
     fit_climate,

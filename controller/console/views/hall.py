@@ -8,7 +8,8 @@ from itertools import groupby
 
 from controller.console import words
 from controller.service.moment import NEAR_K
-from facility.site import Rack, Site
+from facility.equipment import Rack
+from facility.site import Site
 from facility.telemetry import Quality, Snapshot
 
 KINDS = {

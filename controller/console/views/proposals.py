@@ -14,7 +14,8 @@ from controller.charts import Chart, Line
 from controller.console import words
 from controller.storage.ports import Record
 from facility.commands import Band, Mode, Proposal
-from facility.site import Actuator, Site
+from facility.devices import Actuator
+from facility.site import Site
 from facility.telemetry import Snapshot
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from controller.evaluation.shadow.study import ShadowStudy
-from facility.site import HandBackClass, Release, Site
+from facility.devices import HandBackClass, Release
+from facility.site import Site
 
 MOST_NAMED = 5
 

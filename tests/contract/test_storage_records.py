@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,12 @@ def test_what_is_not_changed_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     store, asked = LocalRecords(tmp_path / "records.db"), []
     store.write(add=[record("a")])
     plain = SqlRecords.get
-    monkeypatch.setattr(SqlRecords, "get", lambda *args: (asked.append(1), plain(*args))[1])
+
+    def counted(*args: Any) -> Any:
+        asked.append(1)
+        return plain(*args)
+
+    monkeypatch.setattr(SqlRecords, "get", counted)
     for _ in range(3):
         store.get(Kind.AUDIT, "a")
     assert len(asked) == 1

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
+.PHONY: notebooks help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -113,6 +113,9 @@ api: setup ## ask the REST interface everything that its description allows, at 
 
 models: setup ## the life of a model by its commands, and what a laboratory's doors and tanks teach one
 	@$(BIN)/python -m pytest tests/scenario/test_model_commands.py -m slow --timeout=0 $(ARGS)
+
+notebooks: setup ## run docs/examples/*.ipynb from the first cell to the last
+	@$(BIN)/python -m pytest tests/scenario/test_notebooks.py -m slow --timeout=0 $(ARGS)
 
 crash: setup ## kill writers and upgrades of the stores 100 times each, and look for what is lost
 	@$(BIN)/python -m pytest tests/scenario/test_storage_crash.py -m soak --timeout=0 $(ARGS)

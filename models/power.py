@@ -209,7 +209,8 @@ class PowerModel:
         leaf = torch.as_tensor(features).requires_grad_()
         value = net(leaf, torch.as_tensor(exogenous))
         (gradient,) = torch.autograd.grad(value.sum(), [leaf])
-        return value.detach().numpy(), gradient.numpy() @ self.layout.matrix
+        gain = self.layout.gain(inputs.wet_bulb_c)
+        return value.detach().numpy(), (gradient.numpy() * gain) @ self.layout.matrix
 
 
 def new_plant(name: str, exogenous: int, seed: int) -> PlantPower:

@@ -7,8 +7,10 @@ independent of the size of the hall.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import psychrolib
 
 from facility.site import Site
 from models.contract import Array, Inputs
@@ -39,6 +41,10 @@ means over the units, weighted by their ratings."""
 EXOGENOUS = ("liquid_load", "air_load")
 """The weather acts through the features alone: given them, machines do not feel the wet bulb, and
 a parameter for it would carry one season's habits into another."""
+AIR_C = np.linspace(-20.0, 40.0, 61)
+APPROACH_K = 5.0
+USUAL_WET_BULB_C = 15.0
+"""Of a tower that runs as designed, for the gain below."""
 DIFFERENCE_SCALE_K = 8.0
 """Makes differences of the order of 1."""
 STRAINED_K = 0.7
@@ -147,9 +153,22 @@ class PowerLayout:
         """(N, F) features of what was set, whatever was reached and whatever the weather."""
         return np.asarray(history.setpoints @ self.matrix.T + self.shift)
 
+    def gain(self, wet_bulb_c: Array) -> Array:
+        """(T, F) what a kelvin of each feature is worth in this weather.
+
+        Air takes heat up from a tower's water with the difference of their enthalpies (Merkel
+        1925): a kelvin of approach is worth half as much at 4 °C as at 20 °C.
+        """
+        found = np.ones((len(wet_bulb_c), len(FEATURES)))
+        towers = np.flatnonzero(self.per_wet_bulb)
+        found[:, towers] = _enthalpy_rise(wet_bulb_c)[:, None] / _enthalpy_rise(
+            np.array([USUAL_WET_BULB_C])
+        )
+        return found
+
     def _features(self, setpoints: Array, wet_bulb_c: Array) -> Array:
         affine = setpoints @ self.matrix.T + self.shift
-        return np.asarray(affine + wet_bulb_c[:, None] * self.per_wet_bulb)
+        return (affine + wet_bulb_c[:, None] * self.per_wet_bulb) * self.gain(wet_bulb_c)
 
     def strained(self, history: History) -> Array:
         """(N,) share of the nodes that miss their setpoint: the plant is out of its regulation."""
@@ -170,6 +189,23 @@ class PowerLayout:
             moved = setpoints + reach * span * self.cooling
             found.append(np.clip(moved, self.minimum, self.maximum))
         return found
+
+
+@cache
+def _saturated_kj_kg() -> Array:
+    """Enthalpy of saturated air at `AIR_C` and sea level (ASHRAE, by psychrolib)."""
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    pressure_pa = psychrolib.GetStandardAtmPressure(0.0)
+    joules = [psychrolib.GetSatAirEnthalpy(float(at_c), pressure_pa) for at_c in AIR_C]
+    return np.array(joules) / 1000.0
+
+
+def _enthalpy_rise(wet_bulb_c: Array) -> Array:
+    """KJ/kg that saturated air gains over an approach of `APPROACH_K`."""
+    upper, lower = (
+        np.interp(at, AIR_C, _saturated_kj_kg()) for at in (wet_bulb_c + APPROACH_K, wet_bulb_c)
+    )
+    return np.asarray(upper - lower)
 
 
 def _mean_of(site: Site, layout: Layout, quantity: str) -> Array:

@@ -56,6 +56,7 @@ OPERATIONS = {
     ("GET", "/plans/{tick_id}"): Scope.VIEWER,
     ("GET", "/headroom"): Scope.VIEWER,
     ("GET", "/models"): Scope.VIEWER,
+    ("GET", "/models/explain"): Scope.VIEWER,
     ("GET", "/reports"): Scope.VIEWER,
     ("GET", "/reports/{name}"): Scope.VIEWER,
     ("GET", "/metrics"): Scope.VIEWER,

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-# A week of a hall that is moved through its range, now jointly, now left alone at a level.
-HISTORY_HOURS = 168.0
+# Four days of a hall that is moved jointly through its range.
+HISTORY_HOURS = 96.0
 HISTORY_SEED = 20_240_101
 
 

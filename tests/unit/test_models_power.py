@@ -126,8 +126,19 @@ def test_levels_that_rise_together_change_no_difference() -> None:
     warmer = inputs.setpoints + np.array([1.0 * ("temperature" in g) for g in LAYOUT.groups])
     together = replace(inputs, setpoints=warmer, wet_bulb_c=inputs.wet_bulb_c + 1.0)
     features, _ = power.layout.features(inputs)
-    np.testing.assert_allclose(power.layout.features(together)[0], features, atol=1e-12)
+    gain = power.layout.gain(together.wet_bulb_c) / power.layout.gain(inputs.wet_bulb_c)
+    np.testing.assert_allclose(power.layout.features(together)[0], features * gain, atol=1e-12)
     assert features.shape == (10, len(FEATURES))
+
+
+def test_a_kelvin_of_approach_is_worth_what_the_enthalpy_of_saturated_air_makes_of_it() -> None:
+    # ASHRAE Handbook, Fundamentals, moist air at sea level, saturated: 16.70 and 27.03 kJ/kg at
+    # 4 and 9 °C, 42.11 and 57.55 at 15 and 20 °C, 57.55 and 76.50 at 20 and 25 °C.
+    gain = random_power(4).layout.gain(np.array([4.0, 15.0, 20.0]))
+    usual = 57.55 - 42.11
+    expected = [(27.03 - 16.70) / usual, 1.0, (76.50 - 57.55) / usual]
+    np.testing.assert_allclose(gain[:, 0], expected, rtol=0.01)
+    assert (gain[:, 1:] == 1.0).all()
 
 
 def test_a_fitted_pump_law_is_the_plants() -> None:

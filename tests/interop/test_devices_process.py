@@ -17,23 +17,21 @@ from asyncua import ua
 from asyncua.client.client import Client
 from pymodbus.client import AsyncModbusTcpClient
 
+from controller.demo.ports import free_block
 from facility.clock import SteppedClock
 from facility.loading import load_site
 from facility.site import Site
 from sim.sites import write
-from tests.devices_plant import free_ports
 
+DEVICES = 20
+"""Ports in a row, below those that the system hands out by itself."""
 TEMPERATURE = "tcs_supply_temperature_setpoint"
 
 
 @pytest.fixture
 def campus(tmp_path: Path) -> Site:
     directory = tmp_path / "campus"
-    while True:  # the devices need ports in a row
-        base = free_ports(1)[0]
-        if base + 20 < 65536 and all(_is_free(base + i) for i in range(20)):
-            break
-    write("campus", directory, base)
+    write("campus", directory, free_block(DEVICES))
     return load_site(directory)
 
 

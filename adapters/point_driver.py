@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 
 from adapters import codec
@@ -11,7 +12,7 @@ from facility.devices import Device
 from facility.points import Point
 
 
-class PointDriver:
+class PointDriver(ABC):
     """A driver without its protocol.
 
     Parameters
@@ -44,9 +45,9 @@ class PointDriver:
         trip_ms = None if trip_s is None else 1e3 * trip_s
         return LinkStatus(True, self._last_reply_s, trip_ms, self._remark())
 
+    @abstractmethod
     def _why_lost(self) -> str | None:
         """Why there is no connection; None while there is one."""
-        raise NotImplementedError
 
     def _round_trip(self) -> float | None:
         """Wall time of the last exchange, seconds."""

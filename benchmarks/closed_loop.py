@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from controller.evaluation.shadow.beside import AlwaysYes, EnvelopeBeside
+from controller.evaluation.shadow.beside import EnvelopeBeside, shown
 from controller.evaluation.shadow.inputs import LearnedParts
-from facility.commands import Mode
 from facility.points import Access
 from facility.site import Site
-from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
-from safety.hand_back import own_readings
+from facility.telemetry import Quality, Reading, Snapshot
 
 if TYPE_CHECKING:
     from sim.scenarios.build import Prepared
@@ -84,23 +82,12 @@ async def _controlled(
     every_s: float,
     say: Callable[[float], None] | None,
 ) -> Ran:
-    from controller.estimation.learned import LearnedEstimator, LearnedForecaster
-    from controller.tick import Parts, TickState, tick
+    from controller.tick import TickState, tick
     from models.thermal import MEMORY_ROWS
 
     hall = _Hall(site, prepared.warmed_up("guideline36"))
     gateway = EnvelopeBeside(hall)
-    wired = Parts(
-        site=site,
-        model_version=parts.bundle.version,
-        estimator=LearnedEstimator(site, parts.bundle),
-        forecaster=LearnedForecaster(site, parts.bundle),
-        planner=parts.planner,
-        authority=AlwaysYes(),
-        gateway=gateway,
-        prices=prepared.grid,
-        settings=parts.settings,
-    )
+    wired = parts.wired(site, gateway, prepared.grid)
     state, rows = TickState.start(site), [hall.row()]
     next_s = prepared.start_s + MEMORY_ROWS * ROW_S
     while hall.now_s < prepared.ends_s - 1e-6:
@@ -162,23 +149,7 @@ class _Hall:
             else Reading(value, Quality.GOOD, now_s)
             for tag, value in values.items()
         }
-        for name, own in self._own.items():
-            if name not in self.armed:
-                own.update(own_readings(self.site, name, readings))
-        devices = {
-            name: DeviceStatus(
-                name,
-                connected=True,
-                authority=Authority.REMOTE if name in self.armed else Authority.LOCAL,
-                armed=name in self.armed,
-                last_reply_s=now_s,
-                round_trip_ms=None,
-                own=dict(self._own[name]),
-            )
-            for name in self.site.devices
-        }
-        modes = dict.fromkeys(self.site.actuators, Mode.AUTOMATIC)
-        return Snapshot(now_s, readings, devices, modes)
+        return shown(self.site, now_s, readings, self.armed, self._own)
 
     def hold(self, actuator: str, value: float) -> None:
         """Set an actuator with the next step."""

@@ -26,12 +26,10 @@ PEERS = Path(__file__).parent / "peers"
 
 
 class Peer(Port):
-    """A server that can be ended, started again with the values of its first start, and frozen."""
+    """A server that can be ended, and started again with the values of its first start."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
-    def freeze(self) -> None: ...
-    def thaw(self) -> None: ...
     def writes(self) -> int: ...
 
 
@@ -114,12 +112,6 @@ class Simulated:
         if self._server is not None:
             await self._server.stop()
             self._server = None
-
-    def freeze(self) -> None:
-        raise NotImplementedError("it lives in the test's own process")
-
-    def thaw(self) -> None:
-        raise NotImplementedError("it lives in the test's own process")
 
     def writes(self) -> int:
         return sum(self.recorder.requests.values())

@@ -20,7 +20,7 @@ from controller.backtest.record import (
     KnownThen,
 )
 from controller.backtest.settings import plain, settings_of
-from controller.evaluation.shadow.beside import AlwaysYes, EnvelopeBeside
+from controller.evaluation.shadow.beside import EnvelopeBeside
 from controller.sweep import Task
 from facility.clock import iso
 from facility.commands import Command, Decision, Receipt
@@ -164,20 +164,10 @@ async def live_through(
     Each sees the plant as it was: what it would have done is not carried on to the next, for the
     recorded plant did not follow. The last plan is, as the start of the next one's search.
     """
-    from controller.estimation.learned import LearnedEstimator, LearnedForecaster
-    from controller.tick import Parts, TickState, tick
+    from controller.tick import TickState, tick
 
     state, ticks, gateway = TickState.start(site), [], _EnvelopeThen(site)
-    wired = Parts(
-        site=site,
-        model_version=parts.bundle.version,
-        estimator=LearnedEstimator(site, parts.bundle),
-        forecaster=LearnedForecaster(site, parts.bundle),
-        planner=parts.planner,
-        authority=AlwaysYes(),
-        gateway=gateway,
-        settings=parts.settings,
-    )
+    wired = parts.wired(site, gateway)
     for snapshot in known.snapshots():
         if snapshot.time_s >= end_s:
             break

@@ -21,6 +21,7 @@ from tests.commissioning_bench import desk, importable
 from tests.driver_peers import ALL, PROCESSES, READ_ONLY, Bench, running
 from tests.gateway_kit import START_S, free_port
 from tests.peer_points import COUNT, FLOW, MISSING, SETPOINT, TEMPERATURE, THERE, TIMEOUT_S
+from tests.peer_programs import Program
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -238,6 +239,7 @@ async def test_a_restart_costs_the_connection_and_no_write_comes_late(bench: Ben
 
 @pytest.mark.parametrize("bench", PROCESSES, indirect=True)
 async def test_a_half_open_connection_fails_by_the_deadline(bench: Bench) -> None:
+    assert isinstance(bench.peer, Program)
     driver = bench.driver(timeout_s=2.0)
     await connected(driver)
     before = bench.peer.writes()

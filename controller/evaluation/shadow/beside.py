@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,8 +20,9 @@ from facility.commands import (
     WriteResult,
 )
 from facility.site import Site
-from facility.telemetry import Snapshot
+from facility.telemetry import Authority, DeviceStatus, Reading, Snapshot
 from safety.envelope import Action, Envelope, needs_write
+from safety.hand_back import own_readings
 from safety.limits import limits_of
 from safety.state import EnvelopeState
 
@@ -49,6 +50,36 @@ class Hall(Protocol):
     def give_back(self, device: str) -> None:
         """The device is its own again."""
         ...
+
+
+def shown(
+    site: Site,
+    now_s: float,
+    readings: Mapping[str, Reading],
+    armed: Collection[str],
+    own: Mapping[str, dict[str, Reading]],
+) -> Snapshot:
+    """A hall without a gateway, as the gateway would show it.
+
+    ``own`` is what each device had set itself when it was last in local control; of those that are
+    in it now it is brought up to date.
+    """
+    for name, values in own.items():
+        if name not in armed:
+            values.update(own_readings(site, name, readings))
+    devices = {
+        name: DeviceStatus(
+            name,
+            connected=True,
+            authority=Authority.REMOTE if name in armed else Authority.LOCAL,
+            armed=name in armed,
+            last_reply_s=now_s,
+            round_trip_ms=None,
+            own=dict(own[name]),
+        )
+        for name in site.devices
+    }
+    return Snapshot(now_s, readings, devices, dict.fromkeys(site.actuators, Mode.AUTOMATIC))
 
 
 @dataclass

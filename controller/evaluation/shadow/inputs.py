@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from controller.evaluation.shadow.beside import AlwaysYes
 from controller.evaluation.shadow.replica import ShadowError
 from facility.clock import from_iso
 from facility.points import Access
 from facility.site import Site
 
 if TYPE_CHECKING:
+    from controller.estimation.forecasts import Prices
     from controller.planning.settings import PlanningSettings
     from controller.planning.words import Planner
+    from controller.tick import Gateway, Parts
     from models.registry import Bundle
 
 ROW_S = 60.0
@@ -28,6 +31,23 @@ class LearnedParts:
     bundle: Bundle
     planner: Planner
     settings: PlanningSettings
+
+    def wired(self, site: Site, gateway: Gateway, prices: Prices | None = None) -> Parts:
+        """A live tick's parts, in which every proposal is carried out at ``gateway``."""
+        from controller.estimation.learned import LearnedEstimator, LearnedForecaster
+        from controller.tick import Parts
+
+        return Parts(
+            site=site,
+            model_version=self.bundle.version,
+            estimator=LearnedEstimator(site, self.bundle),
+            forecaster=LearnedForecaster(site, self.bundle),
+            planner=self.planner,
+            authority=AlwaysYes(),
+            gateway=gateway,
+            prices=prices,
+            settings=self.settings,
+        )
 
 
 def learned_parts(

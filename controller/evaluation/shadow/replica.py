@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from controller.estimation.history import tags_used
 from controller.estimation.learned import LearnedEstimator
-from facility.commands import Mode
+from controller.evaluation.shadow.beside import shown
 from facility.site import Site
-from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
+from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, Trajectory
 from models.dataset import STEP_S, DatasetError, History
 from models.registry import Bundle
 from models.state import ThermalState
 from models.thermal import MEMORY_ROWS
-from safety.hand_back import own_readings
 
 FACTORS_ROWS = 45
 """Minutes of the record from which measured over expected power is taken."""
@@ -157,24 +156,7 @@ class Replica:
             else Reading(value, Quality.GOOD, now_s)
             for tag, value in values.items()
         }
-        for name, own in self._own.items():
-            if name not in self.armed:
-                own.update(own_readings(self.site, name, readings))
-        devices = {
-            name: DeviceStatus(
-                name,
-                connected=True,
-                authority=Authority.REMOTE if name in self.armed else Authority.LOCAL,
-                armed=name in self.armed,
-                last_reply_s=now_s,
-                round_trip_ms=None,
-                own=dict(self._own[name]),
-            )
-            for name in self.site.devices
-        }
-        return Snapshot(
-            now_s, readings, devices, dict.fromkeys(self.site.actuators, Mode.AUTOMATIC)
-        )
+        return shown(self.site, now_s, readings, self.armed, self._own)
 
     def recent(self) -> pd.DataFrame:
         """The record's last minutes as known now: nothing later is in it."""

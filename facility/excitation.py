@@ -37,13 +37,19 @@ CHAINED_SHARE = 0.7
 """How often the water is set as a chain, each supply over what cools it. Drawn apart, setpoints
 mostly ask for what no plant can reach, and rarely dwell where one machine takes over from
 another, which is where a plant runs best."""
-OVER_K = {CW: (2.0, 14.0), FWS: (-6.0, 8.0), TCS: (1.5, 12.0)}
+OVER_K = {CW: (2.0, 16.0), FWS: (-2.0, 8.0), TCS: (1.5, 12.0)}
 """Tower water over wet bulb, a loop over tower water, a CDU's supply over its loop: from where
 an exchanger runs out, its approach, to where it is hardly used."""
-STILL_SHARE = 0.6
-STILL_S = (5400.0, 10_800.0)
-"""How often such a chain is left alone, and for how long: a plant's own resets of pressure and
-staging take an hour to come to rest, and until then its pumps and fans draw more."""
+STILL_SHARE = 0.75
+STILL_S = (4500.0, 5400.0)
+"""How often a plant is left alone with its water as a chain and each other quantity at a level of
+its own, and for how long: its own resets of pressure and staging take an hour to come to rest, and
+until then machines run that a plan would never see run. Sixty such rests teach more of what
+setpoints cost than weeks of restlessness."""
+LEAN = 2
+"""Where the plant is left alone, draws lean so much (the exponent of a uniform number) to where it
+is cheap to run: water little over what cools it, air and chilled water warm, fans and pumps slow.
+The dear corners of the ranges are seen while it is moved."""
 COVER = (0.0, 1.0)
 """Shares of the range from most to least cooling that are visited."""
 
@@ -65,10 +71,11 @@ class Targets:
         self._groups = {name: members[0] for name, members in site.groups.items()}
         self._joint, self._weight, self._joint_until_s = 0.5, 0.6, start_s
         self._own = dict.fromkeys(self._groups, 0.5)
-        self._cooled_by = {name: self._below(first) for name, first in self._groups.items()}
         self._until_s = dict.fromkeys(self._groups, start_s)
         self._chained, self._still, self._wet_bulb_c = False, False, 0.0
-        self._over = dict.fromkeys(OVER_K, 0.5)
+        quantities = dict.fromkeys(first.quantity for first in self._groups.values())
+        self._levels = dict.fromkeys(quantities, 0.5)
+        self._cooled_by = {name: self._below(first) for name, first in self._groups.items()}
 
     def at(self, now_s: float, wet_bulb_c: float | None) -> None:
         """Draw anew what has stood long enough."""
@@ -76,17 +83,26 @@ class Targets:
         if now_s >= self._joint_until_s:
             self._joint = uniform(*self._cover)
             self._weight = uniform(*JOINT_WEIGHT)
-            self._chained = wet_bulb_c is not None and uniform(0.0, 1.0) < CHAINED_SHARE
-            self._still = self._chained and uniform(0.0, 1.0) < STILL_SHARE
+            self._still = uniform(0.0, 1.0) < STILL_SHARE
+            chained = self._still or uniform(0.0, 1.0) < CHAINED_SHARE
+            self._chained = wet_bulb_c is not None and chained
             stands_s = STILL_S if self._still else JOINT_S
             self._joint_until_s = now_s + uniform(*stands_s)
             # Once for each level: an experiment does not chase the weather.
             self._wet_bulb_c = wet_bulb_c or 0.0
-            self._over = {quantity: uniform(*self._cover) for quantity in OVER_K}
+            self._levels = {quantity: self._level_of(quantity) for quantity in self._levels}
         for group in self._groups:
             if now_s >= self._until_s[group]:
                 self._own[group] = uniform(*self._cover)
                 self._until_s[group] = now_s + uniform(*DITHER_S)
+
+    def _level_of(self, quantity: str) -> float:
+        """A share of the cover, leaning to the cheap end where the plant is left alone."""
+        share: float = self._uniform(0.0, 1.0) ** (LEAN if self._still else 1)
+        if not (self._chained and quantity in OVER_K):
+            share = 1.0 - share
+        least, most = self._cover
+        return least + share * (most - least)
 
     @staticmethod
     def coldest(actuator: Actuator) -> float:
@@ -96,7 +112,8 @@ class Targets:
     def of(self, actuator: Actuator) -> float:
         """The value that ``actuator`` is to go to."""
         chained = self._chained and actuator.quantity in OVER_K
-        level = self._over[actuator.quantity] if chained else self._joint
+        alone = chained or self._still
+        level = self._levels[actuator.quantity] if alone else self._joint
         weight = 1.0 if self._still else self._weight
         share = weight * level + (1.0 - weight) * self._own[actuator.group]
         if chained:

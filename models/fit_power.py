@@ -27,16 +27,13 @@ RATE = 0.08
 CHECK_EVERY = 25
 PATIENCE = 8
 DECAY = 1e-5
-STRAIN_WEIGHT = 8.0
 STRETCH_BLOCKS = 36
 """Three hours."""
-UNREST_WEIGHT = 10.0
-SETTLE_BLOCKS = 12
-"""So long after a setpoint's move a plant's resets and staging are still at work, and how little a
-block counts then for each unit that a feature has moved."""
-LOAD_UNREST_WEIGHT = 10.0
-LOAD_SETTLE_BLOCKS = 4
-"""The same after a change of load, for each of the rating."""
+RESTLESS_K = 0.3
+"""Tower water and loops that together move so far in a block halve its weight. While water is
+pulled down to a new setpoint the fans run flat out and the chillers cool what it holds: power
+that holding the setpoint never takes."""
+PLANT_KINDS = ("tower", "loop")
 LEAST_KW = 0.01
 """A meter whose mean is below this has nothing to fit."""
 
@@ -49,7 +46,7 @@ class _Blocks:
     exogenous: Tensor
     usable: Tensor
     weight: Tensor
-    """Blocks in which units were out of capacity count less: no plan keeps a plant there."""
+    """Blocks in which the water's temperatures moved count less."""
     judging: Tensor
     """Blocks that are not fitted."""
 
@@ -145,24 +142,22 @@ def _block_mean(values: Array) -> Tensor:
 def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
     exogenous = layout.exogenous(history.it_power_kw)
     usable = _block_mean(history.usable.astype(float)) > 0.999
-    weight = 1.0 / (1.0 + STRAIN_WEIGHT * _block_mean(layout.strained(history)))
     seen = _block_mean(layout.seen(history))
-    moved = _unrest(_block_mean(layout.features_set(history)), SETTLE_BLOCKS)
-    loaded = _unrest(_block_mean(exogenous), LOAD_SETTLE_BLOCKS)
-    weight = weight / (1.0 + UNREST_WEIGHT * moved + LOAD_UNREST_WEIGHT * loaded)
+    weight = 1.0 / (1.0 + (_movement_k(history) / RESTLESS_K).square())
     stretch = torch.arange(len(seen)) // STRETCH_BLOCKS
     judging = (stretch * (1.0 - split)) % 1.0 >= split
     return _Blocks(seen, _block_mean(exogenous), usable, weight, judging)
 
 
-def _unrest(values: Tensor, blocks: int) -> Tensor:
-    """(N,) how far (N, F) values lie from those of the ``blocks`` before them, summed over F."""
-    found = torch.zeros(len(values), dtype=values.dtype)
-    found[:blocks] = 1.0
-    for back in range(1, blocks + 1):
-        change = (values[back:] - values[:-back]).abs().sum(dim=1)
-        found[back:] = torch.maximum(found[back:], change)
-    return found
+def _movement_k(history: History) -> Tensor:
+    """(N,) how far tower water and loops moved together into each block or the one before it."""
+    plant = [i for i, node in enumerate(history.layout.nodes) if node.kind in PLANT_KINDS]
+    means = _block_mean(history.supply_c[:, plant])
+    change = torch.zeros_like(means)
+    change[1:] = means[1:] - means[:-1]
+    moved = change.nan_to_num().square().sum(dim=1).sqrt()
+    moved[1:] = torch.maximum(moved[1:], moved[:-1])
+    return moved
 
 
 def _fit_plant(

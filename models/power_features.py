@@ -47,8 +47,6 @@ USUAL_WET_BULB_C = 15.0
 """Of a tower that runs as designed, for the gain below."""
 DIFFERENCE_SCALE_K = 8.0
 """Makes differences of the order of 1."""
-STRAINED_K = 0.7
-"""A supply so far above its setpoint is out of capacity."""
 REACH = 0.15
 """Share of the range between two neighbouring tangents."""
 
@@ -149,10 +147,6 @@ class PowerLayout:
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
         return self._features(reached, history.wet_bulb_c)
 
-    def features_set(self, history: History) -> Array:
-        """(N, F) features of what was set, whatever was reached and whatever the weather."""
-        return np.asarray(history.setpoints @ self.matrix.T + self.shift)
-
     def gain(self, wet_bulb_c: Array) -> Array:
         """(T, F) what a kelvin of each feature is worth in this weather.
 
@@ -169,16 +163,6 @@ class PowerLayout:
     def _features(self, setpoints: Array, wet_bulb_c: Array) -> Array:
         affine = setpoints @ self.matrix.T + self.shift
         return (affine + wet_bulb_c[:, None] * self.per_wet_bulb) * self.gain(wet_bulb_c)
-
-    def strained(self, history: History) -> Array:
-        """(N,) share of the nodes that miss their setpoint: the plant is out of its regulation."""
-        missed, counted = np.zeros(history.rows), np.zeros(history.rows)
-        for group, node in enumerate(self.measured):
-            if node >= 0:
-                above = history.supply_c[:, node] - history.setpoints[:, group]
-                missed += above > STRAINED_K
-                counted += np.isfinite(above)
-        return np.asarray(missed / np.maximum(counted, 1.0))
 
     def places(self, setpoints: Array, n: int) -> list[Array]:
         """``n`` points to take tangents at: here, then towards less and more cooling by turns."""

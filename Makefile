@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: notebooks help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
+.PHONY: agent notebooks help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -98,6 +98,9 @@ property: setup ## the property tests with many more examples and a new seed eac
 
 situations: setup ## ten thousand situations that try the planner: a plan within limits in each, or the rule
 	@$(BIN)/python -m pytest tests/property/test_planning_adversarial.py -m study --timeout=0 $(ARGS)
+
+agent: setup ## the agent of reinforcement learning that control is held against acts through the gateway
+	@$(BIN)/python -m pytest tests/scenario/test_benchmarks_rl.py --timeout=0 $(ARGS)
 
 proof: setup ## prove the envelope's arithmetic for all values (Z3)
 	@$(BIN)/python -m pytest tests/property/test_safety_proof.py --durations=5 --timeout=0 $(ARGS)

@@ -20,13 +20,9 @@ from controller.storage.records import LocalRecords
 from controller.tick import Parts, TickState, tick
 from facility.commands import Mode
 from tests.controller_fakes import CDU_SETPOINT, START_S, FakeLink, proposal
-from tests.planning_plant import (
-    AnalyticPlant,
-    TakesAll,
-    reference_site,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_ports import TakesAll
+from tests.planning_requests import snapshot_for, usual_setpoints
 from tests.service_world import World, approve, made_world
 
 OVERRIDE = {"target": CDU_SETPOINT, "value": 25.0, "lasts_s": 600.0, "why": "leak check"}

@@ -20,7 +20,7 @@ from facility.commands import Mode
 from facility.telemetry import Quality, Reading, Snapshot
 from facility.wire import from_wire, to_wire
 from tests.models_hall import small_bundle, small_history, small_site
-from tests.planning_plant import TakesAll, YesMode
+from tests.planning_ports import TakesAll, YesMode
 
 SETTINGS = PlanningSettings()
 

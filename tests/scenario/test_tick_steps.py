@@ -20,15 +20,9 @@ from facility.commands import Command, Decision, Mode, Override, Receipt, WriteR
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.wire import dumps, from_wire, to_wire
 from models.contract import Array
-from tests.planning_plant import (
-    NOON_S,
-    AnalyticPlant,
-    TakesAll,
-    YesMode,
-    reference_site,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_ports import TakesAll, YesMode
+from tests.planning_requests import NOON_S, snapshot_for, usual_setpoints
 
 SITE = reference_site("campus")
 USUAL = usual_setpoints(SITE)

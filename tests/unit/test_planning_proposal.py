@@ -14,14 +14,8 @@ from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan
 from facility.commands import Mode, Override, Proposal
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
-from tests.planning_plant import (
-    NOON_S,
-    AnalyticPlant,
-    reference_site,
-    request_for,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import NOON_S, request_for, snapshot_for, usual_setpoints
 
 SETTINGS = PlanningSettings()
 SITE = reference_site("campus")

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks import control_table
-from benchmarks.control_agents import ABLATIONS, BASELINES, OURS, SAC, fit_arx, run_agent
+from benchmarks.control_agents import ABLATIONS, AGENTS, BASELINES, OURS, SAC, fit_arx, run_agent
 from benchmarks.control_days import DAY_H, SITES, Day, days, train_model
 from benchmarks.harness import Bench, Measure
+from sim.scenarios.build import reference
 
 SCOPE = (
     "twelve days, three climates by four seasons, each with a site and a load of its own by Latin "
@@ -35,6 +36,8 @@ HAS_ABLATIONS = True
 WINDOW_H = 3.0
 WEEKS = {False: 1, True: 4}
 """Whether in full: how often the square of days comes, each time a week later."""
+SQUARE = 12
+"""Days of a week."""
 BOTH_CORES = 2
 BEST_FOUND = {False: ((2, 7), 80), True: ((1, 2, 7, 10), 400)}
 """Whether in full: days that are searched for the best there is, by number, and the runs of the
@@ -84,7 +87,8 @@ class _Study:
         """A day under an agent."""
         day = self.table.days[number]
         models = self.models[day.site]
-        used = {} if agent in BASELINES else {name: path.name for name, path in models.items()}
+        asked = () if agent in BASELINES else AGENTS[agent].models
+        used = {name: models[name].name for name in asked}
         result = self.bench.step(
             f"{day.name}-{day.hours:g}h-{agent}",
             {**asdict(day), "agent": agent, "models": used},
@@ -92,6 +96,22 @@ class _Study:
             of_the_machine=False,
         )
         self.table.add(number, agent, result)
+
+    def all(self, marked: tuple[int, ...], evaluations: int) -> dict[int, dict[str, Any]]:
+        """Every day under every agent, and what is found for the ``marked`` days."""
+        self.train()
+        every = range(len(self.table.days))
+        # The longest first.
+        ordered = sorted(every, key=lambda n: self.table.days[n].site != SITES[0])
+        agents = (*BASELINES, OURS, *((SAC,) if self.bench.full else ()))
+        jobs = [self.hands.submit(self.run, n, agent) for n in ordered for agent in agents]
+        found = {n: self.hands.submit(self.search, n, evaluations) for n in marked}
+        if self.bench.ablations:
+            ablated = every[:SQUARE] if self.bench.full else marked
+            jobs += [self.hands.submit(self.run, n, agent) for n in ablated for agent in ABLATIONS]
+        for job in jobs:
+            job.result()
+        return {n: search.result() for n, search in found.items()}
 
     def search(self, number: int, evaluations: int) -> dict[str, Any]:
         """The best that a search finds for a day."""
@@ -116,21 +136,13 @@ def measure(bench: Bench) -> Iterator[Measure]:
         ThreadPoolExecutor(BOTH_CORES) as hands,
     ):
         study = _Study(bench, cores, hands, table)
-        study.train()
-        longest_first = sorted(range(len(square)), key=lambda n: square[n].site != "frontier")
-        jobs: list[Future[None]] = [
-            hands.submit(study.run, number, agent)
-            for number in longest_first
-            for agent in (*BASELINES, OURS, *((SAC,) if bench.full else ()))
-        ]
-        searching = {n: hands.submit(study.search, n, evaluations) for n in marked}
-        if bench.ablations:
-            ablated = range(len(days(hours))) if bench.full else marked
-            jobs += [hands.submit(study.run, n, agent) for n in ablated for agent in ABLATIONS]
-        for job in jobs:
-            job.result()
-        found = {n: search.result() for n, search in searching.items()}
-    tariffs = {day.site: day.prepared().site.tariff for day in square}
+        try:
+            found = study.all(marked, evaluations)
+        except BaseException:
+            # Nobody waits for days whose figures nobody will see.
+            hands.shutdown(cancel_futures=True)
+            raise
+    tariffs = {site: reference(site)[0].tariff for site in SITES}
     yield from control_table.measures(table, tariffs)
     yield control_table.share_of_best(table, found)
     yield from control_table.ablated(table)

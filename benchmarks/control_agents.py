@@ -83,6 +83,8 @@ class Agent:
     about: str
     make: Callable[[Mapping[str, Path]], Make]
     """From the folders and files of models."""
+    models: tuple[str, ...] = ("thermal",)
+    """Those that it asks for."""
     is_ablation: bool = True
 
 
@@ -205,13 +207,20 @@ AGENTS: dict[str, Agent] = {
             "linear_arx",
             "ours with a linear ARX model of the racks in place of the learned one",
             _arx,
+            models=("thermal", "arx"),
         ),
         Agent(
             "static",
             "each step the best level to hold at the load and weather of now (no look-ahead)",
             lambda models: _ours(models, _static),
         ),
-        Agent(SAC, "an agent of reinforcement learning (SAC)", _sac, is_ablation=False),
+        Agent(
+            SAC,
+            "an agent of reinforcement learning (SAC)",
+            _sac,
+            models=(SAC,),
+            is_ablation=False,
+        ),
     )
 }
 ABLATIONS = tuple(agent.name for agent in AGENTS.values() if agent.is_ablation)

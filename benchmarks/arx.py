@@ -141,7 +141,7 @@ class _Samples:
         ):
             before, now = self.racks_c[: cut - 1, r], self.racks_c[1:cut, r]
             u = np.column_stack([self.inputs.setpoints[:, own], power, mate_kw[:, r], wet])[1:cut]
-            known = np.isfinite(before) & np.isfinite(now) & np.isfinite(u).all(axis=1)
+            known = np.asarray(np.isfinite(np.column_stack([before, now, u])).all(axis=1))
             a, b, c = _ridge(before[known], u[known], now[known], alpha)
             found["keep"][r], found["constant"][r] = a, c
             gain[r, own] = b[:-3]

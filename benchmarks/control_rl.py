@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,7 @@ def train(site_name: str, folder: Path, steps: int = STEPS, hours: float = DAY_H
     agent.learn(steps)
     folder.mkdir(parents=True, exist_ok=True)
     agent.save(folder / AGENT)
-    seen = vector.obs_rms
-    assert not isinstance(seen, dict)  # the observation is one box
+    seen: Any = vector.obs_rms  # of a box: a single running mean, not one by name
     scale = {"mean": seen.mean.tolist(), "std": np.sqrt(seen.var + vector.epsilon).tolist()}
     (folder / SCALE).write_text(json.dumps(scale | {"clip": vector.clip_obs}), encoding="utf-8")
     return folder
@@ -239,7 +238,7 @@ class PolicyTick:
         return tuple(moves)
 
 
-def agent_step(models: Mapping[str, Path]) -> Any:
+def agent_step(models: Mapping[str, Path]) -> Callable[[Site, Prepared], MakeTick]:
     """The control step of a site's agent, as `benchmarks.control_agents` makes them."""
     policy = Policy(models["sac"])
 

@@ -63,4 +63,5 @@ def test_a_devices_points_and_actuators_are_those_that_name_it(campus: tuple[str
         assert points == tuple(p for p in site.points.values() if p.device == device)
         actuators = site.device_actuators(device)
         assert actuators == tuple(a for a in site.actuators.values() if a.device == device)
-    assert site.device_points("nowhere") == site.device_actuators("nowhere") == ()
+    assert not site.device_points("nowhere")
+    assert not site.device_actuators("nowhere")

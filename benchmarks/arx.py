@@ -126,7 +126,7 @@ class _Samples:
         count = history.rows // rows
         self.inputs = history.inputs(0, count * rows, STEP_S)
         self.racks_c = history.limited_c[rows - 1 : count * rows : rows]
-        whole = history.usable[: count * rows].reshape(count, rows).all(axis=1)
+        whole = np.asarray(history.usable[: count * rows].reshape(count, rows).all(axis=1))
         self.racks_c = np.where(whole[:, None], self.racks_c, np.nan)
 
     def fitted(self, alpha: float, cut: int) -> Arx:
@@ -141,7 +141,7 @@ class _Samples:
         ):
             before, now = self.racks_c[: cut - 1, r], self.racks_c[1:cut, r]
             u = np.column_stack([self.inputs.setpoints[:, own], power, mate_kw[:, r], wet])[1:cut]
-            known = np.asarray(np.isfinite(np.column_stack([before, now, u])).all(axis=1))
+            known = np.isfinite(np.column_stack([before, now, u])).all(axis=1)
             a, b, c = _ridge(before[known], u[known], now[known], alpha)
             found["keep"][r], found["constant"][r] = a, c
             gain[r, own] = b[:-3]

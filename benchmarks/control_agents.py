@@ -44,7 +44,10 @@ def run_agent(day: Day, agent: str, models: Mapping[str, Path]) -> dict[str, Any
         from sim.scenarios import run_scenario
 
         return {"account": run_scenario(prepared, local_control=agent).summary()}
-    return run_step(prepared, AGENTS[agent].make(models))
+    result = run_step(prepared, AGENTS[agent].make(models))
+    if not AGENTS[agent].plans:
+        del result["ticks"], result["fallbacks"]  # there is no plan to fall back from
+    return result
 
 
 def run_step(prepared: Prepared, make: Make) -> dict[str, Any]:
@@ -85,6 +88,8 @@ class Agent:
     """From the folders and files of models."""
     models: tuple[str, ...] = ("thermal",)
     """Those that it asks for."""
+    plans: bool = True
+    """Whether a solver plans its steps."""
     is_ablation: bool = True
 
 
@@ -219,6 +224,7 @@ AGENTS: dict[str, Agent] = {
             "an agent of reinforcement learning (SAC)",
             _sac,
             models=(SAC,),
+            plans=False,
             is_ablation=False,
         ),
     )

@@ -179,6 +179,7 @@ class PolicyTick:
 
     async def step(self, snapshot: Snapshot) -> TickRecord:
         """Observe, ask the agent, and send what it wants."""
+        from controller.gateway_link import GatewayRefusedError, GatewayUnavailableError
         from controller.records import TickRecord
 
         self._number += 1
@@ -214,8 +215,11 @@ class PolicyTick:
             )
             for move in moves
         ]
-        await self._link.decide(decision)
-        receipts = await self._link.command(commands)
+        try:
+            await self._link.decide(decision)
+            receipts = await self._link.command(commands)
+        except (GatewayUnavailableError, GatewayRefusedError) as error:
+            return dataclasses.replace(record, note=f"not written: {error}")
         return dataclasses.replace(record, receipts=receipts)
 
     async def close(self) -> None:

@@ -79,8 +79,8 @@ class Table:
         if agent in BASELINES:
             controlled = " " * 17
         else:
-            share = raw["fallbacks"] / max(raw["ticks"], 1)
-            controlled = f"{raw['moves_per_point_hour']:8.2f}{share:9.3f}"
+            share = f"{raw['fallbacks'] / max(raw['ticks'], 1):.3f}" if "ticks" in raw else ""
+            controlled = f"{raw['moves_per_point_hour']:8.2f}{share:>9}"
         return (
             f"{day.name:30}{f'{day.mix}, {day.site}':24}{agent:14}"
             f"{self.energy_kwh(agent, [number])[0]:8.0f}{saved[0]:8.1%}{saved[1]:9.1%}"
@@ -201,14 +201,19 @@ def ablated(table: Table) -> Iterator[Measure]:
                 f"limits, {max(a.peak_excess_k for a in accounts):.2f} K at most"
             )
 
-        fallbacks, ticks = (sum(table.counted(agent.name, n, days)) for n in ("fallbacks", "ticks"))
+        counted = ""
+        if agent.plans:
+            of = {n: sum(table.counted(agent.name, n, days)) for n in ("fallbacks", "ticks")}
+            counted = (
+                f", {of['fallbacks']:.0f} of {of['ticks']:.0f} steps without a solver's verified "
+                "answer"
+            )
         yield Measure(
             f"saving_vs_guideline36.{agent.name}",
             round(table.saving(agent.name, "guideline36", days), 4),
             "of the energy",
-            how=f"{agent.about}: {kept(agent.name)}, {fallbacks:.0f} of {ticks:.0f} steps without "
-            f"a solver's verified answer; on the same days ({named}) the whole of ours "
-            f"{table.saving(OURS, 'guideline36', days):.1%}, {kept(OURS)}",
+            how=f"{agent.about}: {kept(agent.name)}{counted}; on the same days ({named}) the whole "
+            f"of ours {table.saving(OURS, 'guideline36', days):.1%}, {kept(OURS)}",
         )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from controller.authority.audit import entry
+from controller.authority.automatic import yes_of_mode
 from controller.authority.carrying import command_of, commands_of
 from controller.authority.failures import GatewayError, InvalidError, NotFoundError, StateError
 from controller.authority.inbox import Inbox, left_region
@@ -59,25 +60,9 @@ class Desk:
         for name, agreed in covered(approvals.values(), proposal, modes, held, now_s).items():
             said = approvals[name]
             self.inbox.cover(proposal, name, said.who, said.why, agreed, now_s)
-        moves = tuple(
-            move
-            for move in (*proposal.moves, *proposal.holds)
-            if modes.get(move.actuator) is Mode.AUTOMATIC and move.actuator not in held
-        )
-        if moves and proposal.expires_at_s > now_s:
-            return self.inbox.adopt(
-                Decision(
-                    id=f"mode-{proposal.id}",
-                    proposal=proposal.id,
-                    plan_hash=proposal.plan_hash,
-                    origin=Origin.OPTIMISER,
-                    who="automatic mode",
-                    why="the mode of these actuators",
-                    moves=moves,
-                    decided_at_s=now_s,
-                    expires_at_s=proposal.expires_at_s,
-                )
-            )
+        said_yes = yes_of_mode(proposal, modes, now_s, held)
+        if said_yes is not None:
+            return self.inbox.adopt(said_yes)
         standing = self.inbox.decisions_in_force(now_s)
         asked = {actuator for actuator, mode in modes.items() if mode is Mode.ADVISORY}
         return next((d for d in standing if any(m.actuator in asked for m in d.moves)), None)

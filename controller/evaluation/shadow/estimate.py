@@ -2,13 +2,15 @@
 
 Energy of a stretch under our setpoints is what was measured, less the model's difference between
 the plant's setpoints and ours, scaled by measured over expected power of that stretch; IT leakage
-counts with its sign. Three things make it uncertain, and all are in the interval:
+counts with its sign. Two things make it uncertain, and both are in the interval:
 
-- which days it was: a bootstrap over whole days (Kuensch 1989), for errors last for hours;
-- the model's level: its error on later data when it was made, which does not average out;
-- how far its slopes can be trusted. Where the plant itself moved its setpoints, the change that
-  the model expects of these moves is held against what the meters then showed
-  (`slope`, 1 where they agree).
+- which time it was: a bootstrap over blocks of the record (`resampling`), for errors last for
+  hours;
+- the model's level: its error on later data when it was made, which does not average out.
+
+How far its slopes can be trusted is a criterion of its own: where the plant itself moved its
+setpoints, the change that the model expects of these moves is held against what the meters then
+showed (`slope`, 1 where they agree).
 
 Logged controllers are deterministic: what they never tried has no weight in the record, so
 importance sampling does not hold, and the model is all there is.
@@ -21,15 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.evaluation.shadow.resampling import DAY_S, STRETCH_S, Blocks, resample
 from controller.evaluation.shadow.study import ShadowStudy
 from models.contract import Array
 from models.registry import Bundle
 
 CONFIDENCE = 0.90
 DRAWS = 2000
-STRETCH_S = 6.0 * 3600.0
-"""Over which measured and expected power are compared."""
-DAY_S = 86_400.0
 LEAST_MOVED = 0.01
 """Of the power: a plant whose own moves changed less teaches nothing about slopes."""
 SMOOTH_ROWS = 15
@@ -48,12 +48,12 @@ class Estimate:
     """Of it, IT power that our temperatures would have added (negative: saved)."""
     it_kwh: float
     saved_share: float
-    interval_share: tuple[float, float]
-    """`CONFIDENCE`."""
-    spread_days: float
-    """Standard error of the share from the days alone."""
+    interval_share: tuple[float, float] | None
+    """`CONFIDENCE`; None where the record is too short for one."""
+    blocks: Blocks | None
+    """What of the interval is from the time that it was found over; None where there is none."""
     spread_model: float
-    """And from the model's level."""
+    """Standard error of the share from the model's level."""
     model_error_share: float
     """RMS difference of hourly measured and expected power, over mean power, in this period."""
     claimed_error_share: float
@@ -79,23 +79,20 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
     measured, plant = study.measured_kw[known], study.plant_kw[known]
     ratio = _by(stretch, measured) / np.maximum(_by(stretch, plant), 1e-9)
     saved = ratio * (plant - study.ours_kw[known]) - study.leakage_kw[known]
-    day = (study.times_s[known] // DAY_S).astype(np.int64)
-    days = np.unique(day)
-    day_saved = np.array([saved[day == d].sum() for d in days]) / 60.0
-    day_used = np.array([measured[day == d].sum() for d in days]) / 60.0
     rng = np.random.default_rng([seed, 90])
-    picked = rng.integers(0, len(days), (DRAWS, len(days)))
-    shares = day_saved[picked].sum(axis=1) / day_used[picked].sum(axis=1)
+    drawn = resample(study.times_s[known], saved, measured, rng, draws=DRAWS, confidence=CONFIDENCE)
     claimed = float(np.sqrt(sum(e**2 for e in bundle.power.error_kw.values()))) / float(
         plant.mean()
     )
     found = _period_error(study.times_s[known], measured, plant)
     # The level's error cancels where setpoints are alike; apart, each end has its own.
     model = max(claimed, found) * _apart(study)
-    drawn = shares + rng.normal(0.0, model, DRAWS)
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(drawn, [tail, 1.0 - tail])
-    used, gained = float(day_used.sum()), float(day_saved.sum())
+    interval = None
+    if drawn is not None:
+        tail = (1.0 - CONFIDENCE) / 2.0
+        ends = np.quantile(drawn.shares + rng.normal(0.0, model, DRAWS), [tail, 1.0 - tail])
+        interval = (float(ends[0]), float(ends[1]))
+    used, gained = float(measured.sum()) / 60.0, float(saved.sum()) / 60.0
     return Estimate(
         hours=len(measured) / 60.0,
         measured_kwh=used,
@@ -103,8 +100,8 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
         leakage_kwh=float(study.leakage_kw[known].sum()) / 60.0,
         it_kwh=float(study.it_kw[known].sum()) / 60.0,
         saved_share=gained / used,
-        interval_share=(float(low), float(high)),
-        spread_days=float(shares.std()),
+        interval_share=interval,
+        blocks=None if drawn is None else drawn.blocks,
         spread_model=model,
         model_error_share=found,
         claimed_error_share=claimed,

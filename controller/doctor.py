@@ -215,7 +215,7 @@ def _growth_gib_per_day(place: Place) -> float:
         stores.close()
     if usage.first_s is None or usage.last_s is None or usage.last_s - usage.first_s < 86_400.0:
         return 0.0
-    return usage.bytes / GIB / ((usage.last_s - usage.first_s) / 86_400.0)
+    return (usage.bytes - usage.hot_bytes) / GIB / ((usage.last_s - usage.first_s) / 86_400.0)
 
 
 def migrations(installation: Installation) -> Iterator[Finding]:

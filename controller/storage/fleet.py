@@ -176,6 +176,7 @@ class FleetTelemetry(StoredReadings):
             hot_readings=0,
             trends=row[2],
             bytes=row[3],
+            hot_bytes=0,
             first_s=extent[0] if extent else None,
             last_s=extent[1] if extent else None,
             readings_from_s=marks.readings_from / 1000.0 if marks.readings_from else None,

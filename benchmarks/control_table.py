@@ -66,6 +66,15 @@ class Table:
         ours, theirs = self.energy_kwh(agent, days), self.energy_kwh(baseline, days)
         return float(1.0 - ours.sum() / theirs.sum())
 
+    def unstored_saving(self, agent: str, baseline: str, days: Sequence[int]) -> float:
+        """The same share without what heat left behind is worth."""
+
+        def used_kwh(name: str) -> float:
+            found = [self._compared(day, name) for day in days]
+            return sum(each.cooling_kwh + each.it_difference_kwh for each in found)
+
+        return 1.0 - used_kwh(agent) / used_kwh(baseline)
+
     def total(self, agent: str, days: Sequence[int], of: Callable[[Account], float]) -> float:
         """A figure of the accounts summed over days."""
         return sum(of(self.account(day, agent)) for day in days)
@@ -107,6 +116,14 @@ def measures(table: Table, tariffs: Mapping[str, Any]) -> Iterator[Measure]:
             how=f"{what}, energy as accounted summed over the days; 90 % interval over days "
             f"{low:.1%} to {high:.1%} (bootstrap); {by_day}",
         )
+    yield Measure(
+        "saving_vs_guideline36_unstored",
+        round(table.unstored_saving(OURS, "guideline36", days), 4),
+        "of the energy",
+        how=f"{what}; the same without the heat that each has left behind: electricity of cooling "
+        "and the difference of IT alone. Who ends colder than the baseline has paid for it here, "
+        "who ends warmer has not; in short windows the two differ",
+    )
     yield from _limits(table, days, what)
     ticks, fallbacks = (int(sum(table.counted(OURS, n, days))) for n in ("ticks", "fallbacks"))
     yield Measure(

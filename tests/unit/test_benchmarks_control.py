@@ -111,6 +111,8 @@ def test_it_energy_and_heat_left_behind_count_as_in_every_account() -> None:
     table.add(0, "isotherm", ours)
     expected = 80.0 + 5.0 + 10.0 * 80.0 / 1085.0
     assert table.energy_kwh("isotherm", [0])[0] == pytest.approx(expected)
+    unstored = table.unstored_saving("isotherm", "guideline36", [0])
+    assert unstored == pytest.approx(1.0 - 85.0 / 100.0)
 
 
 def test_an_ablation_is_told_beside_the_whole_on_the_same_days() -> None:

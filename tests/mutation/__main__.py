@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 
 from tests.mutation.campaign import (
@@ -40,7 +41,9 @@ SLOW = (
 SLOW_FILES = ("tests/unit/test_safety_backup_envelope.py",)
 
 
-def envelope(workers: int = 2, *, quick: bool = False, tests: str = "") -> Campaign:
+def envelope(
+    workers: int = 2, *, known: Set[str] = frozenset(), quick: bool = False, tests: str = ""
+) -> Campaign:
     """The campaign against everything that a value passes on its way to a device."""
     modules = [*sorted(ROOT.glob("safety/*.py")), ROOT / "adapters/gateway/write_gate.py"]
     files = (
@@ -57,6 +60,7 @@ def envelope(workers: int = 2, *, quick: bool = False, tests: str = "") -> Campa
         ),
         deselected=SLOW,
         workers=workers,
+        known=known,
         quick=quick,
     )
 
@@ -78,7 +82,10 @@ def main() -> int:
         environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
         again = [sys.executable, "-m", "tests.mutation", *sys.argv[1:]]
         os.execve(sys.executable, again, environment)
-    campaign = envelope(args.workers, quick=args.quick, tests=args.tests)
+    listed = read_listed(LISTED)
+    campaign = envelope(
+        args.workers, known=listed.reasons.keys(), quick=args.quick, tests=args.tests
+    )
     targets = campaign.targets()
     every = campaign.mutants(targets)
     chosen = [
@@ -90,7 +97,6 @@ def main() -> int:
     if args.list:
         print("\n".join(each.key for each in chosen))
         return 0
-    listed = read_listed(LISTED)
     progress = _Progress(len(chosen))
     try:
         results = campaign.run(targets, chosen, progress.tell)

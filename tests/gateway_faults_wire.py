@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from tests.gateway_bench import ALL, FLOW, OTHER, SUPPLY, Bench, Frame, swallow
+from tests.gateway_bench import ALL, FLOW, OTHER, SUPPLY, Bench
 from tests.gateway_faults import fault
+from tests.gateway_proxy import Frame, swallow
 
 WIRE = "The wire to a Modbus device"
 REPLIES = "Wrong replies of a Modbus device"

@@ -273,3 +273,72 @@ def test_a_worst_case_where_there_was_none_is_tighter_and_none_any_more_is_wider
     del without["backup"]
     assert [c.widens for c in changes(without, before)] == [False]
     assert [c.widens for c in changes(before, without)] == [True]
+
+
+# -- trees of any shape: what is compared, in which order, and by which name ---------------------
+
+
+def told(before: Tree, after: Tree) -> list[str]:
+    return [str(each) for each in changes(before, after)]
+
+
+def test_changes_come_in_the_order_of_the_later_limits_then_what_is_gone() -> None:
+    assert told({"a": 1, "gone": 1}, {"b": 3, "a": 2}) == [
+        "b: nothing -> 3 (wider)",
+        "a: 1 -> 2 (wider)",
+        "gone: 1 -> nothing (wider)",
+    ]
+    assert told({"tags": ["a", "gone"]}, {"tags": ["b", "a"]}) == [
+        "tags/b: nothing -> there (wider)",
+        "tags/gone: there -> nothing (wider)",
+    ]
+
+
+def test_names_and_versions_within_a_part_are_compared() -> None:
+    assert told({"part": {"version": 1}}, {"part": {"version": 2}}) == [
+        "part/version: 1 -> 2 (wider)"
+    ]
+
+
+def test_the_ends_of_a_point_are_compared() -> None:
+    def edit(after: Tree) -> None:
+        own(after)["point"]["maximum"] = 99.0
+
+    (change,) = changed(edit)
+    assert (change.where.rpartition("/")[2], change.after) == ("maximum", "99.0")
+
+
+def test_a_list_where_there_was_none_is_something_else() -> None:
+    assert told({"votes": None}, {"votes": ["a"]}) == ["votes: nothing -> something else (wider)"]
+    assert told({"votes": ["a"]}, {"votes": None}) == ["votes: something else -> nothing (wider)"]
+
+
+def test_what_has_no_name_is_an_entry() -> None:
+    assert told({"x": [{"n": 1}, {"n": 1}]}, {"x": [{"n": 1}, {"n": 2}]}) == [
+        "x/entry#2/n: 1 -> 2 (wider)"
+    ]
+
+
+def test_a_tag_is_known_by_itself_whatever_it_is_called() -> None:
+    assert told({"tags": ["the watches"]}, {"tags": ["the watches", "b"]}) == [
+        "tags/b: nothing -> there (wider)"
+    ]
+
+
+def test_all_that_an_interlock_says_is_compared() -> None:
+    def edit(after: Tree) -> None:
+        interlock(after, "hot_rack")["quorum"] -= 1
+
+    (change,) = changed(edit)
+    assert change.where.endswith("interlocks/hot_rack/quorum")
+    assert change.widens
+
+
+def test_a_limit_of_hand_back_may_come_but_not_go() -> None:
+    bounds = {"lower": -1.0, "upper": 1.0}
+    assert told({"hand_back": None}, {"hand_back": bounds}) == [
+        "hand_back: nothing -> something else (tighter)"
+    ]
+    assert told({"hand_back": bounds}, {"hand_back": None}) == [
+        "hand_back: something else -> nothing (wider)"
+    ]

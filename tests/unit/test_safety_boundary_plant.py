@@ -261,3 +261,11 @@ def test_a_contact_that_no_point_shows_is_listed(quantity: str) -> None:
 def test_a_plant_without_alarms_says_so() -> None:
     points = {tag: each for tag, each in plant().points.items() if tag not in ALARMS}
     assert next(site_gaps(plant(points=points))).startswith("site: no alarm point")
+
+
+def test_a_measured_flow_without_its_least_is_listed() -> None:
+    whole = plant()
+    loops = {**whole.loops, "cool": replace(whole.loops["cool"], min_flow_ls=None)}
+    gap = "cool: no min_flow_ls or no fws_flow: its pumps' least flow is not kept"
+    assert gap in site_gaps(replace(whole, loops=loops))
+    assert gap not in site_gaps(whole)

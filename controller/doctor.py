@@ -277,7 +277,7 @@ def journal(installation: Installation) -> Iterator[Finding]:
     else:
         yield fault(
             "journal",
-            f"{path}: record {damage.number} (line {damage.line}): {damage.reason}",
+            f"{path}: {damage}",
             "keep the file, find out who changed it, and compare with a backup",
         )
 

@@ -193,7 +193,7 @@ class Campaign:
             (by_all, 1, 2 * all_s, {KILLED, SURVIVED, TIMED_OUT, CRASHED}),
         ):
             again: list[int] = []
-            for ended in in_forks(jobs, work, workers=workers, limit_s=lambda _, s=patience_s: s):
+            for ended in in_forks(jobs, work, workers=workers, limit_s=_always(patience_s)):
                 result = _result(mutants[ended.job], ended)
                 if result.outcome in final:
                     noticed.count(result)
@@ -330,6 +330,10 @@ def _warm_process(
         if error:
             tell({"error": error})
     return 0
+
+
+def _always(seconds: float) -> Callable[[int], float]:
+    return lambda _: seconds
 
 
 def _result(mutant: Mutant, ended: Ended[int]) -> Result:

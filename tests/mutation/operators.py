@@ -385,7 +385,8 @@ def _decides_nothing(node: ast.stmt) -> bool:
         return isinstance(node.value, ast.Call) and _text(node.value.func).startswith("log.")
     if isinstance(node, ast.Assign):
         names = [each.id for each in node.targets if isinstance(each, ast.Name)]
-        alias = isinstance(node.value, ast.Subscript) and names and names[0][0].isupper()
+        union = isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.BitOr)
+        alias = (union or isinstance(node.value, ast.Subscript)) and names and names[0][0].isupper()
         return bool(alias and not names[0].isupper()) or names in (["__all__"], ["log"])
     return isinstance(node, ast.If) and _text(node.test) == "TYPE_CHECKING"
 

@@ -172,8 +172,11 @@ def _ticks(racks: int) -> dict[str, Any]:
 class _Nobody:
     """Decides nothing, so that nothing is written."""
 
-    def decide(self, proposal: Any, modes: Any, now_s: float) -> None:
+    def decide(self, proposal: Any, snapshot: Any, now_s: float) -> None:
         """No decision."""
+
+    def drop(self, proposal_id: str, why: str, now_s: float) -> None:
+        """Nothing waits."""
 
     def overrides(self, now_s: float) -> tuple[Any, ...]:  # noqa: ARG002 - a port
         """Nobody holds anything."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from facility.commands import Decision, Mode, Origin, Override, Proposal
+from facility.telemetry import Snapshot
 
 
 def yes_of_mode(
@@ -37,11 +38,12 @@ def yes_of_mode(
 class ModeAlone:
     """Authority where nobody is asked and nobody overrides (`controller.authority.port`)."""
 
-    def decide(
-        self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float, /
-    ) -> Decision | None:
+    def decide(self, proposal: Proposal, snapshot: Snapshot, now_s: float, /) -> Decision | None:
         """The mode's yes."""
-        return yes_of_mode(proposal, modes, now_s)
+        return yes_of_mode(proposal, snapshot.modes, now_s)
+
+    def drop(self, _proposal_id: str, _why: str, _now_s: float, /) -> None:
+        """Nobody waits for an answer."""
 
     def overrides(self, _now_s: float, /) -> tuple[Override, ...]:
         """None."""

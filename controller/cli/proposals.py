@@ -157,6 +157,9 @@ def _tell_receipts(answer: dict[str, Any], done: str) -> None:
         verdict = receipt["verdict"]
         why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
         message(f"{receipt['actuator']}: {receipt['result']}{why}")
+    waiting = len(answer["decision"]["moves"]) - len(answer["receipts"])
+    if answer["receipts"] and waiting:
+        message(f"{waiting} more follow once these are in force, as the worst case asks")
     if not answer["receipts"]:
         message(f"{done}; it is carried out as soon as the gateway answers")
 
@@ -173,7 +176,8 @@ def _print(item: dict[str, Any]) -> None:
     print(f"proposal  {item['id']} ({item['state']}), until {iso(proposal['expires_at_s'])}")
     print(f"plan      {proposal['plan_hash']}")
     print(f"made by   {proposal['solver']}, model {proposal['model_version'][:12]}")
-    print(f"saving    {proposal['saving_kw']:.1f} kW, {proposal['saving_per_day']:.2f} a day")
+    saved = proposal["recheck"] or proposal
+    print(f"saving    {saved['saving_kw']:.1f} kW, {saved['saving_per_day']:.2f} a day")
     for binding in proposal["binding"]:
         price = f"{binding['shadow_price']:.2f} {binding['unit']}"
         print(f"binds     {binding['constraint']}: {price}")
@@ -200,7 +204,7 @@ def _moves(item: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{move['proposed']:.2f}",
             UNITS.get(move["unit"], move["unit"]),
             f"{move['minimum']:g} to {move['maximum']:g}",
-            "more" if move["cools_more"] else "less",
+            ("more" if move["cools_more"] else "less") if move["is_left"] else "is there already",
         )
         for move in item["moves"]
     ]

@@ -62,6 +62,9 @@ class PlanningSettings:
     """The worker is killed and the rule takes over after so long."""
     advisory_stand_s: float = 1200.0
     """A proposal to a person stands at least so long."""
+    advisory_check_s: float = 3600.0
+    """So far ahead racks must stay within their limits under a proposal that stands, held: by
+    then somebody has been asked again."""
     proposal_life_s: float = 1800.0
     """After this an unanswered proposal has expired."""
     writes_per_hour: int = 6

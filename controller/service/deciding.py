@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, HTTPException, Query, Response
 
 from controller.authority.failures import NotFoundError, StateError
-from controller.authority.inbox import PENDING, decision_of, outside, proposal_of
+from controller.authority.inbox import PENDING, decision_of, not_in_region, proposal_of
+from controller.planning.standing import MoveNow, as_it_stands
 from controller.service.auth import Operator, Viewer
 from controller.service.bodies import ApprovalRequest, EndRequest, RejectionRequest
 from controller.service.context import Context, Here
@@ -26,7 +27,8 @@ from controller.service.schemas import (
     ProposalView,
 )
 from controller.storage.ports import Kind, Record
-from facility.commands import Move, Origin, Proposal
+from facility.clock import iso
+from facility.commands import Origin, Proposal, Recheck
 from facility.devices import Actuator
 
 router = APIRouter(tags=["proposals"], responses=responses(401))
@@ -43,17 +45,19 @@ def proposal_view(here: Context, record: Record) -> ProposalView:
         state=record.state,
         proposal=found,
         moves=[
-            _move_view(here.site.actuators[move.actuator], move, record.body.get("covered", {}))
-            for move in found.moves
-            if move.actuator in here.site.actuators  # the site of an older record had others
+            _move_view(
+                here.site.actuators[line.move.actuator], line, record.body.get("covered", {})
+            )
+            for line in as_it_stands(found, here.site, snapshot if waits else None)
         ],
         checked=_checked(found),
-        left_region=outside(found, snapshot) if waits and snapshot is not None else [],
+        left_region=not_in_region(found, snapshot) if waits and snapshot is not None else [],
         outcome=Outcome(**outcome) if outcome else None,
     )
 
 
-def _move_view(actuator: Actuator, move: Move, covered: Mapping[str, str]) -> MoveView:
+def _move_view(actuator: Actuator, line: MoveNow, covered: Mapping[str, str]) -> MoveView:
+    move = line.move
     cools_more = actuator.is_more_cooling(move.proposed, move.now)
     rate = actuator.rate_towards_per_min if cools_more else actuator.rate_away_per_min
     return MoveView(
@@ -66,6 +70,7 @@ def _move_view(actuator: Actuator, move: Move, covered: Mapping[str, str]) -> Mo
         rate_per_min=rate,
         minutes=abs(move.proposed - move.now) / rate,
         cools_more=cools_more,
+        is_left=line.is_left,
         covered_by=covered.get(move.actuator),
     )
 
@@ -79,9 +84,20 @@ def _checked(proposal: Proposal) -> list[str]:
     )
     return [
         done,
+        *_rechecked(proposal.recheck),
         f"holds while {len(proposal.region)} readings stay within their stated bounds; looked at "
         "again with the approval, and until the last write",
         "each write is judged anew by the safety envelope, on its own telemetry",
+    ]
+
+
+def _rechecked(found: Recheck | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"rolled out again at {iso(found.time_s)} from the plant as it was then, its setpoints "
+        f"held: saves {found.saving_kw:.1f} kW; {found.worst_rack} has least room for an hour, "
+        f"{found.room_k:.1f} K"
     ]
 
 

@@ -158,10 +158,16 @@ class MoveView(BaseModel):
 
     actuator: str
     unit: str
-    now: float
+    now: float = Field(
+        description="In force: at this moment while it waits, else when it was proposed."
+    )
     proposed: float
     minimum: float
     maximum: float
+    is_left: bool = Field(
+        description="Whether anything of it is left to do: not where the plant's own control has "
+        "gone there already, or beyond."
+    )
     rate_per_min: float = Field(description="Fastest change that way.")
     minutes: float = Field(description="The least time that the move takes at that rate.")
     cools_more: bool

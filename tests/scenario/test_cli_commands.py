@@ -75,7 +75,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def offer(running: Running, number: int = 1) -> None:
-    running.here.desk.decide(proposal(number), running.link.modes, START_S)
+    running.here.desk.decide(proposal(number), snapshot(START_S, running.link.modes), START_S)
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:

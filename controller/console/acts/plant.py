@@ -34,7 +34,8 @@ async def override(deed: Deed) -> str:
         why=deed.why,
     )
     found = await acting.override(deed.here, deed.actor, body)
-    return f"{words.actuator(body.target)} is held: {words.receipts(found.receipts)}."
+    told = words.receipts(found.receipts, len(found.receipts))
+    return f"{words.actuator(body.target)} is held: {told}."
 
 
 @on_overrides("/overrides/{override_id}/releases", Scope.OPERATOR)

@@ -179,7 +179,8 @@ def _answers(report: dict[str, Any]) -> list[dict[str, Any]]:
         f"{_percent(high)} with {_share(report['confidence'], 0)} confidence."
     )
     against = "; ".join(report["reasons_against"])
-    proved = "Yes." if report["claimed"] else f"No: {against}."
+    passes = ", and the baseline passes Guideline 14" if report["method"] == "baseline" else ""
+    proved = f"Yes: zero lies outside that{passes}." if report["claimed"] else f"No: {against}."
     if report["method"] == "baseline":
         fit = report["fit"]
         believe = (

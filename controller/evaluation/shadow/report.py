@@ -161,7 +161,9 @@ def _energy(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "  of it IT leakage",
             f"{energy['leakage_kwh']:+,.0f} kWh",
-            "warmer racks draw more; it is counted against us",
+            "warmer racks draw more; it is counted against us"
+            if energy["leakage_kwh"] > 0.0
+            else "cooler racks draw less; it is part of the saving",
         ),
         ("IT energy", f"{energy['it_kwh']:,.0f} kWh", "the same work in both"),
         _blocks(energy["blocks"]),

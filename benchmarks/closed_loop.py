@@ -221,6 +221,7 @@ def shadow_trial(
         "against": against,
         "spread_blocks": found.blocks.spread,
         "spread_model": found.spread_model,
+        "spread_leakage": found.spread_leakage,
         "slope": found.slope,
         "model_error_share": found.model_error_share,
         "held_share": study.held_share,

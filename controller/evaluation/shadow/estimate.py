@@ -2,11 +2,12 @@
 
 Energy of a stretch under our setpoints is what was measured, less the model's difference between
 the plant's setpoints and ours, scaled by measured over expected power of that stretch; IT leakage
-counts with its sign. Two things make it uncertain, and both are in the interval:
+counts with its sign. Three things make it uncertain, and all are in the interval:
 
 - which time it was: a bootstrap over blocks of the record (`resampling`), for errors last for
   hours;
-- the model's level: its error on later data when it was made, which does not average out.
+- the model's level: its error on later data when it was made, which does not average out;
+- how much racks leak for each kelvin, which the model knows with an error of its own.
 
 How far its slopes can be trusted is a criterion of its own: where the plant itself moved its
 setpoints, the change that the model expects of these moves is held against what the meters then
@@ -18,6 +19,7 @@ importance sampling does not hold, and the model is all there is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +56,8 @@ class Estimate:
     """What of the interval is from the time that it was found over; None where there is none."""
     spread_model: float
     """Standard error of the share from the model's level."""
+    spread_leakage: float
+    """And from how much racks leak for each kelvin."""
     model_error_share: float
     """RMS difference of hourly measured and expected power, over mean power, in this period."""
     claimed_error_share: float
@@ -87,26 +91,37 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
     found = _period_error(study.times_s[known], measured, plant)
     # The level's error cancels where setpoints are alike; apart, each end has its own.
     model = max(claimed, found) * _apart(study)
+    used, gained = float(measured.sum()) / 60.0, float(saved.sum()) / 60.0
+    leaked = float(study.leakage_kw[known].sum()) / 60.0
+    leakage = _unsure_leakage(bundle) * abs(leaked) / used
+    spread = math.hypot(model, leakage)
     interval = None
     if drawn is not None:
         tail = (1.0 - CONFIDENCE) / 2.0
-        ends = np.quantile(drawn.shares + rng.normal(0.0, model, DRAWS), [tail, 1.0 - tail])
+        ends = np.quantile(drawn.shares + rng.normal(0.0, spread, DRAWS), [tail, 1.0 - tail])
         interval = (float(ends[0]), float(ends[1]))
-    used, gained = float(measured.sum()) / 60.0, float(saved.sum()) / 60.0
     return Estimate(
         hours=len(measured) / 60.0,
         measured_kwh=used,
         ours_kwh=used - gained,
-        leakage_kwh=float(study.leakage_kw[known].sum()) / 60.0,
+        leakage_kwh=leaked,
         it_kwh=float(study.it_kw[known].sum()) / 60.0,
         saved_share=gained / used,
         interval_share=interval,
         blocks=None if drawn is None else drawn.blocks,
         spread_model=model,
+        spread_leakage=leakage,
         model_error_share=found,
         claimed_error_share=claimed,
         slope=_slope(study),
     )
+
+
+def _unsure_leakage(bundle: Bundle) -> float:
+    """Standard error of leakage as a share of it: one coefficient, so one error, for all racks."""
+    found = bundle.power.leakage
+    leaks = found.per_k > 0.0
+    return float((found.std_per_k[leaks] / found.per_k[leaks]).max()) if leaks.any() else 0.0
 
 
 def _by(groups: NDArray[np.int64], values: Array) -> Array:

@@ -173,6 +173,11 @@ def _energy(report: dict[str, Any]) -> list[tuple[str, str, str]]:
             "its error, more of it the further our setpoints are from the plant's",
         ),
         (
+            "Uncertain by leakage",
+            f"± {_percent(1.64 * energy['spread_leakage'])}",
+            "how much more racks draw for each kelvin, as the model knows it",
+        ),
+        (
             "Actuators ours",
             _percent(report["held_share"]),
             "of the time; the others could not be taken over",

@@ -74,6 +74,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("--tests", default="", help="files of tests whose names contain one of A,B")
     parser.add_argument("--quick", action="store_true", help="functions only, for work on tests")
+    parser.add_argument("--outside", action="store_true", help="what is outside functions only")
     parser.add_argument("--list", action="store_true", help="name the mutants, try none")
     parser.add_argument("--report", type=Path, default=ROOT / "build" / "mutation.json")
     args = parser.parse_args()
@@ -93,6 +94,7 @@ def main() -> int:
         for each in sample(every, args.sample, args.seed)
         if any(part in each.key for part in args.only.split("|"))
         and (each.function or not args.quick)
+        and not (each.function and args.outside)
     ]
     if args.list:
         print("\n".join(each.key for each in chosen))

@@ -106,15 +106,14 @@ def survey_written(path: Path) -> Survey:
     Raises
     ------
     JournalError
-        A file cannot be read, or the last record of the closed ones is damaged.
+        The last record of the closed ones is damaged.
+    OSError
+        A file cannot be read.
     """
     closed = closed_files(path)
-    try:
-        begins = Survey(_last_record(closed[-1]) if closed else None)
-        with path.open("rb") as file:
-            return _survey(path, _walk_file(file, "", begins.last), begins)
-    except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}") from error
+    begins = Survey(_last_record(closed[-1]) if closed else None)
+    with path.open("rb") as file:
+        return _survey(path, _walk_file(file, "", begins.last), begins)
 
 
 def closed_files(path: Path) -> list[Path]:
@@ -162,7 +161,7 @@ def _promised(path: Path) -> tuple[int, str] | None:
 
 
 def _walk(path: Path) -> Iterator[Survey]:
-    """Each record of all files, up to and with the first damage."""
+    """Each record of all files; who reads stops at the first damage."""
     found = Survey()
     try:
         with ExitStack() as opened:
@@ -176,8 +175,6 @@ def _walk(path: Path) -> Iterator[Survey]:
                 before = found.last
                 for found in _walk_file(file, closed.name, before):
                     yield found
-                    if found.damage is not None:
-                        return
             yield from _walk_file(written, "", found.last)
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror}") from error
@@ -188,11 +185,12 @@ def _walk_file(file: BinaryIO, name: str, before: Record | None) -> Iterator[Sur
     found = Survey(before)
     while line := file.readline(LONGEST_LINE + 1):
         number, previous = _end(found.last)
-        parsed = _parse(line, number + 1, found.line + 1, previous)
-        if isinstance(parsed, Damage):
-            yield replace(found, damage=replace(parsed, file=name))
+        at, parsed = found.line + 1, _parse(line, number + 1, previous)
+        if isinstance(parsed, str):
+            torn = not line.endswith(b"\n") and len(line) <= LONGEST_LINE
+            yield replace(found, damage=Damage(number + 1, at, parsed, torn, file=name))
             return
-        found = Survey(parsed, found.line + 1, found.whole + len(line))
+        found = Survey(parsed, at, found.whole + len(line))
         yield found
 
 
@@ -203,10 +201,10 @@ def _last_record(closed: Path) -> Record:
         lines = file.read().splitlines(keepends=True)
     try:
         fields = json.loads(lines[-1])
-        found = _parse(lines[-1], fields["number"], 0, fields["previous"])
+        found = _parse(lines[-1], fields["number"], fields["previous"])
     except (ValueError, LookupError, TypeError):
-        found = Damage(0, 0, "")
-    if isinstance(found, Damage):
+        found = ""
+    if isinstance(found, str):
         raise JournalError(f"{closed}: its last record is damaged: see isotherm journal verify")
     return found
 
@@ -242,23 +240,23 @@ def compose(
     return Record(number, float(time_s), kind, json.loads(body), previous, digest), line
 
 
-def _parse(line: bytes, number: int, at: int, previous: str) -> Record | Damage:
+def _parse(line: bytes, number: int, previous: str) -> Record | str:
+    """The record of a line, or why it is none."""
     if not line.endswith(b"\n"):
         if len(line) > LONGEST_LINE:
-            return Damage(number, at, f"longer than {LONGEST_LINE} bytes")
-        reason = f"torn after {len(line)} bytes, without an end of line"
-        return Damage(number, at, reason, truncated=True)
+            return f"longer than {LONGEST_LINE} bytes"
+        return f"torn after {len(line)} bytes, without an end of line"
     start, suffix = line[: -_SUFFIX - 1], line[-_SUFFIX - 1 : -1]
     digest = hashlib.sha256(start).hexdigest()
     if suffix != f',"hash":"{digest}"}}'.encode():
-        return Damage(number, at, "its hash does not fit its content")
+        return "its hash does not fit its content"
     try:
         fields = json.loads(line)
         record = Record(**fields)
     except (ValueError, TypeError) as error:
-        return Damage(number, at, f"not a record: {error}")
+        return f"not a record: {error}"
     if record.number != number:
-        return Damage(number, at, f"has number {record.number} where {number} belongs")
+        return f"has number {record.number} where {number} belongs"
     if record.previous != previous:
-        return Damage(number, at, "does not follow the record before it")
+        return "does not follow the record before it"
     return record

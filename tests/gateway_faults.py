@@ -171,7 +171,7 @@ async def _all(folder: Path) -> dict[str, str]:
 
 def table() -> tuple[Fault, ...]:
     """Every fault, in the order of the page."""
-    for module in ("process", "wire", "opcua", "sealed"):
+    for module in ("process", "client", "disk", "wire", "device", "opcua", "sealed"):
         importlib.import_module(f"tests.gateway_faults_{module}")
     order = {group: i for i, group in enumerate(sorted({f.group for f in FAULTS}))}
     return tuple(sorted(FAULTS, key=lambda each: order[each.group]))

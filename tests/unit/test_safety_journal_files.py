@@ -205,6 +205,64 @@ def test_a_file_that_cannot_be_closed_closes_the_journal_and_loses_nothing(
     assert [each.number for each in read(path)] == [1, 2, 3, 4]
 
 
+def test_a_file_is_on_disk_before_it_is_closed_and_its_name_before_anything_follows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write(path, 2)
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    journal.append("write", {"value": 1.0}, NOW_S)
+    assert flushed == ["journal.jsonl", path.parent.name, "journal.jsonl"]
+    journal.close()
+
+
+def test_a_file_of_one_record_is_gone_on_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "FILE_BYTES", 1)
+    for _ in range(3):
+        write(path, 1).close()
+    assert [each.number for each in read(path)] == [1, 2, 3]
+    assert len(closed_files(path)) == 2
+
+
+def test_damage_in_the_written_file_is_told_by_its_line_alone(path: Path) -> None:
+    write(path, 4).close()
+    path.write_bytes(path.read_bytes().replace(b'"value":', b'"value" :'))
+    with pytest.raises(JournalError, match=r"journal\.jsonl: record 3 \(line 1\): its hash"):
+        Journal.open(path, NOW_S)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"{", "torn after 1 bytes, without an end of line"),
+        (b"x" * 2000 + b"\n", "longer than 1000 bytes"),
+        (b"{}\n", "its hash does not fit its content"),
+    ],
+)
+def test_every_damage_has_its_number_and_its_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, reason: str
+) -> None:
+    write(path, 3).close()
+    monkeypatch.setattr(chain, "LONGEST_LINE", 1000)
+    with path.open("ab") as file:
+        file.write(text)
+    assert verify(path) == Damage(4, 2, reason, truncated="torn" in reason)
+
+
+def test_a_closed_file_that_cannot_be_read_is_named(path: Path) -> None:
+    write(path, 2).close()
+    path.with_name(THIRD).mkdir()
+    for opens in (lambda: Journal.open(path, NOW_S), lambda: verify(path)):
+        with pytest.raises(JournalError, match=r"journal\.jsonl: Is a directory"):
+            opens()
+
+
 def test_the_new_file_is_ours_alone(path: Path) -> None:
     journal = write(path, 3)
     with pytest.raises(JournalError, match="another process writes this journal"):
@@ -258,3 +316,16 @@ def test_memory_stays_the_same_however_long_a_journal_is(path: Path) -> None:
 
     short = peak(10)
     assert peak(1000) < short + 100_000
+
+
+def test_a_start_reads_the_end_of_the_last_closed_file_alone(path: Path) -> None:
+    write(path, 3).close()
+    first = path.with_name(FIRST)
+    first.write_bytes((b"x" * 79 + b"\n") * 50_000 + first.read_bytes())
+    tracemalloc.start()
+    journal = Journal.open(path, NOW_S)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert journal.head[0] == 3
+    assert most < 4_000_000
+    journal.close()

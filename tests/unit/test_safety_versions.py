@@ -342,3 +342,48 @@ def test_a_limit_of_hand_back_may_come_but_not_go() -> None:
     assert told({"hand_back": bounds}, {"hand_back": None}) == [
         "hand_back: something else -> nothing (wider)"
     ]
+
+
+@pytest.mark.parametrize("name", ["max_age_s", "starts_in_12_h", "upper"])
+def test_less_of_it_is_tighter(name: str) -> None:
+    assert told({name: 2}, {name: 1}) == [f"{name}: 2 -> 1 (tighter)"]
+    assert told({name: 1}, {name: 2}) == [f"{name}: 1 -> 2 (wider)"]
+
+
+@pytest.mark.parametrize(
+    "name", ["lower", "min_off_s", "min_on_s", "needed_kw", "start_to_start_s"]
+)
+def test_more_of_it_is_tighter(name: str) -> None:
+    assert told({name: 1}, {name: 2}) == [f"{name}: 1 -> 2 (tighter)"]
+    assert told({name: 2}, {name: 1}) == [f"{name}: 2 -> 1 (wider)"]
+
+
+@pytest.mark.parametrize("name", ["always", "before_start", "before_stop", "interlocks", "bounds"])
+def test_one_more_condition_is_tighter_and_one_less_is_wider(name: str) -> None:
+    few, many = {name: [{"name": "a"}]}, {name: [{"name": "a"}, {"name": "b"}]}
+    assert told(few, many) == [f"{name}/b: nothing -> there (tighter)"]
+    assert told(many, few) == [f"{name}/b: there -> nothing (wider)"]
+
+
+def test_one_sensor_more_of_anything_else_is_wider_too() -> None:
+    assert told({"sensors": []}, {"sensors": [{"tag": "a"}]}) == [
+        "sensors/a: nothing -> there (wider)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"unit": "u"}, "u"),
+        ({"unit": "u", "tag": "t"}, "t"),
+        ({"unit": "u", "tag": "t", "check": "c"}, "c"),
+        ({"unit": "u", "tag": "t", "check": "c", "name": "n"}, "n"),
+        ({"unit": "u", "tag": None}, "u"),
+    ],
+)
+def test_an_entry_is_known_by_its_name_its_check_its_tag_or_its_unit(
+    entry: Tree, name: str
+) -> None:
+    assert told({"x": [{**entry, "n": 1}]}, {"x": [{**entry, "n": 2}]}) == [
+        f"x/{name}/n: 1 -> 2 (wider)"
+    ]

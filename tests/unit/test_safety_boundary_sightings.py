@@ -172,7 +172,8 @@ def test_a_frozen_sensor_says_nothing_of_how_fast_the_air_changes() -> None:
     found = observe(LIMITS, seen, shown(NOW_S, air=24.0, case=60.0, power=50.0), NOW_S)
     assert (found.frozen, found.rising) == ({"air": 24.0}, {})
     found = observe(LIMITS, seen, shown(NOW_S, air=24.1, case=60.0, power=50.0), NOW_S)
-    assert (found.frozen, found.rising) == ({}, {"air": pytest.approx(6.1)})
+    assert found.frozen == {}
+    assert found.rising == {"air": pytest.approx(6.1)}
 
 
 def test_a_frozen_reading_is_marked_and_no_other() -> None:

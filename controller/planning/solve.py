@@ -124,10 +124,11 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            calm = Corridor(request, self.settings, self._rule, urgent=False)
+            quick = replace(urgent, economical=True)
+            calm = replace(quick, urgent=False)
             # Where holding itself must move, for the worst case, economy's pace would forbid it.
-            if np.array_equal(calm.holding(), hold.blocks):
-                situation = replace(situation, corridor=calm)
+            held = np.array_equal(calm.holding(), hold.blocks)
+            situation = replace(situation, corridor=calm if held else quick)
         standing = look_again(
             situation, hold, lambda each: _words(situation, yardstick.against(each))
         )

@@ -62,6 +62,9 @@ class GroupLimits:
     """Held at ``fixed_at`` until then: a person's override, or an actuator that is not ours."""
     fixed_at: float | None = None
     fixed_by: str = ""
+    economy_lower: float | None = None
+    """Lower end for economy alone, where nothing is too warm: towers' least approach. None where
+    it is ``lower``."""
 
 
 @dataclass(frozen=True)

@@ -376,5 +376,6 @@ class Desk:
     def _check_known(self, actuators: Sequence[str] | None) -> None:
         if strangers := sorted(set(actuators or ()) - set(self._site.actuators)):
             raise NotFoundError(
-                f"there is no actuator {', '.join(strangers)}; see the site's list of actuators"
+                f"there is no actuator {', '.join(strangers)}; `isotherm mode` and /v1/site list "
+                "them"
             )

@@ -10,6 +10,8 @@ from controller.cli.base import CommandError, Commands, message, print_json, pri
 from controller.cli.remote import Remote, act, add_options, show_list
 from facility.clock import iso
 
+BINDING_SAID = 6
+"""Of the constraints that bind, the most costly."""
 UNITS = {"degC": "°C"}
 """As people write them, where that differs from the points list."""
 
@@ -157,9 +159,9 @@ def _tell_receipts(answer: dict[str, Any], done: str) -> None:
         verdict = receipt["verdict"]
         why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
         message(f"{receipt['actuator']}: {receipt['result']}{why}")
-    waiting = len(answer["decision"]["moves"]) - len(answer["receipts"])
-    if answer["receipts"] and waiting:
-        message(f"{waiting} more follow once these are in force, as the worst case asks")
+    if waiting := answer["waiting"]:
+        names = ", ".join(waiting)
+        message(f"once these are in force, as the worst case asks, there follow: {names}")
     if not answer["receipts"]:
         message(f"{done}; it is carried out as soon as the gateway answers")
 
@@ -177,12 +179,14 @@ def _print(item: dict[str, Any]) -> None:
     print(f"plan      {proposal['plan_hash']}")
     print(f"made by   {proposal['solver']}, model {proposal['model_version'][:12]}")
     saved = proposal["recheck"] or proposal
-    print(f"saving    {saved['saving_kw']:.1f} kW, {saved['saving_per_day']:.2f} a day")
-    for binding in proposal["binding"]:
+    money = f"{saved['saving_per_day']:.2f} {item['currency']} a day"
+    print(f"saving    {saved['saving_kw']:.1f} kW, {money}")
+    for binding in proposal["binding"][:BINDING_SAID]:
         price = f"{binding['shadow_price']:.2f} {binding['unit']}"
         print(f"binds     {binding['constraint']}: {price}")
     for reason in proposal["reasons"]:
-        print(f"why       {reason}")
+        if " binds: " not in reason:  # said above
+            print(f"why       {reason}")
     for checked in item["checked"]:
         print(f"checked   {checked}")
     for left in item["left_region"]:

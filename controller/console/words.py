@@ -116,19 +116,18 @@ def sentence(text: str) -> str:
     return " ".join(words)
 
 
-def receipts(found: Sequence[Receipt], asked: int) -> str:
-    """What became of the first of so many commands, counted."""
+def receipts(found: Sequence[Receipt], waiting: int = 0) -> str:
+    """What became of commands, counted, and how many more wait for these."""
     if not found:
         return "the gateway has not answered yet; it is carried out when it does"
     written = sum(r.written is not None for r in found)
-    waiting = asked - len(found)
     limited = sum(r.verdict.outcome.value == "limit" for r in found)
     refused = [r for r in found if r.result.value == "refused"]
     failed = sum(r.result.value == "failed" for r in found)
     parts = [f"{written} of {len(found)} devices took a new value"]
     if limited:
         parts.append(f"{limited} move in steps, as their limits ask")
-    if waiting > 0:
+    if waiting:
         parts.append(f"{waiting} follow once these are in force, as the worst case asks")
     if failed:
         parts.append(f"{failed} did not confirm it in time")

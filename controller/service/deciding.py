@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Query, Response
 
 from controller.authority.failures import NotFoundError, StateError
 from controller.authority.inbox import PENDING, decision_of, not_in_region, proposal_of
-from controller.planning.standing import MoveNow, as_it_stands
+from controller.planning.standing import MoveNow, as_it_stands, is_open
 from controller.service.auth import Operator, Viewer
 from controller.service.bodies import ApprovalRequest, EndRequest, RejectionRequest
 from controller.service.context import Context, Here
@@ -28,8 +28,9 @@ from controller.service.schemas import (
 )
 from controller.storage.ports import Kind, Record
 from facility.clock import iso
-from facility.commands import Origin, Proposal, Recheck
+from facility.commands import Decision, Origin, Proposal, Receipt, Recheck
 from facility.devices import Actuator
+from facility.telemetry import Snapshot
 
 router = APIRouter(tags=["proposals"], responses=responses(401))
 
@@ -50,6 +51,7 @@ def proposal_view(here: Context, record: Record) -> ProposalView:
             )
             for line in as_it_stands(found, here.site, snapshot if waits else None)
         ],
+        currency=here.site.tariff.currency,
         checked=_checked(found),
         left_region=not_in_region(found, snapshot) if waits and snapshot is not None else [],
         outcome=Outcome(**outcome) if outcome else None,
@@ -124,6 +126,19 @@ def decision_view(here: Context, record: Record) -> DecisionView:
     )
 
 
+def _approval(
+    here: Context, made: Decision, receipts: Sequence[Receipt], snapshot: Snapshot
+) -> Approval:
+    """A decision with its first receipts, and what waits for them."""
+    asked = {receipt.actuator for receipt in receipts}
+    waiting = [
+        move.actuator
+        for move in made.moves
+        if receipts and move.actuator not in asked and is_open(move, here.site, snapshot)
+    ]
+    return Approval(decision=made, receipts=list(receipts), waiting=waiting)
+
+
 @router.get("/proposals", response_model=Proposals)
 async def proposals(
     here: Here,
@@ -184,18 +199,19 @@ async def approve(
             "an approval is bound to the plan that was looked at: send its hash, the ETag of the "
             "proposal, as If-Match",
         )
+    snapshot = here.snapshot()
     decision, receipts = await here.desk.approve(
         proposal_id,
         if_match.strip().removeprefix("W/").strip('"'),
         actor,
         request.why,
-        snapshot=here.snapshot(),
+        snapshot=snapshot,
         now_s=here.clock.now_s(),
         actuators=request.actuators,
         share=request.share,
     )
     here.live.count_receipts(receipts)
-    return Approval(decision=decision, receipts=list(receipts))
+    return _approval(here, decision, receipts, snapshot)
 
 
 @router.post(
@@ -260,11 +276,12 @@ async def undo(
     not overridden.
     """
     check_record(here, Kind.DECISION, decision_id, if_match)
+    snapshot = here.snapshot()
     back, receipts = await here.desk.undo(
-        decision_id, actor, request.why, snapshot=here.snapshot(), now_s=here.clock.now_s()
+        decision_id, actor, request.why, snapshot=snapshot, now_s=here.clock.now_s()
     )
     here.live.count_receipts(receipts)
-    return Approval(decision=back, receipts=list(receipts))
+    return _approval(here, back, receipts, snapshot)
 
 
 @router.post(

@@ -181,6 +181,7 @@ class ProposalView(BaseModel):
     state: str
     proposal: Proposal
     moves: list[MoveView]
+    currency: str
     checked: list[str] = Field(description="What was checked before anybody was asked.")
     left_region: list[str] = Field(
         description="Readings that lie outside the region in which it holds, for one that waits: "
@@ -195,6 +196,10 @@ class Approval(BaseModel):
     decision: Decision
     receipts: list[Receipt] = Field(
         description="Empty while the gateway is away; then it is carried out when it is back."
+    )
+    waiting: list[str] = Field(
+        description="Actuators that are written once others of the decision are in force: the "
+        "worst case would refuse them before."
     )
 
 

@@ -34,8 +34,7 @@ async def override(deed: Deed) -> str:
         why=deed.why,
     )
     found = await acting.override(deed.here, deed.actor, body)
-    told = words.receipts(found.receipts, len(found.receipts))
-    return f"{words.actuator(body.target)} is held: {told}."
+    return f"{words.actuator(body.target)} is held: {words.receipts(found.receipts)}."
 
 
 @on_overrides("/overrides/{override_id}/releases", Scope.OPERATOR)

@@ -11,7 +11,7 @@ counts with its sign. Three things make it uncertain, and all are in the interva
 
 How far its slopes can be trusted is a criterion of its own: where the plant itself moved its
 setpoints, the change that the model expects of these moves is held against what the meters then
-showed (`slope`, 1 where they agree).
+showed, what it gets wrong of load and weather taken off (`slope`, 1 where they agree).
 
 Logged controllers are deterministic: what they never tried has no weight in the record, so
 importance sampling does not hold, and the model is all there is.
@@ -23,19 +23,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from controller.evaluation.shadow.resampling import DAY_S, STRETCH_S, Blocks, resample
+from controller.evaluation.shadow.resampling import STRETCH_S, Blocks, resample
+from controller.evaluation.shadow.slope import mean_of, slope
 from controller.evaluation.shadow.study import ShadowStudy
 from models.contract import Array
 from models.registry import Bundle
 
 CONFIDENCE = 0.90
 DRAWS = 2000
-LEAST_MOVED = 0.01
-"""Of the power: a plant whose own moves changed less teaches nothing about slopes."""
-SMOOTH_ROWS = 15
-"""Minutes over which meters are averaged where changes are compared."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
         )
     stretch = (study.times_s[known] // STRETCH_S).astype(np.int64)
     measured, plant = study.measured_kw[known], study.plant_kw[known]
-    ratio = _by(stretch, measured) / np.maximum(_by(stretch, plant), 1e-9)
+    ratio = mean_of(stretch, measured) / np.maximum(mean_of(stretch, plant), 1e-9)
     saved = ratio * (plant - study.ours_kw[known]) - study.leakage_kw[known]
     rng = np.random.default_rng([seed, 90])
     drawn = resample(study.times_s[known], saved, measured, rng, draws=DRAWS, confidence=CONFIDENCE)
@@ -113,7 +109,7 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
         spread_leakage=leakage,
         model_error_share=found,
         claimed_error_share=claimed,
-        slope=_slope(study),
+        slope=slope(study.times_s[known], measured, plant, study.still_kw[known]),
     )
 
 
@@ -124,17 +120,10 @@ def _unsure_leakage(bundle: Bundle) -> float:
     return float((found.std_per_k[leaks] / found.per_k[leaks]).max()) if leaks.any() else 0.0
 
 
-def _by(groups: NDArray[np.int64], values: Array) -> Array:
-    """The mean of each row's group, at each row."""
-    _, at = np.unique(groups, return_inverse=True)
-    means = np.bincount(at, weights=values) / np.bincount(at)
-    return np.asarray(means[at])
-
-
 def _period_error(times_s: Array, measured: Array, plant: Array) -> float:
     hour = (times_s // 3600.0).astype(np.int64)
     _, first = np.unique(hour, return_index=True)
-    error = (_by(hour, measured) - _by(hour, plant))[first]
+    error = (mean_of(hour, measured) - mean_of(hour, plant))[first]
     return float(np.sqrt(np.mean(error**2)) / measured.mean())
 
 
@@ -144,23 +133,3 @@ def _apart(study: ShadowStudy) -> float:
     high = np.array([members[0].maximum for members in study.site.groups.values()])
     distance = np.abs(study.setpoints_ours - study.setpoints_plant) / np.maximum(high - low, 1e-9)
     return float(np.clip(np.sqrt(np.mean(np.max(distance, axis=1) ** 2)), 0.0, 1.0))
-
-
-def _slope(study: ShadowStudy) -> float | None:
-    """Measured over expected change of power where the plant moved its own setpoints.
-
-    Both are against the day's mean setpoints under the same load and weather (`still_kw`), at the
-    day's measured over expected power.
-    """
-    known = np.isfinite(study.measured_kw)
-    day = (study.times_s[known] // DAY_S).astype(np.int64)
-    measured, plant = study.measured_kw[known], study.plant_kw[known]
-    still = study.still_kw[known]
-    ratio = _by(day, measured) / np.maximum(_by(day, plant), 1e-9)
-    block = (study.times_s[known] // (60.0 * SMOOTH_ROWS)).astype(np.int64)
-    expected = _by(block, ratio * (plant - still))
-    found = _by(block, measured - ratio * still)
-    expected, found = expected - _by(day, expected), found - _by(day, found)
-    if float(np.sqrt(np.mean(expected**2))) < LEAST_MOVED * float(measured.mean()):
-        return None
-    return float(expected @ found / (expected @ expected))

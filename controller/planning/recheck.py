@@ -35,10 +35,10 @@ def look_again(situation: Situation, hold: Prospect, objects: Objects) -> Rechec
     # Nobody plans on between a yes and the next: the load may rise where it has led to as well.
     worst = np.maximum(prospect.worst_excess_k, worst_excess_k(situation, blocks[-1]))
     objection = objects(replace(prospect, excess_k=near, worst_excess_k=worst))
-    worth_kw = (hold.merit - prospect.merit) / float(situation.hours.sum())
-    if not objection and worth_kw <= 0.0:
-        objection = "holding still is worth as much now"
     saved = _drawn_kw(hold) - _drawn_kw(prospect)
+    # What keeps racks cooler may cost power: then it is worth it for that.
+    if not objection and saved.mean() <= 0.0 and prospect.merit >= hold.merit:
+        objection = "it would save nothing any more"
     room_k = -near.max(axis=0)
     hottest = int(np.argmin(room_k))
     per_h = float((saved * np.array(request.price_per_kwh)).mean())

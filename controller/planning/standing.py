@@ -5,7 +5,7 @@ has answered: its resets go on moving them, and that alone voids nothing. A prop
 
 - the plant is in its stated region (weather, loads, racks within their limits), and
 - the models, asked again at each control step from the plant as it is then, still expect what it
-  proposes to keep every rack within its limit and to be worth more than holding still.
+  proposes to keep every rack within its limit and to save something, or to keep racks cooler.
 
 For its first twenty minutes nothing else takes its place; after that a plan that differs
 materially does. An approval moves what is left of each move, from the setpoint in force.

@@ -175,4 +175,4 @@ def test_the_models_look_again_at_what_stands() -> None:
     still = {group: float(value) for group, value in zip(SITE.groups, USUAL, strict=True)}
     same = maker.make(replace(request, standing=still)).standing
     assert same is not None
-    assert same.objection == "holding still is worth as much now"
+    assert same.objection == "it would save nothing any more"

@@ -83,10 +83,9 @@ def read(path: Path) -> Iterator[Record]:
         At the first damaged record, named by number and line, after those before it.
     """
     for each in _walk(path):
-        if each.damage is not None:
+        if each.damage is not None or each.last is None:
             raise JournalError(f"{path}: {each.damage}")
-        if each.last is not None:
-            yield each.last
+        yield each.last
 
 
 def verify(path: Path) -> Damage | None:
@@ -181,7 +180,7 @@ def _walk(path: Path) -> Iterator[Survey]:
 
 
 def _walk_file(file: BinaryIO, name: str, before: Record | None) -> Iterator[Survey]:
-    """Each record of one file, which follows ``before``, up to and with the first damage."""
+    """Each record of one file, which follows ``before``; who reads stops at the first damage."""
     found = Survey(before)
     while line := file.readline(LONGEST_LINE + 1):
         number, previous = _end(found.last)
@@ -189,9 +188,9 @@ def _walk_file(file: BinaryIO, name: str, before: Record | None) -> Iterator[Sur
         if isinstance(parsed, str):
             torn = not line.endswith(b"\n") and len(line) <= LONGEST_LINE
             yield replace(found, damage=Damage(number + 1, at, parsed, torn, file=name))
-            return
-        found = Survey(parsed, at, found.whole + len(line))
-        yield found
+        else:
+            found = Survey(parsed, at, found.whole + len(line))
+            yield found
 
 
 def _last_record(closed: Path) -> Record:

@@ -29,7 +29,7 @@ define report_pip
 endef
 failed = { echo; echo 'setup failed; the end of $(LOG):'; tail -n 20 $(LOG); exit 1; } >&2
 
-.PHONY: notebooks help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
+.PHONY: agent opendsm notebooks help setup demo test lint types bench validation mutation property situations proof faults api soak format lock clean hazards crash replays models
 
 help: ## list the targets
 	@echo 'Isotherm: make <target>'
@@ -99,6 +99,9 @@ property: setup ## the property tests with many more examples and a new seed eac
 situations: setup ## ten thousand situations that try the planner: a plan within limits in each, or the rule
 	@$(BIN)/python -m pytest tests/property/test_planning_adversarial.py -m study --timeout=0 $(ARGS)
 
+agent: setup ## the agent of reinforcement learning that control is held against acts through the gateway
+	@$(BIN)/python -m pytest tests/scenario/test_benchmarks_rl.py --timeout=0 $(ARGS)
+
 proof: setup ## prove the envelope's arithmetic for all values (Z3)
 	@$(BIN)/python -m pytest tests/property/test_safety_proof.py --durations=5 --timeout=0 $(ARGS)
 
@@ -116,6 +119,16 @@ models: setup ## the life of a model by its commands, and what a laboratory's do
 
 notebooks: setup ## run docs/examples/*.ipynb from the first cell to the last
 	@$(BIN)/python -m pytest tests/scenario/test_notebooks.py -m slow --timeout=0 $(ARGS)
+
+OPENDSM := tests/peers/opendsm/.venv
+
+$(OPENDSM)/.installed: tests/peers/opendsm/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(OPENDSM)
+	@$(OPENDSM)/bin/pip install --disable-pip-version-check --progress-bar off --quiet -r $<
+	@touch $@
+
+opendsm: setup $(OPENDSM)/.installed ## the savings' baseline beside OpenDSM's, in an environment of its own
+	@$(BIN)/python -m pytest tests/interop/test_savings_opendsm.py -m slow --timeout=0 -rs $(ARGS)
 
 crash: setup ## kill writers and upgrades of the stores 100 times each, and look for what is lost
 	@$(BIN)/python -m pytest tests/scenario/test_storage_crash.py -m soak --timeout=0 $(ARGS)

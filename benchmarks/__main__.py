@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME] [--json] [--full]``."""
+"""``python -m benchmarks [NAME] [--json] [--full] [--ablations]``."""
 
 from __future__ import annotations
 
@@ -36,10 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 2
+    if args.ablations and not (args.name and chosen[0].has_ablations):
+        able = ", ".join(b.name for b in benchmarks().values() if b.has_ablations)
+        parser.error(f"--ablations goes with one benchmark that has parts to take away: {able}")
     results, failed = {}, False
     for benchmark in chosen:
         try:
-            results[benchmark.name] = run(benchmark, full=args.full, work=args.work)
+            results[benchmark.name] = run(
+                benchmark, full=args.full, work=args.work, ablations=args.ablations
+            )
         except BenchmarkError as error:
             say(f"{benchmark.name}: {error}")
             failed = True
@@ -54,9 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failed or (args.check and missed) else 0
 
 
-def run(benchmark: Benchmark, *, full: bool, work: Path) -> dict[str, Any]:
+def run(benchmark: Benchmark, *, full: bool, work: Path, ablations: bool = False) -> dict[str, Any]:
     """Measure one and answer the object that ``--json`` prints."""
-    bench = Bench(benchmark.name, full, work / benchmark.name, lambda text: say(f"  {text}"))
+    folder = work / benchmark.name
+    bench = Bench(benchmark.name, full, folder, lambda text: say(f"  {text}"), ablations)
     say(f"{benchmark.name}: {benchmark.about}")
     began = time.monotonic()
     with _stdout_is_data():
@@ -84,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", nargs="?", metavar="NAME", help="one benchmark (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--full", action="store_true", help="the study; resumed where it stopped")
+    parser.add_argument(
+        "--ablations", action="store_true", help="what parts are worth, by taking them away"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 where a goal is missed")
     parser.add_argument("--list", action="store_true", help="list the benchmarks")
     parser.add_argument(

@@ -206,17 +206,23 @@ def shadow_trial(
         )
     )
     found = estimate(study, parts.bundle)
+    if found.interval_share is None or found.blocks is None:
+        raise ValueError(f"{hours:g} hours are too short for an interval")
+    low, high = found.interval_share
     against = [reason.name for reason in reasons(study, found) if not reason.holds]
     return {
         "estimate": found.saved_share,
-        "low": found.interval_share[0],
-        "high": found.interval_share[1],
+        "low": low,
+        "high": high,
         "truth": saving(ours, local),
         "violation_ours_k_min": ours.violation_k_min,
         "violation_local_k_min": local.violation_k_min,
         "least_saving_share": site.go_no_go.least_saving_share,
         "against": against,
-        "spread_days": found.spread_days,
+        "spread_blocks": found.blocks.spread,
         "spread_model": found.spread_model,
+        "spread_leakage": found.spread_leakage,
+        "slope": found.slope,
+        "model_error_share": found.model_error_share,
         "held_share": study.held_share,
     }

@@ -82,6 +82,8 @@ class Bench:
         Its own.
     full
         Whether the study is wanted instead of the figures that fit into 20 minutes.
+    ablations
+        Whether what each part is worth is wanted besides.
     work
         Its own folder, kept from run to run.
     say
@@ -92,12 +94,20 @@ class Bench:
     full: bool
     work: Path
     say: Callable[[str], None]
+    ablations: bool = False
 
-    def step(self, key: str, inputs: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    def step(
+        self,
+        key: str,
+        inputs: Mapping[str, Any],
+        compute: Callable[[], Any],
+        *,
+        of_the_machine: bool = True,
+    ) -> Any:
         """The result of a long step of a study: computed once, then read from the work folder.
 
-        It is computed anew when ``inputs`` or any of the project's source files differ, and
-        always where the study is not full, since a figure must be of today's machine.
+        It is computed anew when ``inputs`` or any of the project's source files differ, and, of
+        figures of the machine, always where the study is not full: those must be of today's.
 
         Parameters
         ----------
@@ -107,16 +117,19 @@ class Bench:
             JSON values that the result depends on.
         compute
             Answers JSON values.
+        of_the_machine
+            Whether another machine would answer otherwise: seconds and bytes, but no energies.
         """
         asked = {"inputs": dict(inputs), "source": self.source}
         path = self.work / f"{key}.json"
-        if self.full and (kept := _kept(path, asked)) is not None:
+        keeps = self.full or not of_the_machine
+        if keeps and (kept := _kept(path, asked)) is not None:
             self.say(f"{key}: kept from an earlier run")
             return kept["result"]
         self.say(key)
         began = time.monotonic()
         result = json.loads(json.dumps(compute(), allow_nan=False))
-        if self.full:
+        if keeps:
             _keep(path, {**asked, "result": result, "seconds": time.monotonic() - began})
         return result
 

@@ -21,6 +21,8 @@ class Benchmark:
     """The first line of its docstring."""
     default: bool
     """Whether it runs where no name is given."""
+    has_ablations: bool = False
+    """Whether it can say what its parts are worth (``--ablations``)."""
 
     def load(self) -> tuple[Callable[[Bench], Iterable[Measure]], str]:
         """Its function ``measure`` and its scope."""
@@ -41,7 +43,12 @@ def benchmarks() -> dict[str, Benchmark]:
         ):
             continue
         about = (ast.get_docstring(tree) or "").split("\n")[0]
-        found[info.name] = Benchmark(info.name, about, _constant(tree, "DEFAULT") is not False)
+        found[info.name] = Benchmark(
+            info.name,
+            about,
+            _constant(tree, "DEFAULT") is not False,
+            _constant(tree, "HAS_ABLATIONS") is True,
+        )
     return found
 
 

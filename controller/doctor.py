@@ -215,7 +215,7 @@ def _growth_gib_per_day(place: Place) -> float:
         stores.close()
     if usage.first_s is None or usage.last_s is None or usage.last_s - usage.first_s < 86_400.0:
         return 0.0
-    return usage.bytes / GIB / ((usage.last_s - usage.first_s) / 86_400.0)
+    return (usage.bytes - usage.hot_bytes) / GIB / ((usage.last_s - usage.first_s) / 86_400.0)
 
 
 def migrations(installation: Installation) -> Iterator[Finding]:
@@ -277,7 +277,7 @@ def journal(installation: Installation) -> Iterator[Finding]:
     else:
         yield fault(
             "journal",
-            f"{path}: record {damage.number} (line {damage.line}): {damage.reason}",
+            f"{path}: {damage}",
             "keep the file, find out who changed it, and compare with a backup",
         )
 

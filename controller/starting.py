@@ -27,7 +27,10 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A bound socket, so that a port in use is found before anything starts."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # The protocol by its number: asyncio sends small answers at once (TCP_NODELAY) only on
+        # connections of a socket that names it; else each waits for the client's delayed
+        # acknowledgement, 40 ms.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise StartError(f"--host {host}: {error.strerror or error}") from error
     with listener:

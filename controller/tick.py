@@ -21,9 +21,9 @@ from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
 from controller.estimation.peak import Peak, followed
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
-from controller.planning import limits, proposal, request
+from controller.planning import limits, proposal, request, standing
 from controller.planning.settings import PlanningSettings
-from controller.planning.words import Plan, Planner, PlanRequest
+from controller.planning.words import Plan, Planner, PlanOutcome, PlanRequest
 from controller.records import TickRecord
 from facility.clock import Clock
 from facility.commands import Command, Decision, Mode, Override, Proposal, Receipt
@@ -130,15 +130,15 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
         if outcome.plan is None
         else proposal.propose(outcome.plan, site, snapshot, setpoints, settings, state.number)
     )
-    kept = proposal.still_stands(state.proposal, fresh, site, snapshot, settings)
-    standing = state.proposal if kept else fresh
-    state = replace(state, proposal=standing)
-    record = replace(record, outcome=outcome, proposal=standing, is_new=not kept)
-    if standing is None:
+    kept = _kept(state.proposal, outcome, fresh, snapshot, parts)
+    stands = fresh if kept is None else kept
+    state = replace(state, proposal=stands)
+    record = replace(record, outcome=outcome, proposal=stands, is_new=kept is None)
+    if stands is None:
         return state, replace(record, seconds=watch.laps)
 
     sent_s = now_s if parts.clock is None else parts.clock.now_s()
-    decision = parts.authority.decide(standing, snapshot.modes, sent_s)
+    decision = parts.authority.decide(stands, snapshot, sent_s)
     commands = commands_of(decision, snapshot, site, state.number, sent_s)
     record = replace(record, decision=decision, commands=commands)
     if decision is not None and commands:
@@ -151,6 +151,25 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
         record = replace(record, receipts=receipts)
     watch.lap("write")
     return state, replace(record, seconds=watch.laps)
+
+
+def _kept(
+    before: Proposal | None,
+    outcome: PlanOutcome,
+    fresh: Proposal | None,
+    snapshot: Snapshot,
+    parts: Parts,
+) -> Proposal | None:
+    """The proposal that stood before this step, looked at again, where it stands on."""
+    if before is None:
+        return None
+    if outcome.standing is not None:
+        before = replace(before, recheck=outcome.standing)
+    why = standing.why_it_falls(before, fresh, parts.site, snapshot, parts.settings)
+    if not why:
+        return before
+    parts.authority.drop(before.id, why, snapshot.time_s)
+    return None
 
 
 def _request(
@@ -180,7 +199,15 @@ def _request(
         state.plan,
         None if state.peak is None else state.peak.kw,
         site.tariff.demand_per_kw_month,
+        _asked_again(state.proposal, snapshot, site),
     )
+
+
+def _asked_again(stands: Proposal | None, snapshot: Snapshot, site: Site) -> Mapping[str, float]:
+    """By actuator group: where the proposal that waits for a person would still go."""
+    if stands is None or not standing.is_asked(snapshot.modes):
+        return {}
+    return standing.targets(standing.left_to_do(stands, site, snapshot), site)
 
 
 def commands_of(

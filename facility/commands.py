@@ -119,6 +119,26 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Recheck:
+    """What the models expect of a proposal that waits, from the plant as it is later on.
+
+    What is left of its moves is made at the rates allowed and then held.
+    """
+
+    time_s: float
+    saving_kw: float
+    """Mean over the horizon against holding still; negative: it costs so much."""
+    saving_per_day: float
+    """The same in the site's currency, a day."""
+    room_k: float
+    """Least room of any rack to its limit less the margin for error, over the next hour."""
+    worst_rack: str
+    """The rack that has the least."""
+    objection: str = ""
+    """Why it should not be approved any more; empty while it may."""
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What the optimiser would do now, with all that a person needs to judge it."""
 
@@ -150,6 +170,8 @@ class Proposal:
     """By quantity that moves: what it saves, and what would be without it."""
     shortfalls: tuple[Shortfall, ...] = ()
     """Limits that cannot be kept in time whatever is done."""
+    recheck: Recheck | None = None
+    """While it stands: as looked at again at the last control step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,11 +111,25 @@ class Site:
 
     def device_points(self, device: str) -> tuple[Point, ...]:
         """The points of a device, in the order of the points list."""
-        return tuple(p for p in self.points.values() if p.device == device)
+        return self._points_of_device.get(device, ())
 
     def device_actuators(self, device: str) -> tuple[Actuator, ...]:
         """The actuators behind a device."""
-        return tuple(a for a in self.actuators.values() if a.device == device)
+        return self._actuators_of_device.get(device, ())
+
+    @cached_property
+    def _points_of_device(self) -> dict[str, tuple[Point, ...]]:
+        found: dict[str, list[Point]] = {}
+        for point in self.points.values():
+            found.setdefault(point.device, []).append(point)
+        return {device: tuple(points) for device, points in found.items()}
+
+    @cached_property
+    def _actuators_of_device(self) -> dict[str, tuple[Actuator, ...]]:
+        found: dict[str, list[Actuator]] = {}
+        for actuator in self.actuators.values():
+            found.setdefault(actuator.device, []).append(actuator)
+        return {device: tuple(actuators) for device, actuators in found.items()}
 
     @cached_property
     def groups(self) -> Mapping[str, tuple[Actuator, ...]]:

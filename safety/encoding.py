@@ -18,7 +18,7 @@ RAW_RANGE: dict[DataType, tuple[int, int]] = {
     DataType.INT32: (-(2**31), 2**31 - 1),
     DataType.UINT32: (0, 2**32 - 1),
 }
-FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
+FLOATS = frozenset({DataType.FLOAT32, DataType.FLOAT64})
 
 
 def can_be_written(point: Point) -> bool:

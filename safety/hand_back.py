@@ -53,11 +53,10 @@ def own_values(shown: Reading | None, commissioned: float, now_s: float) -> tupl
     commissioned
         As the site gives it (``fallback``).
     """
-    value = None if shown is None else shown.good
-    if shown is None or value is None or not is_number(value):
+    if shown is None:
         return (commissioned,)
-    age_s = shown.age_s(now_s)
-    if age_s < -CLOCK_SLACK_S:
+    value, age_s = shown.good, shown.age_s(now_s)
+    if value is None or not is_number(value) or age_s < -CLOCK_SLACK_S:
         return (commissioned,)
     return (value,) if age_s <= OWN_KEPT_S else (value, commissioned)
 

@@ -104,7 +104,7 @@ def _is_frozen(sighted: Sighted, values: Values, driven: Values) -> bool:
     if None in values or max(values) != min(values):  # type: ignore[type-var]  # no None is left
         return False
     known = [value for value in driven if value is not None]
-    return max(known, default=0.0) - min(known, default=0.0) >= sighted.driver_span
+    return bool(known) and max(known) - min(known) >= sighted.driver_span
 
 
 def honest(limits: Limits, sightings: Sightings, telemetry: Snapshot, now_s: float) -> Snapshot:

@@ -9,8 +9,9 @@ tighter is wider: a sensor that was exchanged, an address that changed, a new ac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import gt, lt
 from typing import Any
 
 from facility.wire import to_wire
@@ -111,7 +112,7 @@ def _compare_objects(
         key = name
         if name == "threshold":
             # Whether the interlock asks for a reading above or below it is told beside its list.
-            key = "upper" if after.get("above", before.get("above")) else "lower"
+            key = "upper" if after.get("above") else "lower"
         yield from _compare(path, key, before.get(name), after.get(name))
 
 
@@ -153,17 +154,15 @@ def _widens(name: str, before: Any, after: Any) -> bool:
     if name in {"backup", "dew", "hand_back"}:
         return after is None
     if name in LOWER_IS_TIGHTER:
-        return not _is_tighter(before, after, sign=-1)
+        return not _is_tighter(before, after, lt)
     if name in HIGHER_IS_TIGHTER:
-        return not _is_tighter(before, after, sign=1)
+        return not _is_tighter(before, after, gt)
     return True
 
 
-def _is_tighter(before: Any, after: Any, sign: int) -> bool:
+def _is_tighter(before: Any, after: Any, went: Callable[[Any, Any], bool]) -> bool:
     """Whether a number went the tighter way; a limit where there was none is tighter."""
-    if after is None:
-        return False
-    return before is None or (after - before) * sign > 0
+    return after is not None and (before is None or went(after, before))
 
 
 def _told(items: Mapping[str, Any], key: str) -> str:

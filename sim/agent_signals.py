@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facility.equipment import RackKind
 from facility.points import Access, Role
@@ -101,3 +103,60 @@ def action_signals(site: Site) -> tuple[Signal, ...]:
         )
         for name, members in site.groups.items()
     )
+
+
+class Observer:
+    """Observations of a site, from whatever reads its points.
+
+    Parameters
+    ----------
+    site
+        Whose points.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._groups = rack_groups(site)
+        self._points = point_signals(site)
+        self.signals: tuple[Signal, ...] = (
+            *self._points,
+            *group_signals(self._groups),
+            Signal("hour", "h", 0.0, 24.0),
+            Signal("price", f"{site.tariff.currency}/kWh", -10.0, 10.0),
+            Signal("carbon", "g/kWh", 0.0, 2000.0),
+        )
+        self.low = np.array([signal.low for signal in self.signals], dtype=np.float32)
+        self.high = np.array([signal.high for signal in self.signals], dtype=np.float32)
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing has been seen yet."""
+        self._last = np.zeros(len(self.signals))
+
+    def observe(
+        self, read: Callable[[str], float | None], now_s: float, price: float, carbon: float
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """The observation at ``now_s``, and the names of what showed no value and keeps its last.
+
+        ``read`` answers the value of a tag in canonical units, None where it shows none; ``price``
+        a kWh in the site's currency, ``carbon`` in g/kWh.
+        """
+        seen: list[float | None] = [read(signal.name) for signal in self._points]
+        for group in self._groups:
+            power = [read(tag) for tag in group.power]
+            known = [kw for kw in power if kw is not None]
+            seen.append(sum(known) if len(known) == len(power) else None)
+            margins = [
+                limit_c - value
+                for limit_c, tag in zip(group.limits_c.tolist(), group.limited, strict=True)
+                if (value := read(tag)) is not None
+            ]
+            seen.append(min(margins, default=None))
+        seen += [(now_s % 86_400.0) / 3600.0, price, carbon]
+        absent = []
+        for i, value in enumerate(seen):
+            if value is None:
+                absent.append(self.signals[i].name)
+            else:
+                self._last[i] = value
+        bounded = np.clip(self._last, self.low, self.high)
+        return bounded.astype(np.float32), tuple(absent)

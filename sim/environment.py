@@ -35,13 +35,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from sim.accounts import Accounts
-from sim.agent_signals import (
-    Signal,
-    action_signals,
-    group_signals,
-    point_signals,
-    rack_groups,
-)
+from sim.agent_signals import Observer, Signal, action_signals
 from sim.run import WARM_UP_H
 from sim.scenarios import Prepared, Scenario, find, prepare
 from sim.simulation import DT_S, Simulation
@@ -109,21 +103,13 @@ class PlantEnvironment(gymnasium.Env[Values, Values]):
         self._violation, self._throttled = violation_kwh_per_k_min, throttled_weight
         self._ready = prepare(self.scenario, hours=hours)
         site = self._ready.site
-        self._groups = rack_groups(site)
-        self._points = point_signals(site)
-        self.observation_signals: tuple[Signal, ...] = (
-            *self._points,
-            *group_signals(self._groups),
-            Signal("hour", "h", 0.0, 24.0),
-            Signal("price", f"{site.tariff.currency}/kWh", -10.0, 10.0),
-            Signal("carbon", "g/kWh", 0.0, 2000.0),
-        )
+        self._observer = Observer(site)
+        self.observation_signals: tuple[Signal, ...] = self._observer.signals
         self.action_signals = action_signals(site)
         self.observation_space = _box(self.observation_signals)
         self.action_space = _box(self.action_signals)
         self._warm: tuple[int, Simulation] | None = None
         self._simulation: Simulation | None = None
-        self._last = np.zeros(len(self.observation_signals))
         self._before: Accounts | None = None
 
     def reset(
@@ -141,7 +127,7 @@ class PlantEnvironment(gymnasium.Env[Values, Values]):
             self._warm = run_seed, self._ready.warmed_up(self._local_control, self._warm_up_h)
         self._simulation = self._warm[1].copy()
         self._before = self._simulation.accounts()
-        self._last = np.zeros(len(self.observation_signals))
+        self._observer.forget()
         observation, absent = self._observe(self._simulation)
         return observation, {
             "run_seed": run_seed,
@@ -216,31 +202,12 @@ class PlantEnvironment(gymnasium.Env[Values, Values]):
     def _observe(self, simulation: Simulation) -> tuple[Values, tuple[str, ...]]:
         """The observation now, and the names of what showed no value."""
         now = np.array([simulation.now_s])
-        seen: list[float | None] = [simulation.read(signal.name).value for signal in self._points]
-        for group in self._groups:
-            power = [simulation.read(tag).value for tag in group.power]
-            limited = [simulation.read(tag).value for tag in group.limited]
-            known = [kw for kw in power if kw is not None]
-            seen.append(sum(known) if len(known) == len(power) else None)
-            margins = [
-                limit_c - value
-                for limit_c, value in zip(group.limits_c.tolist(), limited, strict=True)
-                if value is not None
-            ]
-            seen.append(min(margins, default=None))
-        seen.append((simulation.now_s % 86_400.0) / 3600.0)
-        seen += [
+        return self._observer.observe(
+            lambda tag: simulation.read(tag).value,
+            simulation.now_s,
             float(self._ready.grid.price.at(now)[0]),
             float(self._ready.grid.carbon.at(now)[0]),
-        ]
-        absent = []
-        for i, value in enumerate(seen):
-            if value is None:
-                absent.append(self.observation_signals[i].name)
-            else:
-                self._last[i] = value
-        bounded = np.clip(self._last, self.observation_space.low, self.observation_space.high)
-        return bounded.astype(np.float32), tuple(absent)
+        )
 
 
 def _box(signals: tuple[Signal, ...]) -> spaces.Box[np.float32]:

@@ -1,4 +1,4 @@
-"""A bench for faults: real devices behind real servers, proxies between, a gateway process.
+"""One fault's stage: real devices behind real servers, proxies between, a gateway process.
 
 Plant time moves by the bench alone, a second at a time, so that what is measured in plant
 time (watchdogs, hand-backs) is the same on every machine. Wall time only passes where a
@@ -12,235 +12,35 @@ import contextlib
 import itertools
 import json
 import math
-import multiprocessing
 import os
 import signal
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.gateway.client import GatewayClient, GatewayError, GatewayRefusal, SyncGatewayClient
 from facility.commands import Command, Decision, Mode, Move, Origin, Receipt
-from facility.devices import HandBackClass, Protocol
 from facility.points import Role
 from facility.site import Site
 from facility.wire import from_wire, to_wire
 from safety.journal import read
-from sim.authority import _Device
 from sim.devices.modbus import ModbusServer
 from sim.devices.opcua import OpcUaServer
-from sim.devices.registers import RegisterMap
 from sim.recorder import Recorder
-from tests.devices_plant import SmallPlant, free_ports
-from tests.gateway_kit import START_S, small_site, with_device
+from tests.gateway_kit import START_S
+from tests.gateway_proxy import Proxy
 from tests.gateway_victim import Reins, main
-from tests.gateway_world import SENSORS
+
+if TYPE_CHECKING:
+    from tests.gateway_stage import BenchPlant
 
 SUPPLY = "cdu-1.tcs_supply_temperature_setpoint"
 FLOW = "cdu-1.tcs_flow_setpoint"
 OTHER = "cdu-2.tcs_supply_temperature_setpoint"
 AIR = "crah-1.supply_air_temperature_setpoint"
 DEW_POINT_C, MARGIN_K = 20.0, 3.0
-TOWARDS_PER_MIN, AWAY_PER_MIN = 2.0, 0.1
-SHORT_S = 0.3
-"""Wall time that a device under a fault may take; the others get patience."""
-PATIENT_S = 20.0
 ALL = frozenset({"cdu-1", "cdu-2", "bms"})
-Frame = Callable[[bytes], list[bytes]]
-
-
-def bench_site() -> Site:
-    """Two CDUs on Modbus, a CRAH on OPC UA, rates and dew point as in a hall."""
-    ports = dict(zip(("cdu-1", "cdu-2", "bms"), free_ports(3), strict=True))
-    site = small_site(ports=ports)
-    rated = {
-        name: replace(
-            a,
-            rate_towards_per_min=TOWARDS_PER_MIN if a.unit == "degC" else 6.0,
-            # The CRAH jumps when it is given back: held within one rate step of its own value.
-            rate_away_per_min=1.0 if name in (AIR, FLOW) else AWAY_PER_MIN,
-            dwell_s=0.0,
-        )
-        for name, a in site.actuators.items()
-    }
-    site = replace(site, actuators=rated)
-    for name in site.devices:
-        site = with_device(site, name, timeout_s=PATIENT_S)
-    return site
-
-
-class BenchPlant(SmallPlant):
-    """Devices that keep their contract but for what a fault switches on."""
-
-    def __init__(self, site: Site) -> None:
-        self.refused: set[str] = set()
-        """Tags whose writes are rejected."""
-        self.ignored: set[str] = set()
-        """Tags whose writes are confirmed and not stored."""
-        self.shown: dict[str, float | None] = {}
-        """Tags that show something else than they hold; None is no value."""
-        super().__init__(site, START_S)
-
-    def reset(self) -> None:
-        super().reset()
-        self.sensors = {
-            p.tag: SENSORS.get(p.tag, SENSORS.get(p.quantity, 20.0))
-            for p in self._site.points.values()
-        }
-        self.sensors["hall-1.dew_point_temperature"] = DEW_POINT_C
-        self.bumps: list[str] = []
-        """Take-overs that moved what was in force."""
-        self.refused.clear()
-        self.ignored.clear()
-        self.shown.clear()
-
-    def write(self, tag: str, value: float) -> bool:
-        if tag in self.refused:
-            return False
-        if value == 1.0 and self._site.points[tag].role is Role.ENABLE:
-            for actuator in self._site.device_actuators(self._site.points[tag].device):
-                before = self.authority.read(actuator.read_back, self.now_s)
-                after = self.authority.read(actuator.id, self.now_s)
-                if before is None or after is None or abs(after - before) > actuator.tolerance:
-                    self.bumps.append(f"{actuator.id} moved from {before} to {after}")
-        return tag in self.ignored or super().write(tag, value)
-
-    def read(self, tag: str) -> Any:
-        found = super().read(tag)
-        if tag in self.shown:
-            return replace(found, value=self.shown[tag], ok=self.shown[tag] is not None)
-        return found
-
-    def restart(self, device: str) -> None:
-        """Power off and on: every register as new."""
-        authority = self.authority
-        authority._devices[device] = _Device(self._site.devices[device].watchdog_s)
-        authority._registers = tuple(authority._devices.values())
-        for row, actuator in enumerate(self._site.actuators.values()):
-            if actuator.device == device:
-                authority._remote[row] = actuator.fallback
-
-
-def modbus_frames(buffer: bytes) -> tuple[list[bytes], bytes]:
-    """Whole MBAP frames, and what is left."""
-    found = []
-    while len(buffer) >= 6 and len(buffer) >= 6 + (size := struct.unpack_from(">H", buffer, 4)[0]):
-        found.append(buffer[: 6 + size])
-        buffer = buffer[6 + size :]
-    return found, buffer
-
-
-def opcua_frames(buffer: bytes) -> tuple[list[bytes], bytes]:
-    """Whole OPC UA chunks, and what is left."""
-    found = []
-    while len(buffer) >= 8 and len(buffer) >= (size := struct.unpack_from("<I", buffer, 4)[0]):
-        found.append(buffer[:size])
-        buffer = buffer[size:]
-    return found, buffer
-
-
-def pass_on(frame: bytes) -> list[bytes]:
-    """A frame as it is."""
-    return [frame]
-
-
-def swallow(frame: bytes) -> list[bytes]:
-    """Nothing of a frame."""
-    return []
-
-
-class Proxy:
-    """Between gateway and device; hands on what a fault makes of each frame."""
-
-    def __init__(self, protocol: Protocol, target: int) -> None:
-        self._cut_up = opcua_frames if protocol is Protocol.OPCUA else modbus_frames
-        self._target = target
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
-        self.heal()
-
-    def heal(self) -> None:
-        """Be a wire again."""
-        self.request: Frame = pass_on
-        self.reply: Frame = pass_on
-        self.delay_s = 0.0
-        self.accepts = True
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """As a device that is switched off."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
-
-    def cut(self) -> None:
-        """End every connection."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
-        back: asyncio.StreamWriter | None = None
-        try:
-            if not self.accepts:
-                await reader.read()
-                return
-            there, back = await asyncio.open_connection("127.0.0.1", self._target)
-            self._writers.add(back)
-            await asyncio.gather(
-                self._pump(reader, back, self._to_device),
-                self._pump(there, writer, self._to_client, delays=True),
-            )
-        except (OSError, asyncio.CancelledError):
-            return
-        finally:
-            self._tasks.discard(task)
-            for each in list(self._writers):
-                if each is writer or each.transport.is_closing():
-                    self._writers.discard(each)
-            writer.transport.abort()
-            if back is not None:
-                back.transport.abort()
-
-    def _to_device(self, frame: bytes) -> list[bytes]:
-        return self.request(frame)
-
-    def _to_client(self, frame: bytes) -> list[bytes]:
-        return self.reply(frame)
-
-    async def _pump(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        make: Frame,
-        *,
-        delays: bool = False,
-    ) -> None:
-        rest = b""
-        while data := await reader.read(65536):
-            frames, rest = self._cut_up(rest + data)
-            for frame in frames:
-                if delays and self.delay_s:
-                    await asyncio.sleep(self.delay_s)
-                for each in make(frame):
-                    writer.write(each)
-        writer.transport.abort()
 
 
 @dataclass
@@ -255,6 +55,8 @@ class Bench:
     servers: Mapping[str, OpcUaServer | ModbusServer]
     folder: Path
     context: Any
+    sealed_ports: Mapping[str, int] = field(default_factory=dict)
+    """Of the OPC UA device that signs and encrypts, by who its certificate is of."""
     now: float = START_S
     alive: bool = True
     """Whether the client beats."""
@@ -529,72 +331,3 @@ def not_in_the_journal(bench: Bench) -> list[str]:
 def limit_s(site: Site, device: str) -> float:
     """How soon a device must be in its own control when we are gone."""
     return site.devices[device].hand_back.hand_back_s
-
-
-class Stage:
-    """Servers and proxies that all faults share, and a bench for each."""
-
-    def __init__(self) -> None:
-        self.site = bench_site()
-        self.plant = BenchPlant(self.site)
-        self.recorder = Recorder()
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["tests.gateway_victim"])
-        self.proxies: dict[str, Proxy] = {}
-        self.servers: dict[str, OpcUaServer | ModbusServer] = {}
-
-    async def open(self, folder: Path) -> None:
-        for device in self.site.devices.values():
-            await self.serve(device.id, folder)
-            proxy = self.proxies[device.id] = Proxy(device.protocol, device.port)
-            await proxy.open()
-
-    async def serve(self, name: str, folder: Path) -> None:
-        """Switch a device's server on."""
-        device = self.site.devices[name]
-        points = self.site.device_points(name)
-        server: OpcUaServer | ModbusServer
-        if device.protocol is Protocol.OPCUA:
-            server = OpcUaServer(device, points, self.plant, self.recorder, folder / "pki")
-        else:
-            registers = RegisterMap(self.site, name, self.plant, self.recorder)
-            server = ModbusServer(
-                device.host, device.port, {device.unit_id: registers}, self.recorder
-            )
-        await server.start()
-        self.servers[name] = server
-
-    async def close(self) -> None:
-        for proxy in self.proxies.values():
-            await proxy.close()
-        for server in self.servers.values():
-            await server.stop()
-        self.recorder.close()
-
-    @asynccontextmanager
-    async def bench(self, folder: Path, hurried: str = "") -> AsyncIterator[Bench]:
-        """A fresh bench; the device ``hurried`` gets a short time-out."""
-        self.plant.reset()
-        site = self.site
-        for name, proxy in self.proxies.items():
-            proxy.heal()
-            if proxy._server is None:
-                await proxy.open()
-            changes: dict[str, Any] = {"port": proxy.port}
-            if name == hurried:
-                changes["timeout_s"] = SHORT_S
-            site = with_device(site, name, **changes)
-        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
-        self.recorder.open(folder / "recorder.jsonl")
-        bench = Bench(
-            site, self.plant, self.recorder, self.proxies, self.servers, folder, self.context
-        )
-        try:
-            yield bench
-        finally:
-            await bench.end()
-            for proxy in self.proxies.values():
-                proxy.cut()
-
-
-assert HandBackClass.LIQUID.hand_back_s < HandBackClass.AIR.hand_back_s

@@ -17,13 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facility.commands import Mode
-from tests.gateway_bench import (
-    Bench,
-    Stage,
-    limit_s,
-    not_in_the_journal,
-    outside_the_envelope,
-)
+from tests.gateway_bench import Bench, limit_s, not_in_the_journal, outside_the_envelope
+from tests.gateway_stage import Stage
 
 PAGE = Path(__file__).parents[1] / "docs" / "gateway-faults.md"
 Run = Callable[[Bench], Awaitable[None]]
@@ -46,6 +41,8 @@ class Fault:
     begins: str = "held"
     """`held`: everything armed; `settled`: connected, in automatic; `cold`: not started."""
     slow: bool = False
+    sealed: bool = False
+    """Whether the OPC UA device signs and encrypts."""
 
     @property
     def name(self) -> str:
@@ -67,13 +64,26 @@ def fault(
     hurried: str = "",
     begins: str = "held",
     slow: bool = False,
+    sealed: bool = False,
 ) -> Callable[[Run], Run]:
     """Enter a fault into the table."""
 
     def put(run: Run) -> Run:
         devices = frozenset({back}) if isinstance(back, str) else back
         FAULTS.append(
-            Fault(group, what, outcome, run, devices, within or {}, flaw, hurried, begins, slow)
+            Fault(
+                group,
+                what,
+                outcome,
+                run,
+                devices,
+                within or {},
+                flaw,
+                hurried,
+                begins,
+                slow,
+                sealed,
+            )
         )
         return run
 
@@ -88,7 +98,7 @@ async def inject(stage: Stage, each: Fault, folder: Path) -> dict[str, float]:
     AssertionError
         Something else came of it.
     """
-    async with stage.bench(folder, each.hurried) as bench:
+    async with stage.bench(folder, each.hurried, sealed=each.sealed) as bench:
         if each.begins != "cold":
             await bench.start(each.flaw)
             if each.begins == "held":
@@ -161,7 +171,7 @@ async def _all(folder: Path) -> dict[str, str]:
 
 def table() -> tuple[Fault, ...]:
     """Every fault, in the order of the page."""
-    for module in ("process", "wire", "opcua"):
+    for module in ("process", "client", "disk", "wire", "device", "opcua", "sealed"):
         importlib.import_module(f"tests.gateway_faults_{module}")
     order = {group: i for i, group in enumerate(sorted({f.group for f in FAULTS}))}
     return tuple(sorted(FAULTS, key=lambda each: order[each.group]))

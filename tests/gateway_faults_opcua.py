@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sim.devices.opcua import OpcUaServer
-from tests.gateway_bench import AIR, ALL, SUPPLY, Bench, swallow
+from tests.gateway_bench import AIR, ALL, SUPPLY, Bench
 from tests.gateway_faults import fault
+from tests.gateway_proxy import swallow
 
 OPCUA = "An OPC UA device"
 ONE = "bms"

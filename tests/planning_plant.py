@@ -1,4 +1,4 @@
-"""A small analytic plant in the place of the learned models, and sites to plan for.
+"""A small analytic plant in the place of the learned models, and sites that it is of.
 
 Racks: case or inlet temperature relaxes with a lag of two minutes towards supply plus a rise
 that grows with power and falls with flow. Power: pumps and fans by the cube of their flow,
@@ -18,30 +18,13 @@ import numpy as np
 import pandas as pd
 
 from controller.estimation.forecasts import Outlook
-from controller.planning.settings import PlanningSettings
-from controller.planning.words import GroupLimits, PlanRequest, table
-from facility.commands import (
-    Command,
-    Decision,
-    Mode,
-    Move,
-    Origin,
-    Outcome,
-    Override,
-    Proposal,
-    Receipt,
-    Verdict,
-    WriteResult,
-)
 from facility.equipment import RackKind
 from facility.loading import parse_site
 from facility.site import Site
-from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, PowerCuts, Sensitivities, Trajectory, UnitCuts
 from sim.sites.reference import DESIGNS
 from sim.sites.writer import texts
 
-NOON_S = 1_720_008_000.0
 LAG_S = 120.0
 RISE_K = {RackKind.DIRECT_TO_CHIP: 26.0, RackKind.AIR: 4.0}
 """Of a rack at rated power and full flow, above its supply."""
@@ -281,155 +264,4 @@ class AnalyticPlant:
             np.tile(last[racks].to_numpy(dtype=float), (steps, 1)),
             np.full(steps, float(last["outdoor.wet_bulb_temperature"])),
             np.full(steps, float(last["outdoor.dry_bulb_temperature"])),
-        )
-
-
-def usual_setpoints(site: Site) -> Array:
-    """(G,) what the plant's own control might hold."""
-    usual = {
-        "tcs_supply_temperature_setpoint": 25.0,
-        "fws_supply_temperature_setpoint": 20.0,
-        "cw_supply_temperature_setpoint": 18.0,
-        "chw_supply_temperature_setpoint": 12.0,
-        "supply_air_temperature_setpoint": 20.0,
-    }
-    return np.array([usual.get(m[0].quantity, 0.8 * m[0].maximum) for m in site.groups.values()])
-
-
-def request_for(
-    plant: AnalyticPlant,
-    *,
-    load: float = 0.6,
-    wet_bulb_c: float = 8.0,
-    setpoints: Array | None = None,
-    racks_c: Array | None = None,
-    settings: PlanningSettings | None = None,
-    price: Sequence[float] | None = None,
-    limits: Mapping[str, Mapping[str, Any]] | None = None,
-) -> PlanRequest:
-    """A request at noon, with the hall settled unless told otherwise."""
-    site, settings = plant.site, settings or PlanningSettings()
-    steps = settings.steps
-    x = usual_setpoints(site) if setpoints is None else setpoints
-    it = np.tile([load * r.rated_kw for r in site.racks.values()], (steps, 1))
-    racks = plant.settled(x[None, :], it[:1])[0] if racks_c is None else racks_c
-    return PlanRequest(
-        number=1,
-        now_s=NOON_S,
-        step_s=settings.step_s,
-        limits=tuple(
-            limit_for(site, g, float(x[g]), **(limits or {}).get(name, {}))
-            for g, name in enumerate(site.groups)
-        ),
-        it_power_kw=table(it),
-        wet_bulb_c=(wet_bulb_c,) * steps,
-        dry_bulb_c=(wet_bulb_c + 4.0,) * steps,
-        price_per_kwh=tuple(price) if price is not None else (0.1,) * steps,
-        state=plant.to_text((NOON_S, racks)),
-        model_version=plant.version,
-    )
-
-
-def limit_for(site: Site, g: int, in_force: float, **changes: Any) -> GroupLimits:
-    """The plain limits of a group."""
-    name, members = list(site.groups.items())[g]
-    a = members[0]
-    away, towards = 5.0 * a.rate_away_per_min, 5.0 * a.rate_towards_per_min
-    lower = a.cooling.sign < 0
-    values: dict[str, Any] = {
-        "group": name,
-        "unit": a.unit,
-        "in_force": in_force,
-        "lower": a.minimum,
-        "lower_name": "range",
-        "upper": a.maximum,
-        "upper_name": "range",
-        "rise_per_step": away if lower else towards,
-        "fall_per_step": towards if lower else away,
-        "pace_per_step": towards,
-        "colder_is_lower": lower,
-        "free_from_s": 0.0,
-        "away_from_s": 0.0,
-    }
-    return GroupLimits(**{**values, **changes})
-
-
-def snapshot_for(
-    site: Site,
-    setpoints: Array,
-    racks_c: Array,
-    *,
-    time_s: float = NOON_S,
-    load: float = 0.6,
-    wet_bulb_c: float = 8.0,
-    dew_point_c: float = 9.0,
-    mode: Mode = Mode.AUTOMATIC,
-) -> Snapshot:
-    """A snapshot with a good reading of everything that is looked at."""
-    values: dict[str, float] = {
-        "outdoor.wet_bulb_temperature": wet_bulb_c,
-        "outdoor.dry_bulb_temperature": wet_bulb_c + 4.0,
-    }
-    values |= dict.fromkeys(site.tags("dew_point_temperature"), dew_point_c)
-    for rack, temperature in zip(site.racks.values(), racks_c, strict=True):
-        values[str(site.tag(rack.id, "it_power"))] = load * rack.rated_kw
-        values[str(site.tag(rack.id, rack.limited_temperature))] = float(temperature)
-    for members, value in zip(site.groups.values(), setpoints, strict=True):
-        values |= {a.read_back: float(value) for a in members}
-    return Snapshot(
-        time_s=time_s,
-        readings={tag: Reading(value, Quality.GOOD, time_s) for tag, value in values.items()},
-        modes=dict.fromkeys(site.actuators, mode),
-    )
-
-
-class YesMode:
-    """Authority of the automatic mode alone, with overrides that a test puts in."""
-
-    def __init__(self, overrides: tuple[Override, ...] = ()) -> None:
-        self.held = overrides
-        self.offered: list[Proposal] = []
-
-    def decide(self, proposal: Proposal, modes: Any, now_s: float) -> Decision | None:
-        self.offered.append(proposal)
-        moves: tuple[Move, ...] = tuple(
-            m for m in (*proposal.moves, *proposal.holds) if modes.get(m.actuator) is Mode.AUTOMATIC
-        )
-        if not moves:
-            return None
-        return Decision(
-            id=f"mode-{proposal.id}",
-            proposal=proposal.id,
-            plan_hash=proposal.plan_hash,
-            origin=Origin.OPTIMISER,
-            who="automatic mode",
-            why="the mode",
-            moves=moves,
-            decided_at_s=now_s,
-            expires_at_s=proposal.expires_at_s,
-        )
-
-    def overrides(self, now_s: float) -> tuple[Override, ...]:
-        return tuple(o for o in self.held if o.starts_at_s <= now_s < o.expires_at_s)
-
-
-class TakesAll:
-    """A gateway that takes every command."""
-
-    def __init__(self) -> None:
-        self.sent: list[Command] = []
-
-    async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
-        self.sent += commands
-        return tuple(
-            Receipt(
-                command=c.id,
-                actuator=c.actuator,
-                verdict=Verdict(Outcome.ALLOW, c.value, "", ""),
-                result=WriteResult.WRITTEN,
-                written=c.value,
-                read_back=c.value,
-                time_s=c.issued_at_s,
-            )
-            for c in commands
         )

@@ -82,7 +82,8 @@ class World:
     def offer(self, number: int = 1) -> None:
         """What a tick does with a new proposal."""
         self.refresh()
-        self.here.desk.decide(proposal(number), self.link.modes, self.here.clock.now_s())
+        assert self.here.live.snapshot is not None
+        self.here.desk.decide(proposal(number), self.here.live.snapshot, self.here.clock.now_s())
 
     def refresh(self, values: Mapping[str, float] | None = None) -> None:
         self.link.values.update(values or {})

@@ -199,12 +199,12 @@ class WriteGate:
             for item in items
             if item.write.kind is not WriteKind.HEARTBEAT
         ]
+        # Heartbeats alone need not wait for the disk: they survive this process, and that is all
+        # that can be lost of them. A flush each second would be most of the gateway's work.
+        durable = bool(entries)
         if beats:
             # First, as they are sent: in a mixture a device is being armed, which needs its beat.
             entries.insert(0, ("heartbeats", beats))
-        # Heartbeats alone need not wait for the disk: they survive this process, and that is all
-        # that can be lost of them. A flush each second would be most of the gateway's work.
-        durable = len(entries) > (1 if beats else 0)
         self._journal.extend(entries, self._now(), durable=durable)
 
     async def _deliver(self, line: Sequence[_Passing]) -> None:

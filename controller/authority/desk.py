@@ -12,15 +12,18 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from controller.authority.audit import entry
+from controller.authority.automatic import yes_of_mode
 from controller.authority.carrying import command_of, commands_of
 from controller.authority.failures import GatewayError, InvalidError, NotFoundError, StateError
-from controller.authority.inbox import Inbox, left_region
+from controller.authority.inbox import Inbox
 from controller.authority.overrides import OverrideBook
 from controller.authority.panel import is_at_panel
 from controller.authority.reversal import reverse
 from controller.authority.roles import ISOTHERM, Actor
 from controller.authority.standing import StandingBook, covered
+from controller.authority.worst_case import WorstCaseSeen
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
+from controller.planning.standing import is_open, left_region, left_to_do
 from controller.storage.ports import Kind, Record, RecordStore
 from facility.commands import Command, Decision, Mode, Origin, Override, Proposal, Receipt
 from facility.site import Site
@@ -38,49 +41,38 @@ class Desk:
 
     def __init__(self, site: Site, records: RecordStore, link: GatewayLink) -> None:
         self._site, self._records, self._link = site, records, link
-        self.inbox = Inbox(records)
+        self.inbox = Inbox(site, records)
         self.book = OverrideBook(site, records)
         self.standing = StandingBook(site, records)
         self._life_s = site.gateway.command_max_age_s
+        self._worst_case = WorstCaseSeen(site)
         self._asked_s: dict[tuple[str, str], float] = {}
         self._registered: set[str] = set()
         """Decisions that this gateway knows."""
 
     # ---- what the tick asks
 
-    def decide(
-        self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float
-    ) -> Decision | None:
+    def decide(self, proposal: Proposal, snapshot: Snapshot, now_s: float) -> Decision | None:
         """The decision in force after this proposal; see the port."""
+        modes = snapshot.modes
         self.inbox.expire(now_s)
         self.inbox.offer(proposal, modes, now_s)
         held = self._held(now_s)
         approvals = {approval.id: approval for approval in self.standing.in_force(now_s)}
-        for name, agreed in covered(approvals.values(), proposal, modes, held, now_s).items():
+        left = left_to_do(proposal, self._site, snapshot)
+        for name, agreed in covered(approvals.values(), left, modes, held, now_s).items():
             said = approvals[name]
             self.inbox.cover(proposal, name, said.who, said.why, agreed, now_s)
-        moves = tuple(
-            move
-            for move in (*proposal.moves, *proposal.holds)
-            if modes.get(move.actuator) is Mode.AUTOMATIC and move.actuator not in held
-        )
-        if moves and proposal.expires_at_s > now_s:
-            return self.inbox.adopt(
-                Decision(
-                    id=f"mode-{proposal.id}",
-                    proposal=proposal.id,
-                    plan_hash=proposal.plan_hash,
-                    origin=Origin.OPTIMISER,
-                    who="automatic mode",
-                    why="the mode of these actuators",
-                    moves=moves,
-                    decided_at_s=now_s,
-                    expires_at_s=proposal.expires_at_s,
-                )
-            )
+        said_yes = yes_of_mode(proposal, modes, now_s, held)
+        if said_yes is not None:
+            return self.inbox.adopt(said_yes)
         standing = self.inbox.decisions_in_force(now_s)
         asked = {actuator for actuator, mode in modes.items() if mode is Mode.ADVISORY}
         return next((d for d in standing if any(m.actuator in asked for m in d.moves)), None)
+
+    def drop(self, proposal_id: str, why: str, now_s: float) -> None:
+        """A proposal stands no more."""
+        self.inbox.drop(proposal_id, why, now_s)
 
     def overrides(self, now_s: float) -> tuple[Override, ...]:
         """The overrides in force."""
@@ -292,7 +284,7 @@ class Desk:
         """
         for decision in self.inbox.decisions_in_force(now_s):
             if left := left_region(self.inbox.region_of(decision), snapshot):
-                why = f"the plant has left the region in which it holds: {left}"
+                why = f"the plant has left the region in which it holds: {left[0]}"
                 self.inbox.withdraw(decision, ISOTHERM, why, now_s)
                 continue
             for move in decision.moves:
@@ -317,12 +309,18 @@ class Desk:
         asked_s = self._asked_s.get((command.authority, actuator.id))
         return asked_s is None or now_s - asked_s >= CARRY_EVERY_S
 
-    def _of_decision(self, decision: Decision, snapshot: Snapshot, now_s: float) -> list[Command]:
+    def _of_decision(
+        self, decision: Decision, snapshot: Snapshot, now_s: float
+    ) -> Sequence[Command]:
+        """The commands of a decision that may be written now: what waits comes later."""
         # What was agreed to in advance is written as the optimiser's: its budgets bind, for
         # nobody looks.
         origin = Origin.OPTIMISER if self.inbox.is_standing(decision) else decision.origin
         held = self._held(now_s)
-        return commands_of(decision, origin, snapshot.modes, held, now_s, self._life_s)
+        commands = commands_of(decision, origin, snapshot.modes, held, now_s, self._life_s)
+        moves = {move.actuator: move for move in decision.moves}
+        left = [c for c in commands if is_open(moves[c.actuator], self._site, snapshot)]
+        return self._worst_case.ready(left, snapshot)
 
     def _of_override(self, override: Override, now_s: float) -> Command:
         return command_of(override, now_s, self._life_s)
@@ -378,5 +376,6 @@ class Desk:
     def _check_known(self, actuators: Sequence[str] | None) -> None:
         if strangers := sorted(set(actuators or ()) - set(self._site.actuators)):
             raise NotFoundError(
-                f"there is no actuator {', '.join(strangers)}; see the site's list of actuators"
+                f"there is no actuator {', '.join(strangers)}; `isotherm mode` and /v1/site list "
+                "them"
             )

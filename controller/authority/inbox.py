@@ -1,14 +1,15 @@
 """Proposals and what became of them: one outcome each.
 
 States: ``pending`` (a person may decide), ``approved``, ``rejected``, ``expired`` (nobody did in
-time; counts as a rejection and is never applied late), ``superseded`` (a newer one stands),
+time; counts as a rejection and is never applied late), ``superseded`` (it stands no more; the
+outcome says why),
 ``adopted`` (the automatic mode said yes), ``recorded`` (shadow: nobody was asked).
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +21,12 @@ from controller.authority.failures import (
     StateError,
 )
 from controller.authority.roles import ISOTHERM, Actor
+from controller.authority.worst_case import WorstCaseSeen
+from controller.planning.standing import left_region, left_to_do, unseen
 from controller.storage.ports import ConflictError, Kind, Record, RecordStore
 from facility.clock import iso
 from facility.commands import Bound, Decision, Mode, Move, Origin, Proposal
+from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.wire import from_wire, to_wire
 
@@ -36,8 +40,9 @@ WITHDRAWN = "withdrawn"
 class Inbox:
     """The proposals of a site, in a record store."""
 
-    def __init__(self, records: RecordStore) -> None:
-        self._records = records
+    def __init__(self, site: Site, records: RecordStore) -> None:
+        self._site, self._records = site, records
+        self._worst_case = WorstCaseSeen(site)
 
     def offer(self, proposal: Proposal, modes: Mapping[str, Mode], now_s: float) -> Record:
         """Take a proposal in, once; the pending one before it gives way."""
@@ -46,10 +51,14 @@ class Inbox:
         acted = [m.actuator for m in ours if modes.get(m.actuator) is Mode.AUTOMATIC]
         state = PENDING if asked else ADOPTED if acted else RECORDED
         if (known := self._records.get(Kind.PROPOSAL, proposal.id)) is not None:
-            # It still stands while a person has changed the modes.
-            if known.state in (PENDING, RECORDED) and known.state != state:
-                self._records.write(change=[replace(known, state=state)])
-            return replace(known, state=state) if known.state in (PENDING, RECORDED) else known
+            if known.state not in (PENDING, RECORDED):
+                return known
+            # It stands on: looked at again, or a person has changed the modes.
+            body = {**known.body, "proposal": to_wire(proposal)}
+            now = replace(known, state=state, body=body)
+            if now != known:
+                self._records.write(change=[now])
+            return now
         record = Record(
             Kind.PROPOSAL, proposal.id, now_s, {"proposal": to_wire(proposal)}, state=state
         )
@@ -59,6 +68,13 @@ class Inbox:
         ]
         self._records.write(add=[record], change=gone)
         return record
+
+    def drop(self, proposal_id: str, why: str, now_s: float) -> None:
+        """Close a pending proposal that stands no more."""
+        self.expire(now_s)
+        record = self._records.get(Kind.PROPOSAL, proposal_id)
+        if record is not None and record.state == PENDING:
+            self._records.write(change=[_closed(record, SUPERSEDED, ISOTHERM, why, now_s)])
 
     def pending(self) -> tuple[Record, ...]:
         """What waits for a person, newest first."""
@@ -93,11 +109,13 @@ class Inbox:
         plan_hash
             Of the plan that the person looked at.
         snapshot
-            The plant now: it must lie in the proposal's region.
+            The plant now: it must lie in the proposal's region, and moves start from the
+            setpoints in force.
         actuators
             Those to move (default: all that a person is asked about).
         share
-            Of each move that is made, above 0 and at most 1.
+            Of what is left of each move, above 0 and at most 1; moves towards cooling go further
+            where the worst case asks for it (`controller.authority.worst_case`).
 
         Raises
         ------
@@ -110,13 +128,13 @@ class Inbox:
                 f"the plan of proposal {proposal_id} is {proposal.plan_hash}, not {plan_hash}: "
                 "look at it again and approve what stands there"
             )
-        if left := outside(proposal, snapshot):
+        if left := not_in_region(proposal, snapshot):
             raise StateError(
                 f"the plant has left the region in which proposal {proposal_id} holds: "
                 f"{'; '.join(left)}; wait for the next proposal"
             )
         done = frozenset(record.body.get("covered", {}))
-        moves = _moves(proposal, snapshot.modes, actuators, share, done)
+        moves = self._moves(proposal, snapshot, actuators, share, done)
         decision = Decision(
             id=f"d-{uuid.uuid4().hex[:12]}",
             proposal=proposal.id,
@@ -237,6 +255,37 @@ class Inbox:
             raise StateError(_why_closed(record))
         return record, proposal_of(record)
 
+    def _moves(
+        self,
+        proposal: Proposal,
+        snapshot: Snapshot,
+        actuators: Collection[str] | None,
+        share: float,
+        done: Collection[str],
+    ) -> tuple[Move, ...]:
+        """What an approval moves, from the setpoints in force."""
+        if not 0.0 < share <= 1.0:
+            raise InvalidError(f"share must be above 0 and at most 1, not {share:g}")
+        moves = {move.actuator for move in proposal.moves}
+        if strangers := sorted(set(actuators or ()) - moves):
+            raise InvalidError(f"proposal {proposal.id} does not move {', '.join(strangers)}")
+        askable = {a for a in moves if snapshot.modes.get(a) is Mode.ADVISORY and a not in done}
+        chosen = askable if actuators is None else set(actuators)
+        if not chosen or (locked := sorted(chosen - askable)):
+            names = ", ".join(locked) if chosen else "its actuators"
+            raise StateError(
+                f"{names} may not be written on approval in the mode in force: "
+                "set the mode to advisory first, unless a standing approval covers them already"
+            )
+        left = [m for m in left_to_do(proposal, self._site, snapshot) if m.actuator in chosen]
+        gone = sorted(chosen - {move.actuator for move in left})
+        if gone and (actuators is not None or not left):
+            raise StateError(
+                f"{', '.join(gone[:3])}{' and more' if len(gone) > 3 else ''}: nothing of the "
+                "move is left, since the plant's own control is there already"
+            )
+        return self._worst_case.smaller(left, share, snapshot)
+
     def _settle(self, change: Record, *add: Record) -> None:
         try:
             self._records.write(add=add, change=[change])
@@ -248,15 +297,6 @@ class Inbox:
 def proposal_of(record: Record) -> Proposal:
     """The proposal that a record holds."""
     return from_wire(Proposal, record.body["proposal"])
-
-
-def left_region(region: Sequence[Bound], snapshot: Snapshot) -> str:
-    """The first reading that lies outside a region, in words; empty where none is seen to."""
-    for bound in region:
-        value = snapshot.good(bound.tag)
-        if value is not None and not bound.lower <= value <= bound.upper:
-            return f"{bound.tag} is {value:g}, not {bound.lower:g} to {bound.upper:g}"
-    return ""
 
 
 def decision_of(record: Record) -> Decision:
@@ -293,43 +333,6 @@ def _why_closed(record: Record) -> str:
     return text
 
 
-def outside(proposal: Proposal, snapshot: Snapshot) -> list[str]:
-    """What has left the region in which a proposal holds, in words; empty while it does."""
-    found = []
-    for bound in proposal.region:
-        value = snapshot.good(bound.tag)
-        if value is None:
-            found.append(f"{bound.tag} cannot be read")
-        elif not bound.lower <= value <= bound.upper:
-            found.append(f"{bound.tag} is {value:g}, not {bound.lower:g} to {bound.upper:g}")
-    return found
-
-
-def _moves(
-    proposal: Proposal,
-    modes: Mapping[str, Mode],
-    actuators: Collection[str] | None,
-    share: float,
-    done: Collection[str] = (),
-) -> tuple[Move, ...]:
-    if not 0.0 < share <= 1.0:
-        raise InvalidError(f"share must be above 0 and at most 1, not {share:g}")
-    askable = {
-        m.actuator
-        for m in proposal.moves
-        if modes.get(m.actuator) is Mode.ADVISORY and m.actuator not in done
-    }
-    chosen = askable if actuators is None else set(actuators)
-    if strangers := sorted(chosen - {m.actuator for m in proposal.moves}):
-        raise InvalidError(f"proposal {proposal.id} does not move {', '.join(strangers)}")
-    if not chosen or (locked := sorted(chosen - askable)):
-        names = ", ".join(locked) if chosen else "its actuators"
-        raise StateError(
-            f"{names} may not be written on approval in the mode in force: "
-            "set the mode to advisory first, unless a standing approval covers them already"
-        )
-    return tuple(
-        Move(m.actuator, m.now, m.now + share * (m.proposed - m.now))
-        for m in proposal.moves
-        if m.actuator in chosen
-    )
+def not_in_region(proposal: Proposal, snapshot: Snapshot) -> list[str]:
+    """Why the plant is not seen to be in a proposal's region, in words; empty while it is."""
+    return [*unseen(proposal.region, snapshot), *left_region(proposal.region, snapshot)]

@@ -53,7 +53,7 @@ class OverrideBook:
         known = self._site.actuators.get(actuator)
         if known is None:
             raise NotFoundError(
-                f"there is no actuator {actuator}; see the site's list of actuators"
+                f"there is no actuator {actuator}; `isotherm mode` and /v1/site list them"
             )
         if not known.minimum <= value <= known.maximum:
             raise InvalidError(

@@ -20,7 +20,7 @@ from controller.authority.failures import InvalidError, NotFoundError, StateErro
 from controller.authority.roles import ISOTHERM, Actor
 from controller.storage.ports import ConflictError, Kind, Record, RecordStore
 from facility.clock import iso
-from facility.commands import Bound, Mode, Move, Proposal
+from facility.commands import Bound, Mode, Move
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.wire import from_wire, to_wire
@@ -194,23 +194,23 @@ class StandingBook:
 
 def covered(
     approvals: Iterable[StandingApproval],
-    proposal: Proposal,
+    moves: Iterable[Move],
     modes: Mapping[str, Mode],
     held: Collection[str],
     now_s: float,
 ) -> dict[str, tuple[Move, ...]]:
-    """By approval: the moves of a proposal that it says yes to, each move once."""
+    """By approval: those of some moves that it says yes to, each move once."""
     found: dict[str, tuple[Move, ...]] = {}
     left = [
         move
-        for move in proposal.moves
+        for move in moves
         if modes.get(move.actuator) is Mode.ADVISORY and move.actuator not in held
     ]
     for approval in approvals:
-        moves = tuple(move for move in left if approval.covers(move, now_s))
-        if moves:
-            found[approval.id] = moves
-            left = [move for move in left if move not in moves]
+        agreed = tuple(move for move in left if approval.covers(move, now_s))
+        if agreed:
+            found[approval.id] = agreed
+            left = [move for move in left if move not in agreed]
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from controller.backtest.record import BacktestError
 from controller.planning.settings import PlanningSettings
+from facility.toml_file import read_toml
 
 
 def read_settings(path: Path) -> PlanningSettings:
@@ -20,10 +20,7 @@ def read_settings(path: Path) -> PlanningSettings:
     BacktestError
         Every mistake of the file at once.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BacktestError(f"{path}: {error}") from None
+    given = read_toml(path, BacktestError)
     return settings_of(given, path.name)
 
 

@@ -53,7 +53,7 @@ def run_verify(args: argparse.Namespace) -> int:
     elif damage is None:
         message(f"{path}: every record is whole, and none is missing")
     else:
-        message(f"{path}: record {damage.number} (line {damage.line}): {damage.reason}")
+        message(f"{path}: {damage}")
     return 0 if damage is None else 1
 
 

@@ -63,6 +63,13 @@ def run_set(args: argparse.Namespace) -> int:
         until = iso(placed["expires_at_s"])
         print(placed["id"])
         message(f"{placed['actuator']} is held at {placed['value']:g} until {until}")
+    for receipt in answer["receipts"]:
+        verdict = receipt["verdict"]
+        if verdict["outcome"] == "limit":
+            message(
+                f"{receipt['actuator']} goes to {verdict['value']:g} for now "
+                f"({verdict['check']}: {verdict['detail']})"
+            )
     refused = [r for r in answer["receipts"] if r["verdict"]["outcome"] == "refuse"]
     if refused:
         verdict = refused[0]["verdict"]

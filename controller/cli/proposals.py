@@ -10,6 +10,8 @@ from controller.cli.base import CommandError, Commands, message, print_json, pri
 from controller.cli.remote import Remote, act, add_options, show_list
 from facility.clock import iso
 
+BINDING_SAID = 6
+"""Of the constraints that bind, the most costly."""
 UNITS = {"degC": "°C"}
 """As people write them, where that differs from the points list."""
 
@@ -157,6 +159,9 @@ def _tell_receipts(answer: dict[str, Any], done: str) -> None:
         verdict = receipt["verdict"]
         why = f" ({verdict['check']}: {verdict['detail']})" if verdict["check"] else ""
         message(f"{receipt['actuator']}: {receipt['result']}{why}")
+    if waiting := answer["waiting"]:
+        names = ", ".join(waiting)
+        message(f"once these are in force, as the worst case asks, there follow: {names}")
     if not answer["receipts"]:
         message(f"{done}; it is carried out as soon as the gateway answers")
 
@@ -173,12 +178,15 @@ def _print(item: dict[str, Any]) -> None:
     print(f"proposal  {item['id']} ({item['state']}), until {iso(proposal['expires_at_s'])}")
     print(f"plan      {proposal['plan_hash']}")
     print(f"made by   {proposal['solver']}, model {proposal['model_version'][:12]}")
-    print(f"saving    {proposal['saving_kw']:.1f} kW, {proposal['saving_per_day']:.2f} a day")
-    for binding in proposal["binding"]:
+    saved = proposal["recheck"] or proposal
+    money = f"{saved['saving_per_day']:.2f} {item['currency']} a day"
+    print(f"saving    {saved['saving_kw']:.1f} kW, {money}")
+    for binding in proposal["binding"][:BINDING_SAID]:
         price = f"{binding['shadow_price']:.2f} {binding['unit']}"
         print(f"binds     {binding['constraint']}: {price}")
     for reason in proposal["reasons"]:
-        print(f"why       {reason}")
+        if " binds: " not in reason:  # said above
+            print(f"why       {reason}")
     for checked in item["checked"]:
         print(f"checked   {checked}")
     for left in item["left_region"]:
@@ -200,7 +208,7 @@ def _moves(item: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{move['proposed']:.2f}",
             UNITS.get(move["unit"], move["unit"]),
             f"{move['minimum']:g} to {move['maximum']:g}",
-            "more" if move["cools_more"] else "less",
+            ("more" if move["cools_more"] else "less") if move["is_left"] else "is there already",
         )
         for move in item["moves"]
     ]

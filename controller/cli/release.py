@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -58,5 +57,18 @@ def run(args: argparse.Namespace) -> int:
         print_json(answer)
     else:
         message("given back; `isotherm arm`, then `isotherm mode`, let Isotherm write again")
-        print(json.dumps(answer))
+        _tell(answer)
     return 0
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    """What was released, in words."""
+    released, confirmed = answer["released"], set(answer["confirmed"])
+    if not released:
+        print("no device was held: all were in their own control already")
+    for device in released:
+        shown = "shows its own control" if device in confirmed else "HAS NOT SHOWN ITS OWN CONTROL"
+        print(f"{device}: released, {shown}")
+    if set(released) - confirmed:
+        print("what has not shown it yet falls back by its own watchdog: look at the machine")
+    print(f"{len(answer['actuators'])} setpoints are in mode {answer['mode']}")

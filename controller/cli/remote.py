@@ -34,14 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 class Remote:
     """A controller's REST interface."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url.rstrip("/"), token
+    def __init__(self, url: str, token: str, release: str) -> None:
+        self._url, self._token, self._release = url.rstrip("/"), token, release
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Remote:
         """By the options and the environment (``ISOTHERM_TOKEN``)."""
         state = Path(args.state) if args.state else None
-        return cls(args.url or _told_url(state) or URL, _token(state))
+        return cls(args.url or _told_url(state) or URL, _token(state), _release(state))
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The answer to a question."""
@@ -71,8 +71,8 @@ class Remote:
         except httpx.HTTPError as error:
             raise CommandError(
                 f"no controller answers at {self._url} ({error}): start one with `isotherm serve`, "
-                "or name another with --url or --state. To give the plant back without it: "
-                "`isotherm release`",
+                "or name another with --url or --state. Without one the gateway hands the "
+                f"devices back by itself; to give the plant back for good: `{self._release}`",
                 status=1,
             ) from error
         try:
@@ -125,6 +125,11 @@ def _trusts() -> ssl.SSLContext:
         raise CommandError(f"ISOTHERM_CA names {file}, which is no certificate: {error}") from error
 
 
+def _release(state: Path | None) -> str:
+    """The command that gives the plant back and needs no controller."""
+    return "isotherm release" if state is None else f"isotherm release --state {state}"
+
+
 def _told_url(state: Path | None) -> str | None:
     if state is None:
         return None
@@ -132,7 +137,9 @@ def _told_url(state: Path | None) -> str | None:
         return str(json.loads((state / "serve.json").read_text(encoding="utf-8"))["url"])
     except FileNotFoundError:
         raise CommandError(
-            f"no controller runs on {state} (there is no serve.json in it)", status=1
+            f"no controller runs on {state} (there is no serve.json in it). To give the plant "
+            f"back without one: `{_release(state)}`",
+            status=1,
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise CommandError(f"{state / 'serve.json'}: {error}") from error

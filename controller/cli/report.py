@@ -138,6 +138,7 @@ def run_shadow(args: argparse.Namespace) -> int:
     from controller.evaluation.shadow import run_shadow as run
     from controller.evaluation.shadow.inputs import learned_parts, read_record
     from controller.evaluation.shadow.report import page, shadow_report
+    from controller.evaluation.shadow.verdict import share_words
     from facility.loading import SiteError, load_site
 
     try:
@@ -161,11 +162,7 @@ def run_shadow(args: argparse.Namespace) -> int:
     weighed = reasons(study, found)
     report = shadow_report(study, found, weighed, parts.bundle.version)
     write(args.out, "shadow", report, page(report, study), args.form or ["html"])
-    low, high = found.interval_share
-    print(
-        f"{'GO' if report['go'] else 'NO-GO'}: would have saved {found.saved_share:+.1%} "
-        f"({low:+.1%} to {high:+.1%})"
-    )
+    print(f"{'GO' if report['go'] else 'NO-GO'}: would have saved {share_words(found)}")
     for reason in weighed:
         print(f"  {'holds' if reason.holds else 'FAILS'}  {reason.name}: {reason.found}")
     return 0 if report["go"] else 1

@@ -116,8 +116,8 @@ def sentence(text: str) -> str:
     return " ".join(words)
 
 
-def receipts(found: Sequence[Receipt]) -> str:
-    """What became of commands, counted."""
+def receipts(found: Sequence[Receipt], waiting: int = 0) -> str:
+    """What became of commands, counted, and how many more wait for these."""
     if not found:
         return "the gateway has not answered yet; it is carried out when it does"
     written = sum(r.written is not None for r in found)
@@ -127,6 +127,8 @@ def receipts(found: Sequence[Receipt]) -> str:
     parts = [f"{written} of {len(found)} devices took a new value"]
     if limited:
         parts.append(f"{limited} move in steps, as their limits ask")
+    if waiting:
+        parts.append(f"{waiting} follow once these are in force, as the worst case asks")
     if failed:
         parts.append(f"{failed} did not confirm it in time")
     parts += [f"{actuator(r.actuator)} was refused: {r.verdict.detail}" for r in refused[:3]]

@@ -131,7 +131,7 @@ def saving_line(frame: LiveFrame) -> Text:
     kwh = saving.baseline_kwh - saving.energy_kwh
     text = Text(" saved so far: ")
     text.append(
-        f"{100 * saving.share:+.1f} % ({kwh:+,.0f} kWh)".replace("+-", "-"),
+        f"{100 * saving.share:+z.1f} % ({kwh:+z,.0f} kWh)",
         style=f"bold {GOOD}" if kwh > 0.0 else "bold",
     )
     text.append(f" against {saving.baseline}", style="default")

@@ -13,6 +13,7 @@ from facility.site import Site
 from models import dataset, forecast
 from models.contract import Array
 from models.fit_power import plant_meters, unit_meters
+from models.layout import Layout
 from models.registry import Bundle
 from models.state import ThermalState
 
@@ -35,14 +36,8 @@ class LearnedEstimator:
 
     def follow(self, state: ThermalState, frame: pd.DataFrame) -> ThermalState:
         """Minute by minute through a frame, corrected by what was measured in each."""
-        # Two rows are the least that makes a table; the first of a single one is repeated before.
-        padded = frame
-        if len(frame) == 1:
-            earlier = frame.copy()
-            earlier.index = pd.DatetimeIndex(frame.index) - pd.Timedelta(seconds=dataset.STEP_S)
-            padded = pd.concat([earlier, frame])
-        history = dataset.History.of(self._site, padded, self._thermal.layout)
-        for i in range(history.rows - len(frame), history.rows):
+        history = minutes_of(self._site, frame, self._thermal.layout)
+        for i in range(history.rows):
             state = self._thermal.correct(
                 state, history.inputs(i, i + 1), history.supply_c[i], history.limited_c[i]
             )
@@ -82,6 +77,24 @@ class LearnedEstimator:
     def time_s(self, state: ThermalState) -> float:
         """The moment that a state is of."""
         return state.time_s
+
+
+def minutes_of(site: Site, frame: pd.DataFrame, layout: Layout) -> dataset.History:
+    """The rows of a frame, a single one too, as arrays.
+
+    Raises
+    ------
+    DatasetError
+        The frame is no history of the site.
+    """
+    # Two rows are the least that makes a table; the first of a single one is repeated before.
+    padded = frame
+    if len(frame) == 1:
+        earlier = frame.copy()
+        earlier.index = pd.DatetimeIndex(frame.index) - pd.Timedelta(seconds=dataset.STEP_S)
+        padded = pd.concat([earlier, frame])
+    history = dataset.History.of(site, padded, layout)
+    return history.part(history.rows - len(frame), history.rows)
 
 
 class LearnedForecaster:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from controller.evaluation.files import FIXED, VARIANTS, EvaluationError, read_object
 
@@ -90,7 +91,17 @@ def read_accounts(paths: Mapping[str, Path]) -> dict[str, Account]:
 
 def read_account(path: Path) -> Account:
     """One variant's accounts from the simulator's file."""
-    data = read_object(path)
+    return account_of(read_object(path), str(path))
+
+
+def account_of(data: Mapping[str, Any], where: str) -> Account:
+    """One variant's accounts from the simulator's figures; ``where`` they stand, for errors.
+
+    Raises
+    ------
+    EvaluationError
+        A figure is missing or none, or no IT energy is counted.
+    """
     names = [field.name for field in fields(Account) if field.name != "components_kwh"]
     try:
         account = Account(
@@ -98,11 +109,11 @@ def read_account(path: Path) -> Account:
             **{name: float(data[name]) for name in names},
         )
     except KeyError as error:
-        raise EvaluationError(f"{path} has no {error}: it is not the accounts of a run") from None
+        raise EvaluationError(f"{where} has no {error}: it is not the accounts of a run") from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise EvaluationError(f"{path} is not the accounts of a run: {error}") from None
+        raise EvaluationError(f"{where} is not the accounts of a run: {error}") from None
     if account.it_energy_kwh <= 0.0 or account.heat_kwh <= 0.0:
-        raise EvaluationError(f"{path} counts no IT energy, so there is nothing to compare")
+        raise EvaluationError(f"{where} counts no IT energy, so there is nothing to compare")
     return account
 
 

@@ -30,7 +30,8 @@ from facility.loading import load_site
 
 if TYPE_CHECKING:
     from controller.authority.desk import Desk
-    from controller.estimation.forecasts import Prices
+    from controller.estimation.estimate import Estimator
+    from controller.estimation.forecasts import Forecaster, Prices
     from controller.gateway_link import GatewayLink
     from controller.loop import Tick
     from controller.planning.settings import PlanningSettings
@@ -102,7 +103,7 @@ def run_in_process(
     if (out / "run.json").exists():
         raise InProcessError(f"{out} holds a run already; choose another folder")
     site = lay_site(prepared, out)
-    parts = _learned(site, model, prepared.grid)
+    parts = learned_step(site, model, prepared.grid)
     keep_inputs(out / "controller", (out / "site", site), (model, parts.bundle))
     (out / "run.json").write_text(
         json.dumps(_provenance(prepared, model, mode), indent=2, sort_keys=True) + "\n",
@@ -116,25 +117,26 @@ def run_in_process(
 
 
 @dataclass(frozen=True)
-class _Learned:
-    """The parts that come from the model."""
+class LearnedStep:
+    """The control step that `isotherm serve` runs, with the planner in this process."""
 
     bundle: Bundle
     planner: Planner
     settings: PlanningSettings
     prices: Prices
+    estimator: Estimator
+    forecaster: Forecaster
 
     def tick(self, site: Site, clock: Clock, desk: Desk, link: GatewayLink) -> Tick:
-        """The control step that `isotherm serve` runs, with the planner in this process."""
+        """As a run's control loop is given it."""
         from controller.assembly import LearnedTick
-        from controller.estimation.learned import LearnedEstimator, LearnedForecaster
         from controller.tick import Parts, Through, TickState
 
         parts = Parts(
             site=site,
             model_version=self.bundle.version,
-            estimator=LearnedEstimator(site, self.bundle),
-            forecaster=LearnedForecaster(site, self.bundle),
+            estimator=self.estimator,
+            forecaster=self.forecaster,
             planner=self.planner,
             authority=desk,
             gateway=Through(link),
@@ -145,9 +147,17 @@ class _Learned:
         return LearnedTick(parts, TickState.start(site))
 
 
-def _learned(site: Site, model: Path, prices: Prices) -> _Learned:
+def learned_step(site: Site, model: Path, prices: Prices) -> LearnedStep:
+    """The control step over the model in the folder ``model``.
+
+    Raises
+    ------
+    InProcessError
+        There is no model of this site there.
+    """
     import torch
 
+    from controller.estimation.learned import LearnedEstimator, LearnedForecaster
     from controller.planning.predictor import LearnedPredictor
     from controller.planning.settings import PlanningSettings
     from controller.planning.solve import PlanMaker
@@ -161,7 +171,14 @@ def _learned(site: Site, model: Path, prices: Prices) -> _Learned:
         raise InProcessError(str(error)) from None
     settings = PlanningSettings()
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
-    return _Learned(bundle, InProcessPlanner(maker), settings, prices)
+    return LearnedStep(
+        bundle,
+        InProcessPlanner(maker),
+        settings,
+        prices,
+        LearnedEstimator(site, bundle),
+        LearnedForecaster(site, bundle),
+    )
 
 
 def lay_site(prepared: Prepared, out: Path) -> Site:

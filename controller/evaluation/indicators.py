@@ -10,7 +10,6 @@ Commission Delegated Regulation (EU) 2024/1364.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import pandas as pd
 from controller.evaluation.savings.hourly import Hourly, of_site
 from facility.equipment import RackKind
 from facility.site import Site
+from facility.toml_file import read_toml
 
 PUE_CATEGORIES = {
     1: "IT measured at the output of the UPS",
@@ -93,10 +93,7 @@ def read_declared(path: Path | None) -> Declared:
     """
     if path is None:
         return NOTHING_DECLARED
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DeclaredError(f"{path}: {error}") from None
+    data = read_toml(path, DeclaredError)
     wrong = []
     for name, entry in data.items():
         problem = _problem(name, entry)

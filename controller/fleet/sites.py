@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controller.storage.opening import Place
+from facility.toml_file import read_toml
 
 KEYS = {"name", "state", "database"}
 
@@ -32,10 +32,7 @@ def read_sites(path: Path) -> tuple[SiteEntry, ...]:
     FleetError
         Every mistake of the file at once.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FleetError(f"{path}: {error}") from None
+    data = read_toml(path, FleetError)
     rows = data.pop("sites", None)
     wrong = [f"{key} is not known; there is [[sites]]" for key in data]
     if not isinstance(rows, list) or not rows:

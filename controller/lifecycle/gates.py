@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from facility.toml_file import read_toml
 from models.evaluation import Evaluation
 
 
@@ -73,10 +73,7 @@ def read_gates(path: Path | None) -> Gates:
     """
     if path is None:
         return Gates()
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8")).get("gates")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise GatesError(f"{path}: {error}") from None
+    given = read_toml(path, GatesError).get("gates")
     known = [field.name for field in fields(Gates)]
     if not isinstance(given, dict):
         raise GatesError(f"{path}: it has no table [gates]; its keys are {', '.join(known)}")

@@ -31,6 +31,8 @@ class Corridor:
     """The envelope's worst case; None where all goes towards cooling anyway."""
     urgent: bool = True
     """Something is too warm: the site's rates towards cooling count, not the economical pace."""
+    economical: bool = False
+    """Nothing is too warm: towers keep their least approach."""
 
     @property
     def blocks(self) -> int:
@@ -127,6 +129,8 @@ class Corridor:
         it may, and the problem stays feasible meanwhile.
         """
         lower = np.tile([limit.lower for limit in self.request.limits], (self.blocks, 1))
+        if self.economical:
+            lower = np.maximum(lower, self._economy_lower)
         upper = np.tile([limit.upper for limit in self.request.limits], (self.blocks, 1))
         rise, fall = self.rates
         reach_up = self.request.in_force + np.cumsum(rise, axis=0)
@@ -134,6 +138,18 @@ class Corridor:
         lower = np.where(self.fixed, self.fixed_at, np.minimum(lower, reach_up))
         upper = np.where(self.fixed, self.fixed_at, np.maximum(upper, reach_down))
         return lower, np.maximum(lower, upper)
+
+    @cached_property
+    def _economy_lower(self) -> Array:
+        """(G,) lower ends for economy alone."""
+        found = [limit.economy_lower for limit in self.request.limits]
+        return np.array([-np.inf if value is None else value for value in found])
+
+    def lower_name(self, g: int) -> str:
+        """What sets the lower end of group ``g``."""
+        limit = self.request.limits[g]
+        economy = self.economical and self._economy_lower[g] > limit.lower
+        return "least approach" if economy else limit.lower_name
 
     def settle(self, wanted: Array) -> Array:
         """(B, G) the nearest setpoints to ``wanted`` within ranges, rates, overrides and backup.

@@ -77,7 +77,7 @@ def named_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Na
         ours = np.abs(used - real) > 0.01
         for b, g in zip(*np.nonzero((duals > 1e-6) & ~ours), strict=True):
             limit = request.limits[g]
-            what = limit.lower_name if key == "lower" else limit.upper_name
+            what = corridor.lower_name(g) if key == "lower" else limit.upper_name
             what = "override" if corridor.fixed[b, g] else what
             dual = float(duals[b, g])
             pull = count(f"{what} of {limit.group}", limit.unit, dual, float(layout.scale[g]))

@@ -114,6 +114,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         fixed_until_s=fixed_until,
         fixed_at=held[-1].value if held else (setpoint if not_ours else None),
         fixed_by=held[-1].who if held else ("mode off" if not_ours else ""),
+        economy_lower=_economy_lower(site, snapshot, members[0], setpoint, settings),
     )
 
 
@@ -154,6 +155,16 @@ def _pace(site: Site, actuator: Actuator, settings: PlanningSettings) -> float:
     of_a_unit = actuator.equipment in site.cdus or actuator.equipment in site.crahs
     temperature = QUANTITIES[actuator.quantity].kind is Kind.TEMPERATURE
     return settings.plant_pace_k if temperature and not of_a_unit else math.inf
+
+
+def _economy_lower(
+    site: Site, snapshot: Snapshot, actuator: Actuator, setpoint: float, settings: PlanningSettings
+) -> float | None:
+    """Of tower water: the wet bulb and the least approach, or where it is below that already."""
+    wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
+    if actuator.quantity != "cw_supply_temperature_setpoint" or wet_bulb_c is None:
+        return None
+    return min(wet_bulb_c + settings.least_approach_k, setpoint)
 
 
 def _value(end: End) -> float:

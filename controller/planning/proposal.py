@@ -17,10 +17,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from controller.planning.settings import PlanningSettings
+from controller.planning.standing import SAME, region_of
 from controller.planning.words import Plan
-from facility.commands import Bound, Effect, Mode, Move, Proposal, Shortfall
+from facility.commands import Effect, Mode, Move, Proposal, Shortfall
 from facility.devices import Actuator
-from facility.quantities import LIMITED_TEMPERATURE
 from facility.site import Site
 from facility.telemetry import Snapshot
 from safety.arithmetic import grains
@@ -29,10 +29,6 @@ from safety.encoding import nearest_on_wire
 EFFECTS_SAID = 4
 SHORTFALLS_SAID = 3
 """Sentences about what moves are for, and about what cannot be kept."""
-REGION_K = 3.0
-"""Outdoor and rack temperatures may move so far before a standing proposal falls."""
-REGION_LOAD_SHARE = 0.25
-"""And the load of a CDU, as a share of its rating."""
 
 
 def propose(
@@ -96,8 +92,7 @@ def moves_of(
             proposed = (at_once if mode is Mode.AUTOMATIC else later)[group]
             known = snapshot.good(actuator.read_back)
             now = setpoints[group] if known is None else known
-            # A move of exactly the dead band is worth a write; rounding must not lose it.
-            if mode is not Mode.OFF and abs(proposed - now) >= actuator.dead_band * 0.999:
+            if mode is not Mode.OFF and abs(proposed - now) >= actuator.dead_band * SAME:
                 moves.append(Move(actuator.id, now, round(proposed, 4)))
     return tuple(moves)
 
@@ -134,79 +129,6 @@ def as_written(site: Site, actuator: Actuator, value: float) -> float:
     asked = grains(value)
     found = nearest_on_wire(site.points[actuator.id], asked, asked - reach, asked + reach)
     return value if found is None else found
-
-
-def region_of(site: Site, snapshot: Snapshot) -> tuple[Bound, ...]:
-    """The plant states in which a proposal made now still holds."""
-    bounds = []
-    for name in ("wet_bulb_temperature", "dry_bulb_temperature", "dew_point_temperature"):
-        for tag in site.tags(name):
-            value = snapshot.good(tag)
-            if value is not None:
-                bounds.append(Bound(tag, round(value - REGION_K, 3), round(value + REGION_K, 3)))
-    for rack in site.racks.values():
-        limited = site.tag(rack.id, LIMITED_TEMPERATURE[rack.kind.value])
-        if limited is not None and snapshot.good(limited) is not None:
-            bounds.append(Bound(limited, -50.0, rack.limit_c))
-    for cdu in site.cdus.values():
-        load = site.tag(cdu.id, "cooling_load")
-        now_kw = None if load is None else snapshot.good(load)
-        if load is not None and now_kw is not None:
-            reach = REGION_LOAD_SHARE * cdu.rated_kw
-            bounds.append(Bound(load, round(now_kw - reach, 3), round(now_kw + reach, 3)))
-    return tuple(bounds)
-
-
-def left_region(proposal: Proposal, snapshot: Snapshot) -> str | None:
-    """The tag whose reading has left the proposal's region; None while it holds."""
-    for bound in proposal.region:
-        value = snapshot.good(bound.tag)
-        if value is not None and not bound.lower <= value <= bound.upper:
-            return bound.tag
-    return None
-
-
-def still_stands(
-    standing: Proposal | None,
-    fresh: Proposal | None,
-    site: Site,
-    snapshot: Snapshot,
-    settings: PlanningSettings,
-) -> bool:
-    """Whether the standing proposal is kept in place of a fresh one.
-
-    In automatic nobody reads a proposal, and each step has its own. Where a person decides, one
-    stands for its time, unless its region is left or a setpoint that it starts from has moved;
-    after that it gives way to a material change only, until it expires.
-    """
-    if standing is None or any(
-        snapshot.modes.get(a, Mode.SHADOW) is Mode.AUTOMATIC for a in site.actuators
-    ):
-        return False
-    now_s = snapshot.time_s
-    if now_s >= standing.expires_at_s or left_region(standing, snapshot) is not None:
-        return False
-    for move in standing.moves:
-        actuator = site.actuators[move.actuator]
-        value = snapshot.good(actuator.read_back)
-        low, high = sorted((move.now, move.proposed))
-        slack = actuator.dead_band + actuator.tolerance
-        if value is not None and not low - slack <= value <= high + slack:
-            return False
-    if now_s - standing.created_at_s < settings.advisory_stand_s:
-        return True
-    return fresh is None or not material(standing, fresh, site, settings)
-
-
-def material(standing: Proposal, fresh: Proposal, site: Site, settings: PlanningSettings) -> bool:
-    """Whether a fresh proposal differs enough to ask a person anew."""
-    if abs(fresh.saving_kw - standing.saving_kw) > settings.material_kw:
-        return True
-    before = {move.actuator: move.proposed for move in standing.moves}
-    after = {move.actuator: move.proposed for move in fresh.moves}
-    if before.keys() != after.keys():
-        return True
-    return any(abs(after[a] - before[a]) > 2.0 * site.actuators[a].dead_band for a in before)
 
 
 def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ...]:

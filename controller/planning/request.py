@@ -22,6 +22,7 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
     previous: Plan | None,
     peak_kw: float | None = None,
     demand_per_kw: float = 0.0,
+    standing: Mapping[str, float] | None = None,
 ) -> PlanRequest:
     """Everything that the plan of this step depends on."""
     groups = tuple(limit.group for limit in limits)
@@ -46,6 +47,7 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
         previous=previous.shifted(now_s) if usable and previous is not None else None,
         peak_kw=peak_kw,
         demand_per_kw=demand_per_kw,
+        standing=standing or {},
     )
 
 

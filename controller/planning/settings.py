@@ -47,6 +47,10 @@ class PlanningSettings:
     """Kelvin a step at most by which water of the plant is made colder for economy. Static power
     models do not see what it costs to pull tonnes of water down: towers at full speed for half
     an hour. Where a rack is too warm, the site's rate counts instead."""
+    least_approach_k: float = 2.8
+    """Kelvin above the wet bulb below which tower water is not made colder for economy. Fans soar
+    there (no tower is certified below 5 °F, CTI STD-201), experiments see few such moments, and
+    a power model's slopes are guesses. Where a rack is too warm, the range alone counts."""
     turn_kwh: float = 0.02
     """Quadratic cost of the same, and of departing from the last plan."""
     slack_kw_per_k: float = 400.0
@@ -62,6 +66,9 @@ class PlanningSettings:
     """The worker is killed and the rule takes over after so long."""
     advisory_stand_s: float = 1200.0
     """A proposal to a person stands at least so long."""
+    advisory_check_s: float = 3600.0
+    """So far ahead racks must stay within their limits under a proposal that stands, held: by
+    then somebody has been asked again."""
     proposal_life_s: float = 1800.0
     """After this an unanswered proposal has expired."""
     writes_per_hour: int = 6

@@ -28,6 +28,7 @@ from controller.planning.layout import Layout, lay_out
 from controller.planning.linearise import linearise
 from controller.planning.problem import Answer, Numbers, Problem
 from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
+from controller.planning.recheck import look_again
 from controller.planning.report import plan_of
 from controller.planning.rows import Extra
 from controller.planning.settings import PlanningSettings
@@ -123,10 +124,14 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            calm = Corridor(request, self.settings, self._rule, urgent=False)
+            quick = replace(urgent, economical=True)
+            calm = replace(quick, urgent=False)
             # Where holding itself must move, for the worst case, economy's pace would forbid it.
-            if np.array_equal(calm.holding(), hold.blocks):
-                situation = replace(situation, corridor=calm)
+            held = np.array_equal(calm.holding(), hold.blocks)
+            situation = replace(situation, corridor=calm if held else quick)
+        standing = look_again(
+            situation, hold, lambda each: _words(situation, yardstick.against(each))
+        )
         search = _Search()
         self._solve(situation, yardstick, search)
         if not search.verified:
@@ -146,7 +151,12 @@ class PlanMaker:
                 ramp = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
             plan = plan_of(situation, ramp, hold, "ramp", True, ())
             search.note("ramp", 0, "by rule", "", since)
-        return PlanOutcome(plan, tuple(search.attempts), seconds=time.perf_counter() - started)
+        return PlanOutcome(
+            plan,
+            tuple(search.attempts),
+            seconds=time.perf_counter() - started,
+            standing=standing,
+        )
 
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
         return (hold.merit - other.merit) / float(situation.hours.sum())

@@ -59,11 +59,7 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
     require_finite("temperatures", fine_c)
     excess = fine_c - situation.allowed_c
 
-    held = situation.worst_inputs(blocks[0])
-    steps_s = fine_steps(settings, held.steps * held.step_s)
-    after = predictor.trace(situation.state, held, steps_s).max(axis=0)
-    require_finite("temperatures after the worst credible step", after)
-    worst = after - situation.allowed_worst_c
+    worst = worst_excess_k(situation, blocks[0])
 
     power = {
         name: situation.factor(name) * values for name, values in predictor.power(inputs).items()
@@ -89,6 +85,15 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
         energy=energy,
         merit=energy + float(moving + penalty + peak_cost(situation, power)),
     )
+
+
+def worst_excess_k(situation: Situation, setpoints: Array) -> Array:
+    """(R,) excess after the worst credible step from now on, with ``setpoints`` (G,) held."""
+    held = situation.worst_inputs(setpoints)
+    steps_s = fine_steps(situation.layout.settings, held.steps * held.step_s)
+    after = situation.predictor.trace(situation.state, held, steps_s).max(axis=0)
+    require_finite("temperatures after the worst credible step", after)
+    return np.asarray(after - situation.allowed_worst_c)
 
 
 def peak_cost(situation: Situation, power_kw: Mapping[str, Array]) -> float:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from facility.commands import Band, Binding, Effect, Shortfall
+from facility.commands import Band, Binding, Effect, Recheck, Shortfall
 from facility.wire import dumps
 from models.contract import Array, Inputs
 
@@ -62,6 +62,9 @@ class GroupLimits:
     """Held at ``fixed_at`` until then: a person's override, or an actuator that is not ours."""
     fixed_at: float | None = None
     fixed_by: str = ""
+    economy_lower: float | None = None
+    """Lower end for economy alone, where nothing is too warm: towers' least approach. None where
+    it is ``lower``."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class PlanRequest:
     is charged or none has been measured."""
     demand_per_kw: float = 0.0
     """What a kW above it costs, in the site's currency."""
+    standing: Mapping[str, float] = field(default_factory=dict)
+    """By actuator group: where the proposal that waits for a person would go; empty without."""
 
     @property
     def steps(self) -> int:
@@ -200,6 +205,8 @@ class PlanOutcome:
     seconds: float = field(default=0.0, compare=False)
     carried_from: int | None = None
     """Number of the request whose verified plan was at hand where the planner did not answer."""
+    standing: Recheck | None = None
+    """Of the proposal that waits for a person; None where none does, or nobody could tell."""
 
     @property
     def fallback(self) -> bool:

@@ -36,9 +36,9 @@ class Event:
     after_s: float
     """Since the start."""
     what: str
-    """command, correct, release, arm, decide, override."""
+    """command, start, stop, correct, release, arm, decide, override."""
     subject: str
-    """The actuator or device."""
+    """The actuator, machine or device."""
     asked: float | None
     """None where nothing was asked for, or no finite number."""
     outcome: str
@@ -110,6 +110,8 @@ class Play:
                 raise ScriptError(f"step {step.number}: {error}") from None
         if "command" in given:
             yield from self._command(step, given["command"])
+        if "stage" in given:
+            yield self._stage(step, given["stage"]["unit"], given["stage"]["on"])
         if given.get("scan"):
             yield from self._scan(step)
 
@@ -238,6 +240,13 @@ class Play:
         shown = value if math.isfinite(value) else None
         yield self._judged(step, "command", actuator, shown, verdict)
         self._compare(step, verdict)
+
+    def _stage(self, step: Step, unit: str, on: bool) -> Event:
+        self.state, verdict = self.envelope.judge_stage(
+            self.state, unit, on, self.snapshot(), self.now_s
+        )
+        self._compare(step, verdict)
+        return self._judged(step, "start" if on else "stop", unit, None, verdict)
 
     def _cover(self, actuator: str, value: float, origin: Origin) -> str:
         """A decision for exactly this move, so that authority is not what is tried out."""

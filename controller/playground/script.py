@@ -35,10 +35,12 @@ Each step may have, and does in this order:
     ``{ actuator, value, origin, authority, age_s, lasts_s }``. Origin is optimiser, person or
     safety (default optimiser). Without an authority a decision that covers exactly this move is
     made first. A device that is not armed is armed first, as the gateway does it.
+``stage``
+    ``{ unit, on }``: may the plant's sequencer start (true) or stop this chiller now?
 ``scan``
     True: judge every value in force.
 ``expect``
-    Of the command: ``outcome`` (allow, limit, refuse), ``value``, ``check``; of a scan:
+    Of the command or stage: ``outcome`` (allow, limit, refuse), ``value``, ``check``; of a scan:
     ``{ corrections = [[ACTUATOR, ACTION, CHECK]] }``.
 
 In JSON lines each line is a step; a first line without a step's fields holds start and readings.
@@ -72,6 +74,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "override": dict,
     "end_override": str,
     "command": dict,
+    "stage": dict,
     "scan": bool,
     "expect": dict,
     "note": str,
@@ -87,12 +90,14 @@ PARTS: dict[str, dict[str, type | tuple[type, ...]]] = {
         "age_s": (int, float),
         "lasts_s": (int, float),
     },
+    "stage": {"unit": str, "on": bool},
     "expect": {"outcome": str, "value": (int, float), "check": str, "corrections": list},
 }
 NEEDED = {
     "decide": ("id", "moves"),
     "override": ("id", "actuator", "value"),
     "command": ("actuator", "value"),
+    "stage": ("unit", "on"),
     "expect": (),
 }
 
@@ -202,8 +207,10 @@ def _step(where: str, number: int, data: Any) -> Step:
                 raise ScriptError(f"{where}: {name} needs {missing[0]!r}")
     if data.get("after_s", 0) < 0:
         raise ScriptError(f"{where}: after_s must be 0 or more; time does not go back")
-    if "expect" in data and not ("command" in data or "scan" in data):
-        raise ScriptError(f"{where}: expect belongs to a command or a scan")
+    if "command" in data and "stage" in data:
+        raise ScriptError(f"{where}: a command and a stage are two steps")
+    if "expect" in data and not data.keys() & {"command", "stage", "scan"}:
+        raise ScriptError(f"{where}: expect belongs to a command, a stage or a scan")
     readings = {
         tag: _shown(f"{where}: reading {tag!r}", given)
         for tag, given in data.get("readings", {}).items()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException, Query, Response
 
 from controller.authority.failures import NotFoundError, StateError
-from controller.authority.inbox import PENDING, decision_of, outside, proposal_of
+from controller.authority.inbox import PENDING, decision_of, not_in_region, proposal_of
+from controller.planning.standing import MoveNow, as_it_stands, is_open
 from controller.service.auth import Operator, Viewer
 from controller.service.bodies import ApprovalRequest, EndRequest, RejectionRequest
 from controller.service.context import Context, Here
@@ -26,8 +27,10 @@ from controller.service.schemas import (
     ProposalView,
 )
 from controller.storage.ports import Kind, Record
-from facility.commands import Move, Origin, Proposal
+from facility.clock import iso
+from facility.commands import Decision, Origin, Proposal, Receipt, Recheck
 from facility.devices import Actuator
+from facility.telemetry import Snapshot
 
 router = APIRouter(tags=["proposals"], responses=responses(401))
 
@@ -43,17 +46,20 @@ def proposal_view(here: Context, record: Record) -> ProposalView:
         state=record.state,
         proposal=found,
         moves=[
-            _move_view(here.site.actuators[move.actuator], move, record.body.get("covered", {}))
-            for move in found.moves
-            if move.actuator in here.site.actuators  # the site of an older record had others
+            _move_view(
+                here.site.actuators[line.move.actuator], line, record.body.get("covered", {})
+            )
+            for line in as_it_stands(found, here.site, snapshot if waits else None)
         ],
+        currency=here.site.tariff.currency,
         checked=_checked(found),
-        left_region=outside(found, snapshot) if waits and snapshot is not None else [],
+        left_region=not_in_region(found, snapshot) if waits and snapshot is not None else [],
         outcome=Outcome(**outcome) if outcome else None,
     )
 
 
-def _move_view(actuator: Actuator, move: Move, covered: Mapping[str, str]) -> MoveView:
+def _move_view(actuator: Actuator, line: MoveNow, covered: Mapping[str, str]) -> MoveView:
+    move = line.move
     cools_more = actuator.is_more_cooling(move.proposed, move.now)
     rate = actuator.rate_towards_per_min if cools_more else actuator.rate_away_per_min
     return MoveView(
@@ -66,6 +72,7 @@ def _move_view(actuator: Actuator, move: Move, covered: Mapping[str, str]) -> Mo
         rate_per_min=rate,
         minutes=abs(move.proposed - move.now) / rate,
         cools_more=cools_more,
+        is_left=line.is_left,
         covered_by=covered.get(move.actuator),
     )
 
@@ -79,9 +86,20 @@ def _checked(proposal: Proposal) -> list[str]:
     )
     return [
         done,
+        *_rechecked(proposal.recheck),
         f"holds while {len(proposal.region)} readings stay within their stated bounds; looked at "
         "again with the approval, and until the last write",
         "each write is judged anew by the safety envelope, on its own telemetry",
+    ]
+
+
+def _rechecked(found: Recheck | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"rolled out again at {iso(found.time_s)} from the plant as it was then, its setpoints "
+        f"held: saves {found.saving_kw:.1f} kW; {found.worst_rack} has least room for an hour, "
+        f"{found.room_k:.1f} K"
     ]
 
 
@@ -106,6 +124,19 @@ def decision_view(here: Context, record: Record) -> DecisionView:
         undo_until_s=until_s if is_open else None,
         outcome=Outcome(**outcome) if outcome else None,
     )
+
+
+def _approval(
+    here: Context, made: Decision, receipts: Sequence[Receipt], snapshot: Snapshot
+) -> Approval:
+    """A decision with its first receipts, and what waits for them."""
+    asked = {receipt.actuator for receipt in receipts}
+    waiting = [
+        move.actuator
+        for move in made.moves
+        if receipts and move.actuator not in asked and is_open(move, here.site, snapshot)
+    ]
+    return Approval(decision=made, receipts=list(receipts), waiting=waiting)
 
 
 @router.get("/proposals", response_model=Proposals)
@@ -168,18 +199,19 @@ async def approve(
             "an approval is bound to the plan that was looked at: send its hash, the ETag of the "
             "proposal, as If-Match",
         )
+    snapshot = here.snapshot()
     decision, receipts = await here.desk.approve(
         proposal_id,
         if_match.strip().removeprefix("W/").strip('"'),
         actor,
         request.why,
-        snapshot=here.snapshot(),
+        snapshot=snapshot,
         now_s=here.clock.now_s(),
         actuators=request.actuators,
         share=request.share,
     )
     here.live.count_receipts(receipts)
-    return Approval(decision=decision, receipts=list(receipts))
+    return _approval(here, decision, receipts, snapshot)
 
 
 @router.post(
@@ -244,11 +276,12 @@ async def undo(
     not overridden.
     """
     check_record(here, Kind.DECISION, decision_id, if_match)
+    snapshot = here.snapshot()
     back, receipts = await here.desk.undo(
-        decision_id, actor, request.why, snapshot=here.snapshot(), now_s=here.clock.now_s()
+        decision_id, actor, request.why, snapshot=snapshot, now_s=here.clock.now_s()
     )
     here.live.count_receipts(receipts)
-    return Approval(decision=back, receipts=list(receipts))
+    return _approval(here, back, receipts, snapshot)
 
 
 @router.post(

@@ -158,10 +158,16 @@ class MoveView(BaseModel):
 
     actuator: str
     unit: str
-    now: float
+    now: float = Field(
+        description="In force: at this moment while it waits, else when it was proposed."
+    )
     proposed: float
     minimum: float
     maximum: float
+    is_left: bool = Field(
+        description="Whether anything of it is left to do: not where the plant's own control has "
+        "gone there already, or beyond."
+    )
     rate_per_min: float = Field(description="Fastest change that way.")
     minutes: float = Field(description="The least time that the move takes at that rate.")
     cools_more: bool
@@ -175,6 +181,7 @@ class ProposalView(BaseModel):
     state: str
     proposal: Proposal
     moves: list[MoveView]
+    currency: str
     checked: list[str] = Field(description="What was checked before anybody was asked.")
     left_region: list[str] = Field(
         description="Readings that lie outside the region in which it holds, for one that waits: "
@@ -189,6 +196,10 @@ class Approval(BaseModel):
     decision: Decision
     receipts: list[Receipt] = Field(
         description="Empty while the gateway is away; then it is carried out when it is back."
+    )
+    waiting: list[str] = Field(
+        description="Actuators that are written once others of the decision are in force: the "
+        "worst case would refuse them before."
     )
 
 

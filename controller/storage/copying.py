@@ -1,14 +1,16 @@
-"""PostgreSQL's binary COPY format to and from numpy, for rows of fixed width.
+"""Between numpy and PostgreSQL: binary COPY for rows that go in, packed columns for what comes.
 
 A binary COPY is a header, then for each row the number of its fields (int16) and each field's
 length (int32) and big-endian bytes, then a trailer (PostgreSQL documentation, «COPY», File
 Formats, Binary Format). Where no field is null and all have a fixed width, rows are records of a
 numpy dtype, so that millions of readings need no Python object each.
+
+What comes out comes by group and column (`packed`): a COPY to the client is a message a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,6 @@ HEADER = SIGNATURE + bytes(8)
 TRAILER = b"\xff\xff"
 POSTGRES_EPOCH_MS = 946_684_800_000
 """2000-01-01, from which PostgreSQL counts its microseconds."""
-
-Records = NDArray[np.void]
 
 
 def dtype_of(fields: Iterable[tuple[str, str]]) -> np.dtype[np.void]:
@@ -54,19 +54,36 @@ def dtype_without(kind: np.dtype[np.void], absent: list[str]) -> np.dtype[np.voi
     return np.dtype([(name, kind[name]) for name in kind.names or () if name not in absent])
 
 
-def records(kind: np.dtype[np.void], blocks: Iterable[Any]) -> Records:
-    """What a COPY TO STDOUT of these fields, none of them null, sent.
+def packed(**fields: str) -> str:
+    """The expressions of a SELECT by which each field comes as one bytea for a whole group.
+
+    A row of its own costs a message and its handling in Python; of a group there is one.
+    ``fields`` are the functions that write a value big-endian, with their argument:
+    ``at="timestamptz_send(at)"``.
+    """
+    return ", ".join(f"string_agg({send}, ''::bytea) AS {name}" for name, send in fields.items())
+
+
+def unpacked(
+    rows: Sequence[Sequence[Any]], kinds: Mapping[str, str]
+) -> tuple[NDArray[np.int32], dict[str, NDArray[Any]]]:
+    """The group's number at each value, and the columns, from rows of a number and `packed` fields.
 
     Raises
     ------
     StorageError
-        It sent something else.
+        They are not of equal length.
     """
-    data = b"".join(bytes(block) for block in blocks)
-    body = data[len(HEADER) : -len(TRAILER)]
-    if not data.startswith(SIGNATURE) or len(body) % kind.itemsize:
-        raise StorageError("the database answered a COPY in a format that is not understood")
-    return np.frombuffer(body, kind)
+    columns = {
+        name: np.frombuffer(b"".join(row[place] for row in rows), kind)
+        for place, (name, kind) in enumerate(kinds.items(), start=1)
+    }
+    first = np.dtype(next(iter(kinds.values()))).itemsize
+    numbers = np.array([row[0] for row in rows], np.int32)
+    groups = np.repeat(numbers, np.array([len(row[1]) // first for row in rows], np.int64))
+    if any(len(column) != len(groups) for column in columns.values()):
+        raise StorageError("the database answered columns of unequal length")
+    return groups, columns
 
 
 def to_microseconds(time_ms: NDArray[np.int64]) -> NDArray[np.int64]:

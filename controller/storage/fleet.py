@@ -1,7 +1,8 @@
 """`TelemetryStore` in PostgreSQL: rows that any tool can query, frames and trends as elsewhere.
 
-Readings go in and out by binary COPY. The same DuckDB queries as on one machine answer frames and
-trends, over what the database holds of the tags asked for, so that both stores mean the same.
+Readings go in by binary COPY and come out as packed columns. The same DuckDB queries as on one
+machine answer frames and trends, over what the database holds of the tags asked for, so that both
+stores mean the same.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controller.storage import copying
 from controller.storage.hot import Hot
@@ -42,14 +44,34 @@ TREND = copying.dtype_of(
      ("good_ms", ">i4")]
 )  # fmt: skip
 MOMENT = "to_timestamp(%s / 1000.0)"
-READINGS_OF = """
-    SELECT at, seen, coalesce(value, 'NaN') AS value, point, quality FROM readings
-    WHERE point = ANY(%s) AND {by} BETWEEN to_timestamp(%s / 1000.0) AND to_timestamp(%s / 1000.0)
-"""
-TRENDS_OF = """
-    SELECT at, mean, lowest, highest, point, good_ms FROM trends
+READING_KINDS = {"at": ">i8", "seen": ">i8", "value": ">f8", "quality": ">i2"}
+READINGS_OF = f"""
+    SELECT point, {
+    copying.packed(
+        at="timestamptz_send(at)",
+        seen="timestamptz_send(seen)",
+        value="float8send(coalesce(value, 'NaN'))",
+        quality="int2send(quality)",
+    )
+} FROM readings
+    WHERE point = ANY(%s)
+    AND {{by}} BETWEEN to_timestamp(%s / 1000.0) AND to_timestamp(%s / 1000.0)
+    GROUP BY point
+"""  # noqa: S608 - constants
+TREND_KINDS = {"at": ">i8", "mean": ">f8", "lowest": ">f8", "highest": ">f8", "good_ms": ">i4"}
+TRENDS_OF = f"""
+    SELECT point, {
+    copying.packed(
+        at="timestamptz_send(at)",
+        mean="float8send(mean)",
+        lowest="float8send(lowest)",
+        highest="float8send(highest)",
+        good_ms="int4send(good_ms)",
+    )
+} FROM trends
     WHERE point = ANY(%s) AND at BETWEEN to_timestamp(%s / 1000.0) AND to_timestamp(%s / 1000.0)
-"""
+    GROUP BY point
+"""  # noqa: S608 - constants
 CHUNK_READINGS = 4_000_000
 """More are summed up an hour at a time, fewer a day."""
 
@@ -154,6 +176,7 @@ class FleetTelemetry(StoredReadings):
             hot_readings=0,
             trends=row[2],
             bytes=row[3],
+            hot_bytes=0,
             first_s=extent[0] if extent else None,
             last_s=extent[1] if extent else None,
             readings_from_s=marks.readings_from / 1000.0 if marks.readings_from else None,
@@ -290,9 +313,9 @@ class _View:
         """Trends of that time."""
         import pyarrow as pa
 
-        found = self._copied(TRENDS_OF, TREND, (self._points(tags), start_ms, end_ms))
+        points, found = self._columns(TRENDS_OF, TREND_KINDS, tags, start_ms, end_ms)
         at_ms = copying.to_milliseconds(found["at"])
-        columns = [self._names(found["point"]), pa.array(at_ms.astype("datetime64[ms]"))]
+        columns = [self._names(points), pa.array(at_ms.astype("datetime64[ms]"))]
         columns += [pa.array(found["good_ms"].astype(np.int64))]
         columns += [pa.array(found[name].astype(float)) for name in ("mean", "lowest", "highest")]
         reader.register("trends", pa.table(columns, schema=TREND_SCHEMA))
@@ -301,10 +324,10 @@ class _View:
     def table(self, tags: Sequence[str], by: str, start_ms: int, end_ms: int) -> Any:
         """Readings as a table, in no order, both ends included."""
         query = READINGS_OF.format(by=by)
-        found = self._copied(query, READING, (self._points(tags), start_ms, end_ms))
-        rows = np.empty(len(found), ROW)
-        rows["at_ms"] = copying.to_milliseconds(found["at"])
-        for name in ("value", "point", "quality"):
+        points, found = self._columns(query, READING_KINDS, tags, start_ms, end_ms)
+        rows = np.empty(len(points), ROW)
+        rows["at_ms"], rows["point"] = copying.to_milliseconds(found["at"]), points
+        for name in ("value", "quality"):
             rows[name] = found[name]
         hot = Hot(copying.to_milliseconds(found["seen"]), rows)
         return table_of(hot, self.known).cast(SCHEMA)
@@ -315,16 +338,15 @@ class _View:
 
     def _names(self, points: Any) -> Any:
         numbers = np.array(sorted(self.known), np.int32)
-        positions = np.searchsorted(numbers, points.astype(np.int32)).astype(np.int32)
+        positions = np.searchsorted(numbers, points).astype(np.int32)
         return words(positions, [self.known[int(number)] for number in numbers])
 
-    def _copied(
-        self, query: str, kind: np.dtype[np.void], parameters: tuple[object, ...]
-    ) -> copying.Records:
-        with self.session.cursor() as cursor:
-            bound = cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters)
-            with bound as copy:
-                return copying.records(kind, copy)
+    def _columns(
+        self, query: str, kinds: Mapping[str, str], tags: Sequence[str], start_ms: int, end_ms: int
+    ) -> tuple[NDArray[np.int32], dict[str, NDArray[Any]]]:
+        with self.session.cursor(binary=True) as cursor:
+            cursor.execute(query, (self._points(tags), start_ms, end_ms))
+            return copying.unpacked(cursor.fetchall(), kinds)
 
 
 def _marks(session: Connection[Any]) -> Marks:

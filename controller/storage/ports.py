@@ -60,6 +60,8 @@ class Usage:
     """Rows of five-minute trends."""
     bytes: int
     """On disk, all of the store's files or tables."""
+    hot_bytes: int
+    """Of them those that do not grow with what is kept: room for what is not compacted yet."""
     first_s: float | None
     last_s: float | None
     readings_from_s: float | None

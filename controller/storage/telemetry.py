@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,19 +94,23 @@ class LocalTelemetry(StoredReadings):
         files, marks, extent = self._hot.files(), self._hot.marks, self.extent()
         hot = self._hot.hot_readings()
         count = {kind: sum(f.readings for f in files if f.kind == kind) for kind in _KINDS}
-        names = [file.name for file in files] + ["hot.sqlite", "hot.sqlite-wal"]
-        paths = [self._directory / name for name in names]
+        hot_bytes = self._bytes_of(["hot.sqlite", "hot.sqlite-wal"])
         return Usage(
             tags=len(self._hot.tags),
             readings=count[READINGS] + hot,
             hot_readings=hot,
             trends=count[TRENDS],
-            bytes=sum(path.stat().st_size for path in paths if path.exists()),
+            bytes=self._bytes_of([file.name for file in files]) + hot_bytes,
+            hot_bytes=hot_bytes,
             first_s=extent[0] if extent else None,
             last_s=extent[1] if extent else None,
             readings_from_s=marks.readings_from / 1000.0 if marks.readings_from else None,
             trends_to_s=marks.rolled_to / 1000.0 if marks.rolled_to else None,
         )
+
+    def _bytes_of(self, names: Iterable[str]) -> int:
+        paths = [self._directory / name for name in names]
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def close(self) -> None:
         """Let go of files."""

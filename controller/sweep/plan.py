@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.sweep.engine import SweepError, Task
+from facility.toml_file import read_toml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +63,7 @@ def read_plan(path: Path) -> SweepPlan:
     """
     from sim.scenarios import ScenarioError, find
 
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SweepError(f"{path}: {error}") from None
+    data = read_toml(path, SweepError)
     wrong = [
         f"{key} is not known; there are {', '.join(sorted(KEYS))}"
         for key in data

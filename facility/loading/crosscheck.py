@@ -241,10 +241,10 @@ def check_control(
         for quantity in ("it_power", rack.limited_temperature)
         if (rack.id, quantity) not in by_meaning
     )
+    roles = {(p.device, p.role) for p in points.values()}
     for device in sorted({actuator.device for actuator in actuators.values()}):
-        roles = {p.role for p in points.values() if p.device == device}
         for role, quantity in CONTROL_ROLES.items():
-            if role not in roles:
+            if (device, role) not in roles:
                 problems.append(
                     Problem(
                         POINTS,

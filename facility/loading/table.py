@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -96,10 +96,11 @@ class TableReader:
 
     def choice(self, field: str, options: type[E], default: E | None = None) -> E:
         """One of the values of an enum."""
-        names = [str(option.value) for option in options]
         value = str(self._take(field, None if default is None else default.value, "a choice"))
-        if value in names:
+        try:
             return options(value)
+        except ValueError:
+            names = [str(option.value) for option in options]
         if value:
             self.problem(field, f"there is no {value!r} here", _mend(value, names))
         return default or next(iter(options))
@@ -121,11 +122,13 @@ class TableReader:
         self.problem(field, f"{value!r} is neither true nor false", "Write true or false.")
         return default
 
-    def known(self, field: str, value: str, options: Iterable[str], kind: str) -> str:
-        """``value`` if it is among ``options``, else a problem that names the nearest."""
-        names = list(options)
-        if value and value not in names:
-            self.problem(field, f"there is no {kind} {value!r}", _mend(value, names))
+    def known(self, field: str, value: str, options: Collection[str], kind: str) -> str:
+        """``value`` if it is among ``options``, else a problem that names the nearest.
+
+        Asked for every cell of a points list: ``options`` that are many are a set or a mapping.
+        """
+        if value and value not in options:
+            self.problem(field, f"there is no {kind} {value!r}", _mend(value, list(options)))
         return value
 
     def done(self) -> None:

@@ -187,7 +187,7 @@ def test_a_shift(opened: Callable[..., Page], running: Running, errors: Errors) 
 def _approve(page: Page) -> None:
     """A proposal comes by itself; half of it is approved, and devices take it.
 
-    The plant's own resets may move a setpoint in that very moment: then a newer proposal is there,
+    The models may object to it at the step of that very moment: then a newer proposal is there,
     which the page says, and that one is approved.
     """
     for _ in range(ATTEMPTS):

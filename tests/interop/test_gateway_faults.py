@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.gateway_bench import Stage
 from tests.gateway_faults import PAGE, Fault, inject, page, row, table
+from tests.gateway_stage import Stage
 
 # The servers of the devices take seconds to start: all faults share them, and one event loop.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]

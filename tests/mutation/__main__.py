@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 
 from tests.mutation.campaign import (
@@ -40,7 +41,9 @@ SLOW = (
 SLOW_FILES = ("tests/unit/test_safety_backup_envelope.py",)
 
 
-def envelope(workers: int = 2, *, quick: bool = False, tests: str = "") -> Campaign:
+def envelope(
+    workers: int = 2, *, known: Set[str] = frozenset(), quick: bool = False, tests: str = ""
+) -> Campaign:
     """The campaign against everything that a value passes on its way to a device."""
     modules = [*sorted(ROOT.glob("safety/*.py")), ROOT / "adapters/gateway/write_gate.py"]
     files = (
@@ -57,6 +60,7 @@ def envelope(workers: int = 2, *, quick: bool = False, tests: str = "") -> Campa
         ),
         deselected=SLOW,
         workers=workers,
+        known=known,
         quick=quick,
     )
 
@@ -70,6 +74,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes at a time")
     parser.add_argument("--tests", default="", help="files of tests whose names contain one of A,B")
     parser.add_argument("--quick", action="store_true", help="functions only, for work on tests")
+    parser.add_argument("--outside", action="store_true", help="what is outside functions only")
     parser.add_argument("--list", action="store_true", help="name the mutants, try none")
     parser.add_argument("--report", type=Path, default=ROOT / "build" / "mutation.json")
     args = parser.parse_args()
@@ -78,7 +83,10 @@ def main() -> int:
         environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
         again = [sys.executable, "-m", "tests.mutation", *sys.argv[1:]]
         os.execve(sys.executable, again, environment)
-    campaign = envelope(args.workers, quick=args.quick, tests=args.tests)
+    listed = read_listed(LISTED)
+    campaign = envelope(
+        args.workers, known=listed.reasons.keys(), quick=args.quick, tests=args.tests
+    )
     targets = campaign.targets()
     every = campaign.mutants(targets)
     chosen = [
@@ -86,11 +94,11 @@ def main() -> int:
         for each in sample(every, args.sample, args.seed)
         if any(part in each.key for part in args.only.split("|"))
         and (each.function or not args.quick)
+        and not (each.function and args.outside)
     ]
     if args.list:
         print("\n".join(each.key for each in chosen))
         return 0
-    listed = read_listed(LISTED)
     progress = _Progress(len(chosen))
     try:
         results = campaign.run(targets, chosen, progress.tell)

@@ -12,8 +12,9 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ LEAST_S = 10.0
 """Patience with a mutant beyond what its tests took without one."""
 TIMES = 10.0
 """And so many times as long as they took."""
+LIKELY = 2
+"""So many files of tests that noticed most of a module's mutants so far are tried first, and so
+many that noticed most of what was tried afresh."""
+AFRESH = ""
 
 
 class CampaignError(Exception):
@@ -44,6 +49,36 @@ class Result:
     took_s: float = 0.0
 
 
+@dataclass
+class _Noticed:
+    """Which files of tests noticed the mutants of each module, or what was tried afresh."""
+
+    files: tuple[str, ...]
+    kills: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def count(self, result: Result) -> None:
+        """Remember who noticed."""
+        file = result.by.removesuffix(" (when it is loaded)").split("::")[0]
+        if result.outcome != KILLED or file not in self.files:
+            return
+        afresh = () if result.mutant.function else (AFRESH,)
+        for where in (result.mutant.path, *afresh):
+            self.kills.setdefault(where, Counter())[file] += 1
+
+    def likely(self, path: str) -> tuple[str, ...]:
+        """The few files that are tried first for a mutant of the module at ``path``."""
+        most = (*self._most(path), *self._most(AFRESH)) or self.files[:LIKELY]
+        return tuple(dict.fromkeys(most))
+
+    def order(self, path: str) -> tuple[str, ...]:
+        """All files, the likely ones first."""
+        return tuple(dict.fromkeys((*self.likely(path), *self.files)))
+
+    def _most(self, where: str) -> list[str]:
+        known = self.kills.get(where, Counter())
+        return sorted(known, key=lambda file: (-known[file], file))[:LIKELY]
+
+
 @dataclass(frozen=True)
 class Campaign:
     """What is broken, by which tests it has to be noticed, and by how many processes at a time."""
@@ -55,6 +90,8 @@ class Campaign:
     deselected: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ("safety", "adapters.gateway", "tests")
     workers: int = 2
+    known: Set[str] = frozenset()
+    """Names of mutants that are listed with a reason: one that survives warm is left at that."""
     quick: bool = False
     """Leave out what needs everything loaded anew: for work on the tests, not for a verdict."""
 
@@ -111,6 +148,7 @@ class Campaign:
     ) -> Iterator[tuple[int, Result]]:
         loaded, whole_s = self._baseline(suite)
         load_libraries(suite, loaded)
+        noticed = _Noticed(suite.files)
         left = [i for i, mutant in enumerate(mutants) if not mutant.function]
         quick = [i for i, mutant in enumerate(mutants) if mutant.function]
         for index, result in self._warm(suite, targets, mutants, quick):
@@ -118,25 +156,51 @@ class Campaign:
                 left.append(index)
             else:
                 known = result or Result(mutants[index], SURVIVED)
+                noticed.count(known)
                 tell(known)
                 yield index, known
-
-        def afresh(index: int) -> dict[str, Any]:
-            return run_cold(suite, targets[mutants[index].path], mutants[index])
-
-        again: list[int] = []
-        patience_s = LEAST_S + TIMES * whole_s
-        for ended in in_forks(left, afresh, workers=self.workers, limit_s=lambda _: patience_s):
-            result = _result(mutants[ended.job], ended)
-            if result.outcome in (TIMED_OUT, CRASHED):
-                again.append(ended.job)  # a busy machine is no verdict: once more, alone
-                continue
+        for index, result in self._afresh(suite, targets, mutants, left, whole_s, noticed):
             tell(result)
-            yield ended.job, result
-        for ended in in_forks(again, afresh, workers=1, limit_s=lambda _: 2 * patience_s):
-            result = _result(mutants[ended.job], ended)
-            tell(result)
-            yield ended.job, result
+            yield index, result
+
+    def _afresh(
+        self,
+        suite: Suite,
+        targets: Mapping[str, Target],
+        mutants: Sequence[Mutant],
+        left: Sequence[int],
+        whole_s: float,
+        noticed: _Noticed,
+    ) -> Iterator[tuple[int, Result]]:
+        """Results of mutants with everything loaded anew: by the likeliest files, then by all."""
+
+        def by_likely(index: int) -> dict[str, Any]:
+            mutant = mutants[index]
+            few = replace(suite, files=noticed.likely(mutant.path))
+            return run_cold(few, targets[mutant.path], mutant)
+
+        def by_all(index: int) -> dict[str, Any]:
+            mutant = mutants[index]
+            every = replace(suite, files=noticed.order(mutant.path))
+            return run_cold(every, targets[mutant.path], mutant)
+
+        few_s, all_s = LEAST_S + whole_s, LEAST_S + TIMES * whole_s
+        jobs: Sequence[int] = left
+        for work, workers, patience_s, final in (
+            (by_likely, self.workers, few_s, {KILLED}),
+            (by_all, self.workers, all_s, {KILLED, SURVIVED}),
+            # A busy machine is no verdict: once more, alone.
+            (by_all, 1, 2 * all_s, {KILLED, SURVIVED, TIMED_OUT, CRASHED}),
+        ):
+            again: list[int] = []
+            for ended in in_forks(jobs, work, workers=workers, limit_s=_always(patience_s)):
+                result = _result(mutants[ended.job], ended)
+                if result.outcome in final:
+                    noticed.count(result)
+                    yield ended.job, result
+                else:
+                    again.append(ended.job)
+            jobs = again
 
     def _baseline(self, suite: Suite) -> tuple[list[str], float]:
         """The suite without a mutant, afresh: what it loads and how long it takes."""
@@ -193,6 +257,8 @@ class Campaign:
                 elif data["why"] and self.quick:
                     outcome = TIMED_OUT if data["why"] == "timed out" else CRASHED
                     yield index, Result(mutant, outcome, data["why"], data["took_s"])
+                elif not data["why"] and mutant.key in self.known:
+                    yield index, Result(mutant, SURVIVED, "", data["took_s"])
                 else:
                     yield index, None
         _, status = os.waitpid(process, 0)
@@ -264,6 +330,10 @@ def _warm_process(
         if error:
             tell({"error": error})
     return 0
+
+
+def _always(seconds: float) -> Callable[[int], float]:
+    return lambda _: seconds
 
 
 def _result(mutant: Mutant, ended: Ended[int]) -> Result:

@@ -33,7 +33,7 @@ MEMORY_BYTES = 3 << 30
 LOADING = "loading "
 """Of the context in which the body of a module of tests runs, before its name."""
 _Item = pytest.Function
-FILE_BYTES = 64 << 20
+FILE_BYTES = 5 << 20
 """And one that writes without end meets an OSError."""
 
 

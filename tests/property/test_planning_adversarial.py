@@ -14,7 +14,8 @@ from controller.planning.problem import Answer, Numbers
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import SOLVERS, PlanMaker, Solver
 from controller.planning.words import PlanRequest
-from tests.planning_plant import AnalyticPlant, reference_site, request_for
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for
 
 SITE = reference_site("campus")
 PLANT = AnalyticPlant(SITE)

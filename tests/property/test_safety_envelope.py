@@ -19,6 +19,7 @@ from facility.telemetry import Quality
 from safety.arithmetic import Interval, allowance, grains, meet, units
 from safety.encoding import nearest_on_wire
 from safety.state import EnvelopeState
+from tests.safety_adversary import WILD, adversary
 from tests.safety_kit import (
     DEW_POINTS,
     LEAK,
@@ -29,7 +30,7 @@ from tests.safety_kit import (
     point,
     telemetry,
 )
-from tests.safety_world import DEVICE, GATE, NAMES, WILD, World, adversary
+from tests.safety_world import DEVICE, GATE, NAMES, World
 
 names = st.sampled_from(NAMES)
 asked = st.one_of(

@@ -75,7 +75,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def offer(running: Running, number: int = 1) -> None:
-    running.here.desk.decide(proposal(number), running.link.modes, START_S)
+    running.here.desk.decide(proposal(number), snapshot(START_S, running.link.modes), START_S)
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
@@ -203,21 +203,33 @@ def test_release_speaks_to_the_gateway_itself(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[dict[str, Any]] = []
+    result = {
+        "released": ["cdu1", "plant"],
+        "confirmed": ["cdu1"],
+        "actuators": [CDU_SETPOINT],
+        "mode": "shadow",
+    }
 
     def gateway(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rwb") as file:
-            asked.append(json.loads(file.readline()))
-            answer = {"id": asked[0]["id"], "ok": True, "result": {"released": ["cdu1"]}}
-            file.write(json.dumps(answer).encode() + b"\n")
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rwb") as file:
+                asked.append(json.loads(file.readline()))
+                answer = {"id": asked[-1]["id"], "ok": True, "result": result}
+                file.write(json.dumps(answer).encode() + b"\n")
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(running.state / "gateway.sock"))
         listener.listen()
         thread = threading.Thread(target=gateway, args=(listener,))
         thread.start()
-        assert said(capsys, "release", "--why", "noise") == {"released": ["cdu1"]}
+        assert said(capsys, "release", "--why", "noise") == result
+        assert main(["release"]) == 0
         thread.join()
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "cdu1: released, shows its own control"
+    assert told[1] == "plant: released, HAS NOT SHOWN ITS OWN CONTROL"
+    assert "watchdog" in told[2]
     assert asked[0]["op"] == "release"
     assert asked[0]["actuators"] is None
     assert asked[0]["why"] == "noise"

@@ -102,7 +102,7 @@ def test_a_standing_approval_is_granted_listed_and_withdrawn(
 def test_undo_takes_the_last_decision_back(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.here.desk.decide(proposal(), running.link.modes, START_S)
+    running.here.desk.decide(proposal(), snapshot(START_S, running.link.modes), START_S)
     assert main(["approve", "p1", "--yes"]) == 0
     running.here.live.snapshot = snapshot(START_S, running.link.modes, running.link.values)
     assert main(["undo", "--why", "noise", "--dry-run"]) == 0

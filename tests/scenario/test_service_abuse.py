@@ -22,6 +22,7 @@ from tests.controller_fakes import (
     context,
     proposal,
     small_site,
+    snapshot,
 )
 
 VALUES = [
@@ -63,7 +64,7 @@ class Asker:
 async def ask(tmp_path: Path) -> AsyncIterator[Asker]:
     link = FakeLink(small_site(), Mode.ADVISORY)
     here = context(tmp_path, link, lambda: 0.0)
-    here.desk.decide(proposal(), link.modes, START_S)
+    here.desk.decide(proposal(), snapshot(START_S, link.modes), START_S)
     _, token = here.tokens.issue("fuzz", Scope.ADMIN)
     transport = httpx.ASGITransport(create_app(here), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://isotherm") as client:

@@ -59,7 +59,7 @@ class PlainTick:
         self.times_s.append(snapshot.time_s)
         number = len(self.times_s)
         made = proposal(number, snapshot.time_s)
-        decision = self._here.desk.decide(made, snapshot.modes, snapshot.time_s)
+        decision = self._here.desk.decide(made, snapshot, snapshot.time_s)
         return TickRecord(
             number=number,
             time_s=snapshot.time_s,

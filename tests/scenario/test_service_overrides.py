@@ -10,7 +10,7 @@ import pytest
 
 from controller.authority.roles import Scope
 from facility.commands import Mode
-from tests.controller_fakes import CDU_SETPOINT, CHILLERS, START_S, proposal
+from tests.controller_fakes import CDU_SETPOINT, CHILLERS, START_S, proposal, snapshot
 from tests.service_world import World, approve, made_world
 
 
@@ -121,13 +121,16 @@ async def test_modes_are_the_gateways(world: World) -> None:
 
 async def test_in_automatic_the_mode_decides_and_overrides_are_left_out(world: World) -> None:
     world.link.modes = dict.fromkeys(world.link.modes, Mode.AUTOMATIC)
-    decision = world.here.desk.decide(proposal(), world.link.modes, START_S)
+    decision = world.here.desk.decide(proposal(), snapshot(START_S, world.link.modes), START_S)
     assert decision is not None
     assert (decision.origin.value, len(decision.moves)) == ("optimiser", 1)
-    assert world.here.desk.decide(proposal(), world.link.modes, START_S + 300) == decision
+    assert (
+        world.here.desk.decide(proposal(), snapshot(START_S, world.link.modes), START_S + 300)
+        == decision
+    )
     world.refresh()
     assert (await world.ask("POST", "/overrides", json=override())).status_code == 201
-    assert world.here.desk.decide(proposal(2), world.link.modes, START_S) is None
+    assert world.here.desk.decide(proposal(2), snapshot(START_S, world.link.modes), START_S) is None
 
 
 async def test_a_release_gives_the_plant_back(world: World) -> None:

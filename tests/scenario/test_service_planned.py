@@ -15,7 +15,8 @@ from controller.planning.solve import PlanMaker
 from controller.records import TickRecord
 from controller.service.context import Model
 from tests.controller_fakes import CASE, START_S, snapshot
-from tests.planning_plant import AnalyticPlant, reference_site, request_for
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for
 from tests.service_world import World, made_world
 
 STEPS = PlanningSettings().steps

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from controller.authority.roles import Scope
-from facility.commands import Mode
+from facility.commands import Mode, Recheck
 from facility.telemetry import Quality, Reading
-from tests.controller_fakes import CASE, CDU_SETPOINT, START_S, snapshot
+from tests.controller_fakes import CASE, CDU_SETPOINT, START_S, proposal, snapshot
 from tests.service_world import World, approve, made_world
 
 
@@ -104,6 +104,56 @@ async def test_a_rejection_needs_a_reason_and_keeps_it(world: World) -> None:
     assert (answer.json()["state"], answer.json()["outcome"]["why"]) == ("rejected", "maintenance")
     assert (await approve(world)).status_code == 409
     assert world.link.of("command") == []
+
+
+async def test_an_approval_starts_from_the_setpoint_in_force(world: World) -> None:
+    world.offer()
+    world.refresh({CDU_SETPOINT: 29.0})  # the plant's own reset
+    shown = (await world.ask("GET", "/proposals/p1")).json()["moves"][0]
+    assert (shown["now"], shown["proposed"], shown["is_left"]) == (29.0, 32.0, True)
+    answer = await approve(world, share=0.5)
+    assert answer.json()["decision"]["moves"][0] == {
+        "actuator": CDU_SETPOINT,
+        "now": 29.0,
+        "proposed": 30.5,
+    }
+
+
+async def test_where_the_plant_went_by_itself_there_is_nothing_to_approve(world: World) -> None:
+    world.offer()
+    world.refresh({CDU_SETPOINT: 33.0})
+    assert not (await world.ask("GET", "/proposals/p1")).json()["moves"][0]["is_left"]
+    answer = await approve(world)
+    assert answer.status_code == 409
+    assert "nothing of the move is left" in answer.json()["detail"]
+    world.refresh({CDU_SETPOINT: 30.0})
+    assert (await approve(world)).status_code == 201
+
+
+async def test_a_proposal_that_falls_says_why_and_cannot_be_approved(world: World) -> None:
+    world.offer()
+    world.here.desk.drop("p1", "the plant has left the region", START_S + 300.0)
+    seen = (await world.ask("GET", "/proposals/p1")).json()
+    assert (seen["state"], seen["outcome"]["why"]) == (
+        "superseded",
+        "the plant has left the region",
+    )
+    assert (await approve(world)).status_code == 409
+    world.here.desk.drop("p1", "again", START_S + 600.0)
+    assert (await world.ask("GET", "/proposals/p1")).json()["outcome"] == seen["outcome"]
+
+
+async def test_what_the_models_say_later_is_shown_with_it(world: World) -> None:
+    world.offer()
+    assert world.here.live.snapshot is not None
+    again = Recheck(START_S + 300.0, 9.5, 22.8, 4.25, "rack1")
+    world.here.desk.decide(
+        replace(proposal(), recheck=again), world.here.live.snapshot, START_S + 300.0
+    )
+    seen = (await world.ask("GET", "/proposals/p1")).json()
+    assert seen["proposal"]["recheck"]["saving_kw"] == 9.5
+    assert any("rolled out again at 2024-04-07T00:05:00" in line for line in seen["checked"])
+    assert (await approve(world)).status_code == 201
 
 
 async def test_a_newer_proposal_takes_the_place_of_the_pending_one(world: World) -> None:

@@ -19,14 +19,10 @@ from controller.planning.worker import InProcessPlanner
 from controller.storage.records import LocalRecords
 from controller.tick import Parts, TickState, tick
 from facility.commands import Mode
-from tests.controller_fakes import CDU_SETPOINT, START_S, FakeLink, proposal
-from tests.planning_plant import (
-    AnalyticPlant,
-    TakesAll,
-    reference_site,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.controller_fakes import CDU_SETPOINT, START_S, FakeLink, proposal, snapshot
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_ports import TakesAll
+from tests.planning_requests import snapshot_for, usual_setpoints
 from tests.service_world import World, approve, made_world
 
 OVERRIDE = {"target": CDU_SETPOINT, "value": 25.0, "lasts_s": 600.0, "why": "leak check"}
@@ -126,7 +122,7 @@ async def test_an_approval_in_the_second_of_its_expiry_is_refused(world: World) 
     world.refresh()
     world.here.desk.decide(
         replace(proposal(2), created_at_s=START_S + 3000.0, expires_at_s=START_S + 4200.0),
-        world.link.modes,
+        snapshot(START_S + 3000.0, world.link.modes),
         START_S + 3000.0,
     )
     world.at(START_S + 4200.0)

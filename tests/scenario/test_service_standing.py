@@ -80,7 +80,7 @@ async def test_what_is_not_covered_waits_for_a_person(
     await grant(world, **bounds)
     world.at(at)
     world.refresh()
-    world.here.desk.decide(proposal(1, at), world.link.modes, at)
+    world.here.desk.decide(proposal(1, at), snapshot(at, world.link.modes), at)
     assert (await world.ask("GET", "/proposals/p1")).json()["state"] == "pending"
     assert await carry_out(world) == ()
     assert world.link.values == {}
@@ -96,7 +96,7 @@ async def test_the_part_that_is_covered_moves_and_the_rest_waits(world: World) -
     await grant(world)
     world.refresh()
     both = replace(proposal(), moves=(*proposal().moves, *(Move(c, 10.0, 11.0) for c in CHILLERS)))
-    world.here.desk.decide(both, world.link.modes, START_S)
+    world.here.desk.decide(both, snapshot(START_S, world.link.modes), START_S)
     await carry_out(world)
     assert world.link.values == {CDU_SETPOINT: 32.0}
     seen = (await world.ask("GET", "/proposals/p1")).json()
@@ -225,7 +225,7 @@ async def test_a_change_at_the_panel_counts_as_an_override(world: World) -> None
 
 async def test_automatic_decisions_cannot_be_undone(world: World) -> None:
     world.link.modes = dict.fromkeys(world.link.modes, Mode.AUTOMATIC)
-    decision = world.here.desk.decide(proposal(), world.link.modes, START_S)
+    decision = world.here.desk.decide(proposal(), snapshot(START_S, world.link.modes), START_S)
     assert decision is not None
     answer = await world.ask("POST", f"/decisions/{decision.id}/reversals", json={"why": "x"})
     assert answer.status_code == 409

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from controller.authority.automatic import ModeAlone
 from controller.estimation.forecasts import Outlook, outlook
 from controller.estimation.learned import LearnedEstimator, LearnedForecaster
 from controller.planning.predictor import LearnedPredictor
@@ -20,7 +21,7 @@ from facility.commands import Mode
 from facility.telemetry import Quality, Reading, Snapshot
 from facility.wire import from_wire, to_wire
 from tests.models_hall import small_bundle, small_history, small_site
-from tests.planning_plant import TakesAll, YesMode
+from tests.planning_ports import TakesAll
 
 SETTINGS = PlanningSettings()
 
@@ -54,7 +55,7 @@ def parts() -> Parts:
         estimator=LearnedEstimator(site, bundle),
         forecaster=LearnedForecaster(site, bundle),
         planner=InProcessPlanner(maker()),
-        authority=YesMode(),
+        authority=ModeAlone(),
         gateway=TakesAll(),
         settings=SETTINGS,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller.authority.automatic import ModeAlone
 from controller.gateway_link import GatewayUnavailableError
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
@@ -20,15 +21,9 @@ from facility.commands import Command, Decision, Mode, Override, Receipt, WriteR
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.wire import dumps, from_wire, to_wire
 from models.contract import Array
-from tests.planning_plant import (
-    NOON_S,
-    AnalyticPlant,
-    TakesAll,
-    YesMode,
-    reference_site,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_ports import TakesAll
+from tests.planning_requests import NOON_S, snapshot_for, usual_setpoints
 
 SITE = reference_site("campus")
 USUAL = usual_setpoints(SITE)
@@ -46,6 +41,16 @@ class Planner(InProcessPlanner):
         return await super().plan(request)
 
 
+class Overridden(ModeAlone):
+    """The mode's authority, with a person's override of one actuator."""
+
+    def __init__(self, held: Override) -> None:
+        self.held = held
+
+    def overrides(self, now_s: float, /) -> tuple[Override, ...]:
+        return (self.held,) if self.held.starts_at_s <= now_s < self.held.expires_at_s else ()
+
+
 def parts(**changes: Any) -> Parts:
     values: dict[str, Any] = {
         "site": SITE,
@@ -53,7 +58,7 @@ def parts(**changes: Any) -> Parts:
         "estimator": PLANT,
         "forecaster": PLANT,
         "planner": Planner(),
-        "authority": YesMode(),
+        "authority": ModeAlone(),
         "gateway": TakesAll(),
         "settings": PlanningSettings(),
     }
@@ -169,7 +174,7 @@ async def test_a_point_is_written_six_times_an_hour_at_most() -> None:
 async def test_an_override_is_held_and_not_proposed_against() -> None:
     actuator = "cdu1.tcs_flow_setpoint"
     held = Override("o1", actuator, 20.0, "engineer", "a test", NOON_S, NOON_S + 3600.0)
-    wired = parts(authority=YesMode((held,)))
+    wired = parts(authority=Overridden(held))
     x = USUAL.copy()
     x[list(SITE.groups).index(actuator)] = 20.0
     _, record = await tick(TickState.start(SITE), shot(x), wired)

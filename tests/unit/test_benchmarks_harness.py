@@ -153,6 +153,28 @@ def test_a_default_run_measures_anew(tmp_path: Path) -> None:
     assert len(asked) == 2
 
 
+def test_what_is_not_of_the_machine_is_kept_in_a_default_run_too(tmp_path: Path) -> None:
+    def step() -> Any:
+        answers = iter([1, 2])
+        kept = bench(tmp_path, full=False)
+        return [
+            kept.step("a", {"x": 1}, lambda: next(answers), of_the_machine=False) for _ in range(2)
+        ]
+
+    assert step() == [1, 1]
+
+
+def test_ablations_are_for_one_benchmark_that_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.benchmarks()["control"].has_ablations
+    for arguments in (["--ablations"], ["tick", "--ablations"]):
+        with pytest.raises(SystemExit) as stopped:
+            command.main(arguments)
+        assert stopped.value.code == 2
+        assert "goes with one benchmark that has parts to take away: control" in (
+            capsys.readouterr().err
+        )
+
+
 def test_a_step_that_was_torn_is_computed_again(tmp_path: Path) -> None:
     bench(tmp_path, full=True).step("a", {}, lambda: 1)
     path = tmp_path / "a.json"

@@ -11,9 +11,11 @@ import pytest
 from controller.cli import main
 from controller.playground.play import Play
 from controller.playground.script import ScriptError, read_script
+from facility.equipment import Chiller
 from facility.loading import load_site
+from facility.site import Site
 from sim.sites import write as write_site
-from tests.safety_kit import LEAK, QUIET, TEMPERATURE, site
+from tests.safety_kit import LEAK, QUIET, TEMPERATURE, point, site
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "envelope.toml"
@@ -26,13 +28,15 @@ def campus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def play(tmp_path: Path, *steps: dict[str, Any]) -> tuple[Play, list[tuple[str, str, Any, str]]]:
+def play(
+    tmp_path: Path, *steps: dict[str, Any], at: Site | None = None
+) -> tuple[Play, list[tuple[str, str, Any, str]]]:
     """A script against the small hall; what, outcome, value and check of each event."""
     path = tmp_path / "script.jsonl"
     lines = [{"start": "2026-07-01T00:00:00Z", "readings": QUIET}, *steps]
     path.write_text("\n".join(json.dumps(line) for line in lines))
     script = read_script(path)
-    table = Play(site(), script.start_s)
+    table = Play(at or site(), script.start_s)
     return table, [(e.what, e.outcome, e.value, e.check) for e in table.run(script)]
 
 
@@ -173,7 +177,12 @@ def test_what_comes_out_otherwise_fails(
         ("[[step]]\nafter_s = true", "after_s must be a number"),
         ("[[step]]\nafter_s = -1", "time does not go back"),
         ('[[step]]\ncommand = { actuator = "a" }', "command needs 'value'"),
-        ('[[step]]\nexpect = { check = "a" }', "belongs to a command or a scan"),
+        ('[[step]]\nexpect = { check = "a" }', "belongs to a command, a stage or a scan"),
+        ('[[step]]\nstage = { unit = "ch_1", on = 1 }', "on must be true or false, not 1"),
+        (
+            '[[step]]\nstage = { unit = "a", on = true }\ncommand = { actuator = "a", value = 1 }',
+            "a command and a stage are two steps",
+        ),
         ('[[step]]\nreadings = { a = "god" }', "no quality 'god'; there are good"),
         ("[[step]]\nreadings = { a = [] }", "must be a number, a quality"),
         ("[[step]]\nreadings = { a = { age_s = inf } }", "age_s must be a finite number"),
@@ -186,6 +195,36 @@ def test_a_script_that_cannot_be_read_says_where_and_why(
     path.write_text(text)
     with pytest.raises(ScriptError, match=words):
         read_script(path)
+
+
+def test_starts_and_stops_wait_for_one_another_across_a_restart(tmp_path: Path) -> None:
+    def stage(on: bool, **more: Any) -> dict[str, Any]:
+        return {"stage": {"unit": "ch_1", "on": on}} | more
+
+    shown = {"ch_1.running": 0.0}
+    chilled = site(
+        points=[point("ch_1.running", "ch_1")],
+        chillers={"ch_1": Chiller("ch_1", "cool", 1e3, 6.0)},
+    )
+    _, told = play(
+        tmp_path,
+        {"readings": shown, "scan": True},
+        stage(True, after_s=599.0),
+        stage(True, after_s=1.0, expect={"outcome": "allow", "value": 1.0}),
+        stage(False, after_s=299.0, readings={"ch_1.running": 1.0}, restart=True),
+        stage(False, after_s=1.0),
+        stage(True, after_s=599.9, readings=shown),
+        {"stage": {"unit": "ch_9", "on": True}, "expect": {"check": "whitelist"}},
+        at=chilled,
+    )
+    assert [each for each in told if each[0] in ("start", "stop")] == [
+        ("start", "refuse", None, "min_off"),
+        ("start", "allow", 1.0, ""),
+        ("stop", "refuse", None, "min_on"),
+        ("stop", "allow", 0.0, ""),
+        ("start", "refuse", None, "min_off"),
+        ("start", "refuse", None, "whitelist"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_what_decides_nothing_is_left_alone() -> None:
     """Words."""
     from __future__ import annotations
     Kind = Callable[[int], str]
+    Either = Kind | Port
     class Port(Protocol):
         def f(self) -> int:
             return 1

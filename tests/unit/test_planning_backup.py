@@ -14,7 +14,8 @@ from safety.backup_held import WorstCase
 from safety.backup_site import backup_of
 from safety.envelope import needs_write
 from tests.backup_kit import NOW_S, command, gate, snapshot, state
-from tests.planning_plant import AnalyticPlant, reference_site, request_for, usual_setpoints
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for, usual_setpoints
 
 
 @pytest.mark.parametrize("name", ["campus", "frontier"])

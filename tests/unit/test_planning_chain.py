@@ -18,7 +18,8 @@ from controller.planning.words import PlanOutcome, PlanRequest
 from facility.wire import dumps, from_wire, to_wire
 from facility.worst_case import WorstCase
 from models.contract import Array, Inputs
-from tests.planning_plant import AnalyticPlant, reference_site, request_for, usual_setpoints
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for, usual_setpoints
 
 
 @pytest.fixture(scope="module")

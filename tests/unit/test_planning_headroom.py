@@ -13,7 +13,8 @@ from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan, PlanRequest
 from facility.site import Site
 from models.contract import Inputs
-from tests.planning_plant import AnalyticPlant, reference_site, request_for
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from controller.planning.situation import Situation
 from controller.planning.solve import PlanMaker
 from controller.planning.verify import rollout
 from models.contract import Array, Inputs
-from tests.planning_plant import AnalyticPlant, reference_site, request_for
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for
 
 
 @pytest.fixture(scope="module")

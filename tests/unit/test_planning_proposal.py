@@ -14,14 +14,8 @@ from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan
 from facility.commands import Mode, Override, Proposal
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
-from tests.planning_plant import (
-    NOON_S,
-    AnalyticPlant,
-    reference_site,
-    request_for,
-    snapshot_for,
-    usual_setpoints,
-)
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import NOON_S, request_for, snapshot_for, usual_setpoints
 
 SETTINGS = PlanningSettings()
 SITE = reference_site("campus")
@@ -93,41 +87,6 @@ def test_what_is_not_verified_is_never_proposed_but_for_the_rule(plan: Plan) -> 
     assert proposals.propose(bad, SITE, shot(), in_force(), SETTINGS, 1) is None
     rule = replace(bad, link="ramp")
     assert proposals.propose(rule, SITE, shot(), in_force(), SETTINGS, 1) is not None
-
-
-def test_a_proposal_to_a_person_stands_twenty_minutes(plan: Plan) -> None:
-    standing = proposed(plan, shot())
-    other = replace(standing, saving_kw=standing.saving_kw + 100.0)
-
-    def stands(later_s: float, fresh: Proposal | None = other) -> bool:
-        snapshot = shot(time_s=NOON_S + later_s)
-        return proposals.still_stands(standing, fresh, SITE, snapshot, SETTINGS)
-
-    assert stands(0.0)
-    assert stands(1199.0)
-    assert not stands(1201.0)
-    assert stands(1201.0, replace(standing, saving_kw=standing.saving_kw + 1.0))
-    assert not stands(SETTINGS.proposal_life_s)
-
-
-def test_it_falls_when_its_region_is_left_or_somebody_moves_a_setpoint(plan: Plan) -> None:
-    standing = proposed(plan, shot())
-    warmer = shot(time_s=NOON_S + 60.0, wet_bulb_c=12.0)
-    assert proposals.left_region(standing, warmer) == "outdoor.wet_bulb_temperature"
-    assert not proposals.still_stands(standing, standing, SITE, warmer, SETTINGS)
-
-    move = standing.moves[0]
-    tag = SITE.actuators[move.actuator].read_back
-    away = Reading(move.now - 3.0 * (move.proposed - move.now), Quality.GOOD, NOON_S)
-    snapshot = shot()
-    moved = replace(snapshot, readings={**snapshot.readings, tag: away})
-    assert not proposals.still_stands(standing, standing, SITE, moved, SETTINGS)
-
-
-def test_in_automatic_each_step_has_its_own(plan: Plan) -> None:
-    standing = proposed(plan, shot(Mode.AUTOMATIC))
-    snapshot = shot(Mode.AUTOMATIC, time_s=NOON_S + 300.0)
-    assert not proposals.still_stands(standing, standing, SITE, snapshot, SETTINGS)
 
 
 def with_devices(snapshot: Snapshot, *armed: str) -> Snapshot:

@@ -13,7 +13,8 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import PlanRequest
 from controller.planning.worker import InProcessPlanner, WorkerPlanner, carry_on
-from tests.planning_plant import AnalyticPlant, reference_site, request_for
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import request_for
 
 SETTINGS = PlanningSettings(wall_clock_limit_s=1.0)
 

@@ -202,3 +202,7 @@ def test_water_at_rest_binds_the_fans_whatever_is_set() -> None:
     assert 2.0 + 0.5 * units(lower) == pytest.approx(
         least_flow((INTAKE,), 26.0, AIR.most), abs=1e-3
     )
+
+
+def test_without_a_weather_station_it_is_as_humid_as_towers_are_rated_for() -> None:
+    assert Backup() == Backup({}, (), 25.6, 0.0, ())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.driver import FakeDriver
+from adapters.gateway import write_gate
 from adapters.gateway.house import ListJournal
 from adapters.gateway.lockstep import LockStepRim
 from adapters.gateway.write_gate import Sent, Write, WriteGate
@@ -187,3 +188,17 @@ async def test_writes_of_one_device_that_succeed_follow_one_another() -> None:
     assert all(each.ok for each in await bench.send(setpoint(), enable(), setpoint(31.0)))
     assert bench.received == [SETPOINT, ENABLE, SETPOINT]
     assert "failed" not in bench.gate.counts
+
+
+async def test_heartbeats_come_first_of_a_mixture_however_many_writes_follow() -> None:
+    bench = Bench()
+    await bench.send(setpoint(), beat(), enable())
+    assert [kind for _, kind, _ in bench.journal.records] == ["heartbeats", "write", "write"]
+
+
+def test_what_was_not_sent_has_no_bytes_and_no_error_of_its_own() -> None:
+    assert Sent(setpoint(), ok=False) == Sent(setpoint(), False, b"", False, "")
+
+
+def test_a_permit_lasts_five_seconds() -> None:
+    assert write_gate.PERMIT_S == 5.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facility.commands import Mode, WriteKind
-from safety import journal as journals
+from safety import chain
 from safety import permit as permits
 from safety.journal import Damage, Journal, JournalError, Record, read, verify
 from safety.permit import Mint, Permit, PermitError
@@ -191,14 +191,14 @@ def test_the_longest_record_is_exactly_so_long(path: Path, monkeypatch: pytest.M
     journal = Journal.open(path, NOW_S)
     journal.append("write", {"x": "y" * 100}, NOW_S)
     length = path.stat().st_size
-    monkeypatch.setattr(journals, "LONGEST_LINE", length)
+    monkeypatch.setattr(chain, "LONGEST_LINE", length)
     journal.append("write", {"x": "y" * 100}, NOW_S)
     with pytest.raises(JournalError, match=f"of {length + 1} bytes is longer than {length}"):
         journal.append("write", {"x": "y" * 101}, NOW_S)
     assert verify(path) is None
     journal.close()
     for shorter, reason in ((0, None), (1, None), (2, "longer than")):
-        monkeypatch.setattr(journals, "LONGEST_LINE", length - shorter)
+        monkeypatch.setattr(chain, "LONGEST_LINE", length - shorter)
         found = verify(path)
         assert (found is None) is (reason is None)
         assert found is None or (reason or "") in found.reason
@@ -207,7 +207,7 @@ def test_the_longest_record_is_exactly_so_long(path: Path, monkeypatch: pytest.M
 def test_a_torn_line_as_long_as_a_record_may_be_is_torn(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journals, "LONGEST_LINE", 50)
+    monkeypatch.setattr(chain, "LONGEST_LINE", 50)
     path.write_bytes(b"x" * 50)
     assert verify(path) == Damage(1, 1, "torn after 50 bytes, without an end of line", True)
     path.write_bytes(b"x" * 51)
@@ -215,8 +215,8 @@ def test_a_torn_line_as_long_as_a_record_may_be_is_torn(
 
 
 def test_the_limits_of_the_journals_format() -> None:
-    assert journals.LONGEST_LINE == 1_048_576
-    assert journals.GENESIS == "0" * 64
+    assert chain.LONGEST_LINE == 1_048_576
+    assert chain.GENESIS == "0" * 64
     assert Damage(1, 2, "why") == Damage(1, 2, "why", truncated=False, counted=False)
     assert Record(1, 2.0, "k", {}, "p", "h").number == 1
 

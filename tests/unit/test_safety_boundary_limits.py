@@ -11,7 +11,8 @@ from facility.devices import Cooling, Release
 from facility.equipment import CDU, CRAH, Hall
 from facility.points import DataType
 from facility.site import GatewayLimits
-from safety.guards import Bound, Effect, HandBack, Interlock, Sensor, Watch
+from safety.backup import Backup
+from safety.guards import Bound, Effect, HandBack, Interlock, Limits, Sensor, Watch
 from safety.limits import LimitsError, limits_of, racks_served, static_bounds
 from tests.safety_kit import (
     ACTUATORS,
@@ -268,3 +269,27 @@ def test_two_halls_have_their_own_dew_points() -> None:
     found = guard[TEMPERATURE].dew
     assert found is not None
     assert [each.tag for each in found.sensors] == list(DEW_POINTS)
+
+
+def test_what_a_site_does_not_say_of_its_limits() -> None:
+    assert Limits(1, "x", {}, 60.0) == Limits(
+        version=1,
+        site="x",
+        actuators={},
+        command_max_age_s=60.0,
+        backup=Backup(),
+        wet_bulb=None,
+        unguarded=(),
+        towards_window_s=60.0,
+        away_window_s=300.0,
+        blind_hold_s=300.0,
+        correction_deadline_s=300.0,
+        clock_slack_s=1.0,
+        sighted=(),
+        votes=(),
+        stages={},
+    )
+
+
+def test_effects_are_kept_with_the_limits_by_these_words() -> None:
+    assert [each.value for each in Effect] == ["towards", "away", "hold", "isolate"]

@@ -10,7 +10,7 @@ import pytest
 from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 from facility.points import SafeDirection
 from facility.site import Site
-from safety.conditions import guards_of, site_gaps, stage_limits
+from safety.conditions import guards_of, sighted_of, site_gaps, stage_limits, votes_of
 from safety.guards import Effect, Guard, Interlock, Redundancy, Swing
 from safety.scope import racks_served
 from tests.safety_kit import actuator, device, point, site
@@ -261,3 +261,55 @@ def test_a_contact_that_no_point_shows_is_listed(quantity: str) -> None:
 def test_a_plant_without_alarms_says_so() -> None:
     points = {tag: each for tag, each in plant().points.items() if tag not in ALARMS}
     assert next(site_gaps(plant(points=points))).startswith("site: no alarm point")
+
+
+def test_a_measured_flow_without_its_least_is_listed() -> None:
+    whole = plant()
+    loops = {**whole.loops, "cool": replace(whole.loops["cool"], min_flow_ls=None)}
+    gap = "cool: no min_flow_ls or no fws_flow: its pumps' least flow is not kept"
+    assert gap in site_gaps(replace(whole, loops=loops))
+    assert gap not in site_gaps(whole)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "agree"),
+    [
+        ("fws_supply_temperature", (1.0, 0.0)),
+        ("fws_differential_pressure", (2.0, 0.05)),
+        ("fws_flow", (0.0, 0.05)),
+        ("power", (1.0, 0.05)),
+        ("fan_speed", (5.0, 0.0)),
+        ("running", (0.0, 0.0)),
+    ],
+)
+def test_sensors_of_a_quantity_agree_within_so_much_and_such_a_share(
+    quantity: str, agree: tuple[float, float]
+) -> None:
+    first = replace(plant().points["cool.fws_flow"], tag="first", quantity=quantity)
+    spare = replace(first, tag="spare", doubles="first")
+    (vote,) = votes_of(plant(points={"first": first, "spare": spare}))
+    assert [each.tag for each in vote.sensors] == ["first", "spare"]
+    assert (vote.tolerance, vote.share) == agree
+
+
+def test_a_rack_must_move_by_a_quarter_of_its_rating_before_a_still_sensor_is_frozen() -> None:
+    whole = plant()
+    found = {each.sensor.tag: each.driver_span for each in sighted_of(whole)}
+    rated = {whole.racks[tag.split(".")[0]].rated_kw: span for tag, span in found.items()}
+    assert rated
+    assert rated == {kw: 0.25 * kw for kw in rated}
+
+
+def test_contacts_are_asked_in_the_order_of_the_specification() -> None:
+    names = ("hardwired_enable", "generator_running", "emergency_power_off", "fire_alarm")
+    contacts = {
+        f"site.{name}": replace(
+            plant().points["cool.fws_flow"],
+            tag=f"site.{name}",
+            equipment="site",
+            quantity=name,
+        )
+        for name in names
+    }
+    found = [each.name for each in stage_limits(plant(points=contacts), "k1").always]
+    assert found == list(reversed(names))

@@ -130,6 +130,52 @@ def test_a_frame_a_minute_for_a_quarter_of_an_hour() -> None:
     assert observe(replace(LIMITS, sighted=()), seen, shown(NOW_S + 61.0), NOW_S + 61.0) is seen
 
 
+@pytest.mark.parametrize(
+    ("after_s", "kept"), [(0.0, (NOW_S,)), (5e-5, (NOW_S,)), (-5e-5, ()), (-1.0, ())]
+)
+def test_a_frame_of_the_future_is_dropped(after_s: float, kept: tuple[float, ...]) -> None:
+    later = NOW_S + MINUTE_S
+    values = ((24.0, 60.0), (50.0, 60.0))
+    seen = Sightings(frames=(Frame(NOW_S, *values), Frame(later, *values)))
+    now_s = NOW_S + after_s
+    found = observe(LIMITS, seen, shown(now_s, air=24.0, case=60.0, power=50.0), now_s)
+    assert tuple(frame.time_s for frame in found.frames) == (*kept, now_s)
+
+
+def test_a_clock_that_went_back_by_a_hair_makes_a_frame() -> None:
+    seen = Sightings(frames=(Frame(NOW_S, (24.0, 60.0), (50.0, 60.0)),))
+    now_s = NOW_S - 5e-5
+    found = observe(LIMITS, seen, shown(now_s, air=24.0, case=60.0, power=50.0), now_s)
+    assert [frame.time_s for frame in found.frames] == [now_s]
+
+
+def test_a_reading_that_is_too_old_is_not_seen() -> None:
+    old = shown(NOW_S - 16.1, air=24.0, power=50.0)
+    fresh = shown(NOW_S, case=60.0)
+    both = replace(fresh, readings={**old.readings, **fresh.readings})
+    (frame,) = observe(LIMITS, Sightings(), both, NOW_S).frames
+    assert frame == Frame(NOW_S, (None, 60.0), (None, 60.0))
+
+
+def test_a_driver_that_nobody_can_read_has_not_moved_by_nothing() -> None:
+    idle = replace(LIMITS, sighted=(Sighted(AIR, POWER, 0.0, 27.0),))
+    seen = Sightings()
+    for count in range(15):
+        now_s = NOW_S + MINUTE_S * count
+        seen = observe(idle, seen, shown(now_s, air=24.0, power=None), now_s)
+    assert seen.frozen == {}
+
+
+def test_a_frozen_sensor_says_nothing_of_how_fast_the_air_changes() -> None:
+    before = Frame(NOW_S - MINUTE_S, (18.0, 60.0), (50.0, 60.0))
+    seen = Sightings(frames=(before,), frozen={"air": 24.0})
+    found = observe(LIMITS, seen, shown(NOW_S, air=24.0, case=60.0, power=50.0), NOW_S)
+    assert (found.frozen, found.rising) == ({"air": 24.0}, {})
+    found = observe(LIMITS, seen, shown(NOW_S, air=24.1, case=60.0, power=50.0), NOW_S)
+    assert found.frozen == {}
+    assert found.rising == {"air": pytest.approx(6.1)}
+
+
 def test_a_frozen_reading_is_marked_and_no_other() -> None:
     seen = Sightings(frozen={"air": 24.0})
     found = honest(LIMITS, seen, shown(NOW_S, air=24.0, case=60.0), NOW_S).readings
@@ -227,6 +273,31 @@ def test_one_stands_in_for_the_first_where_that_is_outvoted_or_silent() -> None:
     assert vote(a=None, b=None, c=20.5) == {
         "a": (Quality.GOOD, 20.5, "a cannot be believed; c stands in for it")
     }
+
+
+def test_a_share_is_counted_in_whole_grains() -> None:
+    assert vote(0.0, 0.05, a=100.0012, b=100.0012, c=105.0013) == {}
+    assert set(vote(0.0, 0.05, a=100.0012, b=100.0012, c=105.0014)) == {"c"}
+
+
+def test_what_is_too_old_or_frozen_has_no_vote() -> None:
+    limits = replace(LIMITS, votes=(Vote((A, B, C), 1.0, 0.0),))
+    seen = shown(NOW_S, a=20.0, b=20.5, c=30.0)
+    frozen = honest(limits, Sightings(frozen={"a": 20.0}), seen, NOW_S).readings
+    assert [frozen[tag].quality for tag in "abc"] == [Quality.FROZEN, Quality.BAD, Quality.BAD]
+    old = replace(seen, readings={**seen.readings, "a": reading(20.0, NOW_S - 16.1)})
+    found = honest(limits, Sightings(), old, NOW_S).readings
+    assert [found[tag].quality for tag in "bc"] == [Quality.BAD, Quality.BAD]
+
+
+def test_a_stand_in_is_as_old_as_the_first_that_agrees() -> None:
+    limits = replace(LIMITS, votes=(Vote((A, B, C), 1.0, 0.0),))
+    seen = shown(NOW_S, a=None)
+    taken = {"b": reading(20.0, NOW_S - 3.0), "c": reading(20.0, NOW_S - 1.0)}
+    found = honest(
+        limits, Sightings(), replace(seen, readings={**seen.readings, **taken}), NOW_S
+    ).readings["a"]
+    assert (found.value, found.time_s) == (20.0, NOW_S - 3.0)
 
 
 def test_without_a_majority_none_is_used() -> None:

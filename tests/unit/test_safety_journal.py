@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from safety import journal as journals
+from safety import chain
 from safety.journal import GENESIS, Damage, Journal, JournalError, read, verify
 from tests.safety_kit import NOW_S
 
@@ -280,12 +280,12 @@ def test_what_is_not_plain_is_refused_and_nothing_is_written(path: Path, data: A
 def test_a_record_longer_than_a_reader_takes_is_refused(path: Path) -> None:
     journal = Journal.open(path, NOW_S)
     with pytest.raises(JournalError, match="longer"):
-        journal.append("write", {"x": "y" * journals.LONGEST_LINE}, NOW_S)
+        journal.append("write", {"x": "y" * chain.LONGEST_LINE}, NOW_S)
     journal.close()
 
 
 def test_a_line_without_end_is_read_in_bounded_memory(path: Path) -> None:
-    path.write_bytes(b"x" * (journals.LONGEST_LINE + 10))
+    path.write_bytes(b"x" * (chain.LONGEST_LINE + 10))
     damage = verify(path)
     assert damage is not None
     assert "longer" in damage.reason

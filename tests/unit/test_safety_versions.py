@@ -273,3 +273,117 @@ def test_a_worst_case_where_there_was_none_is_tighter_and_none_any_more_is_wider
     del without["backup"]
     assert [c.widens for c in changes(without, before)] == [False]
     assert [c.widens for c in changes(before, without)] == [True]
+
+
+# -- trees of any shape: what is compared, in which order, and by which name ---------------------
+
+
+def told(before: Tree, after: Tree) -> list[str]:
+    return [str(each) for each in changes(before, after)]
+
+
+def test_changes_come_in_the_order_of_the_later_limits_then_what_is_gone() -> None:
+    assert told({"a": 1, "gone": 1}, {"b": 3, "a": 2}) == [
+        "b: nothing -> 3 (wider)",
+        "a: 1 -> 2 (wider)",
+        "gone: 1 -> nothing (wider)",
+    ]
+    assert told({"tags": ["a", "gone"]}, {"tags": ["b", "a"]}) == [
+        "tags/b: nothing -> there (wider)",
+        "tags/gone: there -> nothing (wider)",
+    ]
+
+
+def test_names_and_versions_within_a_part_are_compared() -> None:
+    assert told({"part": {"version": 1}}, {"part": {"version": 2}}) == [
+        "part/version: 1 -> 2 (wider)"
+    ]
+
+
+def test_the_ends_of_a_point_are_compared() -> None:
+    def edit(after: Tree) -> None:
+        own(after)["point"]["maximum"] = 99.0
+
+    (change,) = changed(edit)
+    assert (change.where.rpartition("/")[2], change.after) == ("maximum", "99.0")
+
+
+def test_a_list_where_there_was_none_is_something_else() -> None:
+    assert told({"votes": None}, {"votes": ["a"]}) == ["votes: nothing -> something else (wider)"]
+    assert told({"votes": ["a"]}, {"votes": None}) == ["votes: something else -> nothing (wider)"]
+
+
+def test_what_has_no_name_is_an_entry() -> None:
+    assert told({"x": [{"n": 1}, {"n": 1}]}, {"x": [{"n": 1}, {"n": 2}]}) == [
+        "x/entry#2/n: 1 -> 2 (wider)"
+    ]
+
+
+def test_a_tag_is_known_by_itself_whatever_it_is_called() -> None:
+    assert told({"tags": ["the watches"]}, {"tags": ["the watches", "b"]}) == [
+        "tags/b: nothing -> there (wider)"
+    ]
+
+
+def test_all_that_an_interlock_says_is_compared() -> None:
+    def edit(after: Tree) -> None:
+        interlock(after, "hot_rack")["quorum"] -= 1
+
+    (change,) = changed(edit)
+    assert change.where.endswith("interlocks/hot_rack/quorum")
+    assert change.widens
+
+
+def test_a_limit_of_hand_back_may_come_but_not_go() -> None:
+    bounds = {"lower": -1.0, "upper": 1.0}
+    assert told({"hand_back": None}, {"hand_back": bounds}) == [
+        "hand_back: nothing -> something else (tighter)"
+    ]
+    assert told({"hand_back": bounds}, {"hand_back": None}) == [
+        "hand_back: something else -> nothing (wider)"
+    ]
+
+
+@pytest.mark.parametrize("name", ["max_age_s", "starts_in_12_h", "upper"])
+def test_less_of_it_is_tighter(name: str) -> None:
+    assert told({name: 2}, {name: 1}) == [f"{name}: 2 -> 1 (tighter)"]
+    assert told({name: 1}, {name: 2}) == [f"{name}: 1 -> 2 (wider)"]
+
+
+@pytest.mark.parametrize(
+    "name", ["lower", "min_off_s", "min_on_s", "needed_kw", "start_to_start_s"]
+)
+def test_more_of_it_is_tighter(name: str) -> None:
+    assert told({name: 1}, {name: 2}) == [f"{name}: 1 -> 2 (tighter)"]
+    assert told({name: 2}, {name: 1}) == [f"{name}: 2 -> 1 (wider)"]
+
+
+@pytest.mark.parametrize("name", ["always", "before_start", "before_stop", "interlocks", "bounds"])
+def test_one_more_condition_is_tighter_and_one_less_is_wider(name: str) -> None:
+    few, many = {name: [{"name": "a"}]}, {name: [{"name": "a"}, {"name": "b"}]}
+    assert told(few, many) == [f"{name}/b: nothing -> there (tighter)"]
+    assert told(many, few) == [f"{name}/b: there -> nothing (wider)"]
+
+
+def test_one_sensor_more_of_anything_else_is_wider_too() -> None:
+    assert told({"sensors": []}, {"sensors": [{"tag": "a"}]}) == [
+        "sensors/a: nothing -> there (wider)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"unit": "u"}, "u"),
+        ({"unit": "u", "tag": "t"}, "t"),
+        ({"unit": "u", "tag": "t", "check": "c"}, "c"),
+        ({"unit": "u", "tag": "t", "check": "c", "name": "n"}, "n"),
+        ({"unit": "u", "tag": None}, "u"),
+    ],
+)
+def test_an_entry_is_known_by_its_name_its_check_its_tag_or_its_unit(
+    entry: Tree, name: str
+) -> None:
+    assert told({"x": [{**entry, "n": 1}]}, {"x": [{**entry, "n": 2}]}) == [
+        f"x/{name}/n: 1 -> 2 (wider)"
+    ]

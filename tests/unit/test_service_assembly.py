@@ -31,6 +31,22 @@ def test_a_port_in_use_is_named_with_the_mend() -> None:
         assert free.getsockname()[1] > 0
 
 
+async def test_small_answers_wait_for_no_acknowledgement() -> None:
+    met: asyncio.Queue[int] = asyncio.Queue()
+
+    async def serve_one(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        met.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with listening("127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(serve_one, sock=listener):
+            _, client = await asyncio.open_connection(*listener.getsockname()[:2])
+            assert await met.get() == 1
+            client.close()
+            await client.wait_closed()
+
+
 def test_a_state_directory_has_one_controller(tmp_path: Path) -> None:
     with (
         state_of(tmp_path / "state"),

@@ -30,7 +30,7 @@ async def approve(deed: Deed) -> str:
     body = ApprovalRequest(why=deed.why, share=deed.figure("share") / 100.0)
     etag = f'"{deed.form.get("plan_hash", "")}"'
     found = await deciding.approve(deed.here, deed.actor, deed.id, body, etag)
-    return f"Approved: {words.receipts(found.receipts)}."
+    return f"Approved: {words.receipts(found.receipts, len(found.waiting))}."
 
 
 @on_proposals("/proposals/{proposal_id}/rejections", Scope.OPERATOR)
@@ -45,7 +45,8 @@ async def undo(deed: Deed) -> str:
     """Undo a decision."""
     body = EndRequest(why=deed.why)
     found = await deciding.undo(deed.here, deed.actor, deed.id, body, deed.seen)
-    return f"Undone, back to the values from before: {words.receipts(found.receipts)}."
+    told = words.receipts(found.receipts, len(found.waiting))
+    return f"Undone, back to the values from before: {told}."
 
 
 @on_proposals("/standing-approvals", Scope.ENGINEER)

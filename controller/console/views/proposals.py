@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from controller.authority.inbox import proposal_of
+from controller.authority.inbox import PENDING, proposal_of
 from controller.charts import Band as Shade
 from controller.charts import Chart, Line
 from controller.console import words
+from controller.planning.standing import MoveNow, as_it_stands
 from controller.storage.ports import Record
 from facility.commands import Band, Mode, Proposal
 from facility.devices import Actuator
@@ -32,8 +33,14 @@ class MoveLine:
     minimum: float
     maximum: float
     cools_more: bool
-    asked: bool
-    """Whether an approval would write it: its mode is advisory."""
+    in_advisory: bool
+    is_left: bool
+    """Whether there is anything left of it to do, from where the setpoint is now."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether an approval would write it."""
+        return self.in_advisory and self.is_left
 
     @property
     def change(self) -> float:
@@ -109,14 +116,30 @@ class ProposalPage:
     @property
     def saving_mwh_a_day(self) -> float:
         """Predicted saving if the day went on like the horizon, MWh."""
-        return self.proposal.saving_kw * 24.0 / 1000.0
+        return self.saving_kw * 24.0 / 1000.0
+
+    @property
+    def saving_kw(self) -> float:
+        """Predicted, as looked at last."""
+        recheck = self.proposal.recheck
+        return self.proposal.saving_kw if recheck is None else recheck.saving_kw
+
+    @property
+    def saving_per_day(self) -> float:
+        """The same in the site's currency, a day."""
+        recheck = self.proposal.recheck
+        return self.proposal.saving_per_day if recheck is None else recheck.saving_per_day
 
 
 def proposal_page(site: Site, record: Record, snapshot: Snapshot | None) -> ProposalPage:
     """A record of a proposal, for the page."""
     proposal = proposal_of(record)
     modes = snapshot.modes if snapshot else {}
-    moves = [_move(site.actuators[m.actuator], m.now, m.proposed, modes) for m in proposal.moves]
+    waits = record.state == PENDING
+    moves = [
+        _move(site.actuators[line.move.actuator], line, modes)
+        for line in as_it_stands(proposal, site, snapshot if waits else None)
+    ]
     bounds = []
     for bound in proposal.region:
         point = site.points.get(bound.tag)
@@ -149,10 +172,11 @@ def waiting(site: Site, record: Record | None) -> dict[str, Any] | None:
     if record is None:
         return None
     told = record.body["proposal"]  # as kept: bands and bounds are not asked for here
+    saved = told.get("recheck") or told
     return {
         "points": len(told["moves"]),
-        "saving_kw": told["saving_kw"],
-        "saving_per_day": told["saving_per_day"],
+        "saving_kw": saved["saving_kw"],
+        "saving_per_day": saved["saving_per_day"],
         "currency": site.tariff.currency,
         "expires_at_s": told["expires_at_s"],
     }
@@ -164,7 +188,8 @@ def _unit(quantity: str) -> str:
     return QUANTITIES[quantity].kind.unit
 
 
-def _move(actuator: Actuator, now: float, proposed: float, modes: Mapping[str, Mode]) -> MoveLine:
+def _move(actuator: Actuator, line: MoveNow, modes: Mapping[str, Mode]) -> MoveLine:
+    now, proposed = line.move.now, line.move.proposed
     return MoveLine(
         actuator=actuator.id,
         name=words.actuator(actuator.id),
@@ -175,7 +200,8 @@ def _move(actuator: Actuator, now: float, proposed: float, modes: Mapping[str, M
         minimum=actuator.minimum,
         maximum=actuator.maximum,
         cools_more=actuator.is_more_cooling(proposed, now),
-        asked=modes.get(actuator.id) is Mode.ADVISORY,
+        in_advisory=modes.get(actuator.id) is Mode.ADVISORY,
+        is_left=line.is_left,
     )
 
 

@@ -6,7 +6,6 @@ a period, and counted in the open. IPMVP asks for each to be named in the report
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from controller.evaluation.savings.hourly import HOUR_S, Hourly, HourlyError
 from facility.clock import from_iso
+from facility.toml_file import read_toml
 
 KEYS = {"start", "end", "kw", "why", "by"}
 
@@ -49,10 +49,7 @@ def read_adjustments(path: Path) -> tuple[Adjustment, ...]:
     HourlyError
         All that is wrong in the file at once.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise HourlyError(f"{path}: {error}") from None
+    data = read_toml(path, HourlyError)
     entries = data.get("adjustment", [])
     if not isinstance(entries, list):
         raise HourlyError(f"{path}: write each adjustment as a table [[adjustment]]")

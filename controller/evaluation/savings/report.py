@@ -33,6 +33,12 @@ METHOD = {
     ),
 }
 
+BESIDE = (
+    "Meters of energy say nothing of temperatures or of failures: those of the same period against "
+    "their limits are in the monthly report (isotherm report monthly), and what happens if "
+    "Isotherm fails is in the shadow report, from the plant's own record."
+)
+
 
 def baseline_report(
     found: AdjustedSavings,
@@ -104,7 +110,10 @@ def page(report: dict[str, Any], title: str, plots: Sequence[Chart]) -> str:
         answers(_answers(report)),
         section("Figures", table(("", "", "what it means"), _figures(report), "figures")),
         section("Hour by hour", charts(plots)),
-        section("How this was found", f"<p>{text(METHOD[report['method']])}</p>" + _named(report)),
+        section(
+            "How this was found",
+            f"<p>{text(METHOD[report['method']])}</p><p>{text(BESIDE)}</p>" + _named(report),
+        ),
     ]
     return document(title, "\n".join(parts))
 
@@ -170,7 +179,8 @@ def _answers(report: dict[str, Any]) -> list[dict[str, Any]]:
         f"{_percent(high)} with {_share(report['confidence'], 0)} confidence."
     )
     against = "; ".join(report["reasons_against"])
-    proved = "Yes." if report["claimed"] else f"No: {against}."
+    passes = ", and the baseline passes Guideline 14" if report["method"] == "baseline" else ""
+    proved = f"Yes: zero lies outside that{passes}." if report["claimed"] else f"No: {against}."
     if report["method"] == "baseline":
         fit = report["fit"]
         believe = (

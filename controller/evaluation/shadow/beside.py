@@ -11,10 +11,7 @@ from facility.commands import (
     Command,
     Decision,
     Mode,
-    Origin,
     Outcome,
-    Override,
-    Proposal,
     Receipt,
     Verdict,
     WriteResult,
@@ -109,33 +106,6 @@ class WouldBe:
     def judged(self) -> int:
         """Commands."""
         return self.allowed + self.limited + self.refused + self.unchanged
-
-
-class AlwaysYes:
-    """Authority where nobody is asked: every proposal is taken at once, as in `automatic`."""
-
-    def decide(
-        self, proposal: Proposal, _modes: Mapping[str, Mode], now_s: float, /
-    ) -> Decision | None:
-        """The mode's yes."""
-        moves = (*proposal.moves, *proposal.holds)
-        if not moves or proposal.expires_at_s <= now_s:
-            return None
-        return Decision(
-            id=f"shadow-{proposal.id}",
-            proposal=proposal.id,
-            plan_hash=proposal.plan_hash,
-            origin=Origin.OPTIMISER,
-            who="shadow run",
-            why="what automatic would have done",
-            moves=moves,
-            decided_at_s=now_s,
-            expires_at_s=proposal.expires_at_s,
-        )
-
-    def overrides(self, _now_s: float, /) -> tuple[Override, ...]:
-        """None: what people did at the plant is in the record."""
-        return ()
 
 
 class EnvelopeBeside:

@@ -4,11 +4,14 @@ Energy of a stretch under our setpoints is what was measured, less the model's d
 the plant's setpoints and ours, scaled by measured over expected power of that stretch; IT leakage
 counts with its sign. Three things make it uncertain, and all are in the interval:
 
-- which days it was: a bootstrap over whole days (Kuensch 1989), for errors last for hours;
+- which time it was: a bootstrap over blocks of the record (`resampling`), for errors last for
+  hours;
 - the model's level: its error on later data when it was made, which does not average out;
-- how far its slopes can be trusted. Where the plant itself moved its setpoints, the change that
-  the model expects of these moves is held against what the meters then showed
-  (`slope`, 1 where they agree).
+- how much racks leak for each kelvin, which the model knows with an error of its own.
+
+How far its slopes can be trusted is a criterion of its own: where the plant itself moved its
+setpoints, the change that the model expects of these moves is held against what the meters then
+showed, what it gets wrong of load and weather taken off (`slope`, 1 where they agree).
 
 Logged controllers are deterministic: what they never tried has no weight in the record, so
 importance sampling does not hold, and the model is all there is.
@@ -16,24 +19,19 @@ importance sampling does not hold, and the model is all there is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controller.evaluation.shadow.resampling import STRETCH_S, Blocks, resample
+from controller.evaluation.shadow.slope import mean_of, slope
 from controller.evaluation.shadow.study import ShadowStudy
 from models.contract import Array
 from models.registry import Bundle
 
 CONFIDENCE = 0.90
 DRAWS = 2000
-STRETCH_S = 6.0 * 3600.0
-"""Over which measured and expected power are compared."""
-DAY_S = 86_400.0
-LEAST_MOVED = 0.01
-"""Of the power: a plant whose own moves changed less teaches nothing about slopes."""
-SMOOTH_ROWS = 15
-"""Minutes over which meters are averaged where changes are compared."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,14 @@ class Estimate:
     """Of it, IT power that our temperatures would have added (negative: saved)."""
     it_kwh: float
     saved_share: float
-    interval_share: tuple[float, float]
-    """`CONFIDENCE`."""
-    spread_days: float
-    """Standard error of the share from the days alone."""
+    interval_share: tuple[float, float] | None
+    """`CONFIDENCE`; None where the record is too short for one."""
+    blocks: Blocks | None
+    """What of the interval is from the time that it was found over; None where there is none."""
     spread_model: float
-    """And from the model's level."""
+    """Standard error of the share from the model's level."""
+    spread_leakage: float
+    """And from how much racks leak for each kelvin."""
     model_error_share: float
     """RMS difference of hourly measured and expected power, over mean power, in this period."""
     claimed_error_share: float
@@ -77,52 +77,53 @@ def estimate(study: ShadowStudy, bundle: Bundle, *, seed: int = 0) -> Estimate:
         )
     stretch = (study.times_s[known] // STRETCH_S).astype(np.int64)
     measured, plant = study.measured_kw[known], study.plant_kw[known]
-    ratio = _by(stretch, measured) / np.maximum(_by(stretch, plant), 1e-9)
+    ratio = mean_of(stretch, measured) / np.maximum(mean_of(stretch, plant), 1e-9)
     saved = ratio * (plant - study.ours_kw[known]) - study.leakage_kw[known]
-    day = (study.times_s[known] // DAY_S).astype(np.int64)
-    days = np.unique(day)
-    day_saved = np.array([saved[day == d].sum() for d in days]) / 60.0
-    day_used = np.array([measured[day == d].sum() for d in days]) / 60.0
     rng = np.random.default_rng([seed, 90])
-    picked = rng.integers(0, len(days), (DRAWS, len(days)))
-    shares = day_saved[picked].sum(axis=1) / day_used[picked].sum(axis=1)
+    drawn = resample(study.times_s[known], saved, measured, rng, draws=DRAWS, confidence=CONFIDENCE)
     claimed = float(np.sqrt(sum(e**2 for e in bundle.power.error_kw.values()))) / float(
         plant.mean()
     )
     found = _period_error(study.times_s[known], measured, plant)
     # The level's error cancels where setpoints are alike; apart, each end has its own.
     model = max(claimed, found) * _apart(study)
-    drawn = shares + rng.normal(0.0, model, DRAWS)
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low, high = np.quantile(drawn, [tail, 1.0 - tail])
-    used, gained = float(day_used.sum()), float(day_saved.sum())
+    used, gained = float(measured.sum()) / 60.0, float(saved.sum()) / 60.0
+    leaked = float(study.leakage_kw[known].sum()) / 60.0
+    leakage = _unsure_leakage(bundle) * abs(leaked) / used
+    spread = math.hypot(model, leakage)
+    interval = None
+    if drawn is not None:
+        tail = (1.0 - CONFIDENCE) / 2.0
+        ends = np.quantile(drawn.shares + rng.normal(0.0, spread, DRAWS), [tail, 1.0 - tail])
+        interval = (float(ends[0]), float(ends[1]))
     return Estimate(
         hours=len(measured) / 60.0,
         measured_kwh=used,
         ours_kwh=used - gained,
-        leakage_kwh=float(study.leakage_kw[known].sum()) / 60.0,
+        leakage_kwh=leaked,
         it_kwh=float(study.it_kw[known].sum()) / 60.0,
         saved_share=gained / used,
-        interval_share=(float(low), float(high)),
-        spread_days=float(shares.std()),
+        interval_share=interval,
+        blocks=None if drawn is None else drawn.blocks,
         spread_model=model,
+        spread_leakage=leakage,
         model_error_share=found,
         claimed_error_share=claimed,
-        slope=_slope(study),
+        slope=slope(study.times_s[known], measured, plant, study.still_kw[known]),
     )
 
 
-def _by(groups: NDArray[np.int64], values: Array) -> Array:
-    """The mean of each row's group, at each row."""
-    _, at = np.unique(groups, return_inverse=True)
-    means = np.bincount(at, weights=values) / np.bincount(at)
-    return np.asarray(means[at])
+def _unsure_leakage(bundle: Bundle) -> float:
+    """Standard error of leakage as a share of it: one coefficient, so one error, for all racks."""
+    found = bundle.power.leakage
+    leaks = found.per_k > 0.0
+    return float((found.std_per_k[leaks] / found.per_k[leaks]).max()) if leaks.any() else 0.0
 
 
 def _period_error(times_s: Array, measured: Array, plant: Array) -> float:
     hour = (times_s // 3600.0).astype(np.int64)
     _, first = np.unique(hour, return_index=True)
-    error = (_by(hour, measured) - _by(hour, plant))[first]
+    error = (mean_of(hour, measured) - mean_of(hour, plant))[first]
     return float(np.sqrt(np.mean(error**2)) / measured.mean())
 
 
@@ -132,23 +133,3 @@ def _apart(study: ShadowStudy) -> float:
     high = np.array([members[0].maximum for members in study.site.groups.values()])
     distance = np.abs(study.setpoints_ours - study.setpoints_plant) / np.maximum(high - low, 1e-9)
     return float(np.clip(np.sqrt(np.mean(np.max(distance, axis=1) ** 2)), 0.0, 1.0))
-
-
-def _slope(study: ShadowStudy) -> float | None:
-    """Measured over expected change of power where the plant moved its own setpoints.
-
-    Both are against the day's mean setpoints under the same load and weather (`still_kw`), at the
-    day's measured over expected power.
-    """
-    known = np.isfinite(study.measured_kw)
-    day = (study.times_s[known] // DAY_S).astype(np.int64)
-    measured, plant = study.measured_kw[known], study.plant_kw[known]
-    still = study.still_kw[known]
-    ratio = _by(day, measured) / np.maximum(_by(day, plant), 1e-9)
-    block = (study.times_s[known] // (60.0 * SMOOTH_ROWS)).astype(np.int64)
-    expected = _by(block, ratio * (plant - still))
-    found = _by(block, measured - ratio * still)
-    expected, found = expected - _by(day, expected), found - _by(day, found)
-    if float(np.sqrt(np.mean(expected**2))) < LEAST_MOVED * float(measured.mean()):
-        return None
-    return float(expected @ found / (expected @ expected))

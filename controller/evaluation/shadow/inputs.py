@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from controller.evaluation.shadow.beside import AlwaysYes
+from controller.authority.automatic import ModeAlone
 from controller.evaluation.shadow.replica import ShadowError
 from facility.clock import from_iso
 from facility.points import Access
@@ -43,7 +43,7 @@ class LearnedParts:
             estimator=LearnedEstimator(site, self.bundle),
             forecaster=LearnedForecaster(site, self.bundle),
             planner=self.planner,
-            authority=AlwaysYes(),
+            authority=ModeAlone(),
             gateway=gateway,
             prices=prices,
             settings=self.settings,

@@ -96,7 +96,7 @@ _HOURS = ("hour from", "rack", "room below its limit, K")
 
 def _answers(report: dict[str, Any]) -> list[dict[str, Any]]:
     energy, would = report["energy"], report["would_be_writes"]
-    low, high = energy["interval_share"]
+    interval = energy["interval_share"]
     against = [
         f"{r['name']}: {r['found']} ({r['asked']})" for r in report["reasons"] if not r["holds"]
     ]
@@ -123,9 +123,8 @@ def _answers(report: dict[str, Any]) -> list[dict[str, Any]]:
             "question": "What would it have saved?",
             "text": f"{_percent(energy['saved_share'])} of the cooling energy "
             f"({energy['measured_kwh'] - energy['ours_kwh']:,.0f} of "
-            f"{energy['measured_kwh']:,.0f} kWh); {_percent(low)} to {_percent(high)} with "
-            f"{100 * report['confidence']:.0f} % confidence.",
-            "good": low > 0.0,
+            f"{energy['measured_kwh']:,.0f} kWh); {_interval_words(report)}.",
+            "good": interval is not None and interval[0] > 0.0,
         },
         {
             "question": "Is it safe?",
@@ -162,18 +161,21 @@ def _energy(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "  of it IT leakage",
             f"{energy['leakage_kwh']:+,.0f} kWh",
-            "warmer racks draw more; it is counted against us",
+            "warmer racks draw more; it is counted against us"
+            if energy["leakage_kwh"] > 0.0
+            else "cooler racks draw less; it is part of the saving",
         ),
         ("IT energy", f"{energy['it_kwh']:,.0f} kWh", "the same work in both"),
-        (
-            "Uncertain by the days",
-            f"± {_percent(1.64 * energy['spread_days'])}",
-            "bootstrap of days",
-        ),
+        _blocks(energy["blocks"]),
         (
             "Uncertain by the model",
             f"± {_percent(1.64 * energy['spread_model'])}",
             "its error, more of it the further our setpoints are from the plant's",
+        ),
+        (
+            "Uncertain by leakage",
+            f"± {_percent(1.64 * energy['spread_leakage'])}",
+            "how much more racks draw for each kelvin, as the model knows it",
         ),
         (
             "Actuators ours",
@@ -181,6 +183,28 @@ def _energy(report: dict[str, Any]) -> list[tuple[str, str, str]]:
             "of the time; the others could not be taken over",
         ),
     ]
+
+
+def _interval_words(report: dict[str, Any]) -> str:
+    interval = report["energy"]["interval_share"]
+    if interval is None:
+        return "the record is too short to say how sure that is"
+    low, high = map(_percent, interval)
+    return f"{low} to {high} with {100 * report['confidence']:.0f} % confidence"
+
+
+def _blocks(blocks: dict[str, Any] | None) -> tuple[str, str, str]:
+    if blocks is None:
+        return ("Uncertain by the time", "unknown", "the record is too short to tell")
+    spread = f"± {_percent(1.64 * blocks['spread'])}"
+    if blocks["hours"] == 24.0:
+        return ("Uncertain by the days", spread, f"bootstrap of {blocks['count']} days")
+    return (
+        "Uncertain by the time",
+        spread,
+        f"bootstrap of {blocks['count']} stretches of {blocks['hours']:g} hours; how other days "
+        "would have been is not in it",
+    )
 
 
 def _writes(report: dict[str, Any]) -> str:

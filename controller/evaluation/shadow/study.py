@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from controller.authority.automatic import ModeAlone
 from controller.evaluation.series import component_tags
-from controller.evaluation.shadow.beside import AlwaysYes, EnvelopeBeside, WouldBe
+from controller.evaluation.shadow.beside import EnvelopeBeside, WouldBe
 from controller.evaluation.shadow.replica import Replica, ReplicaEstimator, whole_inputs
 from controller.loop import TICK_S
 from controller.tick import Parts, TickState, tick
@@ -94,7 +95,7 @@ async def run_shadow(
         estimator=ReplicaEstimator(replica, learned),
         forecaster=LearnedForecaster(site, bundle),
         planner=planner,
-        authority=AlwaysYes(),
+        authority=ModeAlone(),
         gateway=gateway,
         prices=prices,
         settings=settings,

@@ -26,7 +26,7 @@ class Reason:
 def reasons(study: ShadowStudy, found: Estimate) -> tuple[Reason, ...]:
     """All criteria, those that hold and those that do not; go is when all hold."""
     criteria = study.site.go_no_go
-    low, high = found.interval_share
+    interval = found.interval_share
     judged = max(study.would_be.judged, 1)
     refused = study.would_be.refused / judged
     fallbacks = study.fallbacks / max(study.ticks, 1)
@@ -38,8 +38,8 @@ def reasons(study: ShadowStudy, found: Estimate) -> tuple[Reason, ...]:
         Reason(
             "saving",
             f"at least {criteria.least_saving_share:.0%} at the lower end",
-            f"{found.saved_share:+.1%} ({low:+.1%} to {high:+.1%})",
-            low >= criteria.least_saving_share,
+            share_words(found),
+            interval is not None and interval[0] >= criteria.least_saving_share,
         ),
         Reason(
             "temperatures",
@@ -79,6 +79,14 @@ def reasons(study: ShadowStudy, found: Estimate) -> tuple[Reason, ...]:
             absent <= criteria.most_absent_share,
         ),
     )
+
+
+def share_words(found: Estimate) -> str:
+    """The saving with its interval."""
+    if found.interval_share is None:
+        return f"{found.saved_share:+.1%}, over too short a time for an interval"
+    low, high = found.interval_share
+    return f"{found.saved_share:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
 def _slope(found: Estimate, criteria: GoCriteria) -> Reason:

@@ -1,0 +1,106 @@
+"""The twelve days of the control benchmark: three climates by four seasons, by Latin square."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.scenarios import Prepared, Scenario
+
+CLIMATES = ("mid_atlantic", "hot_dry", "cool_marine")
+SEASONS = {
+    "winter": "2025-01-21",
+    "spring": "2025-04-15",
+    "summer": "2025-07-22",
+    "autumn": "2025-10-14",
+}
+LOADS = (
+    ("frontier", "supercomputer"),
+    ("campus", "training"),
+    ("campus", "inference"),
+    ("campus", "mixed"),
+)
+SITES = tuple(dict.fromkeys(site for site, _ in LOADS))
+SEED = 7100
+"""Of the first day; no model is trained on any of them, and nothing is tuned to them."""
+SEEDS_APART = 100
+MODEL_SEED = 1
+BASE_PORT = 15_020
+DAY_H = 24.0
+APART_H = 4
+"""Between the hours at which windows shorter than a day begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One of the twelve."""
+
+    climate: str
+    season: str
+    site: str
+    mix: str
+    start: str
+    hours: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A file name."""
+        return f"{self.climate}-{self.season}-{self.seed}"
+
+    def scenario(self) -> Scenario:
+        """The day, as the simulator is told it."""
+        from sim.scenarios.scenario import HourlyPlan, LoadPlan, Scenario, WeatherPlan
+
+        return Scenario(
+            name=self.name,
+            title=f"{self.season} in {self.climate}, {self.mix} on {self.site}",
+            description="A day of the control benchmark.",
+            site=self.site,
+            start=self.start,
+            hours=self.hours,
+            seed=self.seed,
+            tags=(),
+            load=LoadPlan("generated", mix=self.mix),
+            weather=WeatherPlan("generated", climate=self.climate),
+            price=HourlyPlan(),
+            carbon=HourlyPlan(),
+        )
+
+    def prepared(self) -> Prepared:
+        """The day, ready to be run."""
+        from sim.scenarios import prepare
+
+        return prepare(self.scenario())
+
+
+def days(hours: float, repetition: int = 0) -> list[Day]:
+    """The Latin square: no load twice in a climate, each three times in all.
+
+    Each repetition is a week later, under other seeds.
+    """
+    found = []
+    square = itertools.product(enumerate(CLIMATES), enumerate(SEASONS.items()))
+    for number, ((row, climate), (column, (season, date))) in enumerate(square):
+        site, mix = LOADS[(row + column) % len(LOADS)]
+        first_h = 0 if hours >= DAY_H else APART_H * ((column + 2 * row) % 6)
+        start = datetime.fromisoformat(date) + timedelta(weeks=repetition, hours=first_h)
+        seed = SEED + number + SEEDS_APART * repetition
+        found.append(Day(climate, season, site, mix, f"{start:%Y-%m-%dT%H:%M:%SZ}", hours, seed))
+    return found
+
+
+def train_model(site: str, folder: Path) -> Path:
+    """The folder of a site's model, trained where none is kept."""
+    from controller.demo.model import ensure_model
+    from sim.scenarios.build import PLANT_SEED
+    from sim.sites import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write(site, folder, BASE_PORT, seed=PLANT_SEED)
+    model, _ = ensure_model(folder, seed=MODEL_SEED, progress=lambda _stage, _share: None)
+    return model

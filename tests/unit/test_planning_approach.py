@@ -1,0 +1,88 @@
+"""Towers keep their least approach while nothing but economy asks for colder water."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controller.planning.corridor import Corridor
+from controller.planning.limits import group_limits
+from controller.planning.settings import PlanningSettings
+from controller.planning.solve import PlanMaker
+from controller.planning.words import GroupLimits, Plan
+from facility.telemetry import Quality, Reading, Snapshot
+from tests.planning_plant import AnalyticPlant, reference_site
+from tests.planning_requests import NOON_S, request_for, snapshot_for, usual_setpoints
+
+SITE = reference_site("campus")
+PLANT = AnalyticPlant(SITE)
+SETTINGS = PlanningSettings()
+TOWER = "tower_water.cw_supply_temperature_setpoint"
+G = list(SITE.groups).index(TOWER)
+RACKS = np.array([rack.limit_c - 10.0 for rack in SITE.racks.values()])
+
+
+def limit(snapshot: Snapshot, in_force_c: float = 18.0) -> GroupLimits:
+    setpoints = dict(zip(SITE.groups, usual_setpoints(SITE), strict=True)) | {TOWER: in_force_c}
+    return group_limits(SITE, snapshot, setpoints, (), {}, SETTINGS)[G]
+
+
+def test_the_floor_is_the_wet_bulb_and_the_least_approach() -> None:
+    snapshot = snapshot_for(SITE, usual_setpoints(SITE), RACKS, wet_bulb_c=14.0)
+    assert limit(snapshot).economy_lower == pytest.approx(14.0 + SETTINGS.least_approach_k)
+    assert limit(snapshot).lower == SITE.actuators[TOWER].minimum  # not where a rack is too warm
+    # Where local control has it colder already, it may stay there.
+    assert limit(snapshot, 15.0).economy_lower == 15.0
+    found = group_limits(
+        SITE, snapshot, dict(zip(SITE.groups, usual_setpoints(SITE), strict=True)), (), {}, SETTINGS
+    )
+    assert [each.group for each in found if each.economy_lower is not None] == [TOWER]
+
+
+def test_without_a_wet_bulb_there_is_no_floor_to_know() -> None:
+    snapshot = snapshot_for(SITE, usual_setpoints(SITE), RACKS)
+    absent = Reading(None, Quality.ABSENT, NOON_S)
+    readings = {**snapshot.readings, "outdoor.wet_bulb_temperature": absent}
+    assert limit(replace(snapshot, readings=readings)).economy_lower is None
+
+
+def planned(floor_c: float | None, maker: PlanMaker) -> Plan:
+    """An hour's steps on from 18 °C: where plans that follow one another come to."""
+    request = request_for(PLANT, wet_bulb_c=9.0, limits={TOWER: {"economy_lower": floor_c}})
+    plan = None
+    for _ in range(4):
+        plan = maker.make(request).plan
+        assert plan is not None
+        request = replace(request, previous=plan.setpoints)
+    assert plan is not None
+    return plan
+
+
+def test_a_plan_stops_at_it_and_says_so() -> None:
+    maker = PlanMaker(SITE, PLANT, SETTINGS)
+    free, kept = planned(None, maker), planned(17.0, maker)
+    assert min(line[G] for line in free.setpoints) < 16.0
+    assert min(line[G] for line in kept.setpoints) == pytest.approx(17.0, abs=1e-6)
+    assert f"least approach of {TOWER}" in [each.constraint for each in kept.binding]
+    assert not any("least approach" in each.constraint for each in free.binding)
+
+
+def test_where_a_rack_is_too_warm_the_range_alone_counts() -> None:
+    request = request_for(PLANT, limits={TOWER: {"economy_lower": 17.0}})
+    too_warm = Corridor(request, SETTINGS)
+    assert too_warm.ends[0][-1, G] == SITE.actuators[TOWER].minimum
+    assert too_warm.lower_name(G) == "range"
+    calm = replace(too_warm, urgent=False, economical=True)
+    assert calm.ends[0][-1, G] == 17.0
+    assert calm.lower_name(G) == "least approach"
+    hot = request_for(
+        PLANT,
+        load=0.9,
+        racks_c=RACKS + 25.0,
+        limits={TOWER: {"economy_lower": 18.0}},
+    )
+    plan = PlanMaker(SITE, PLANT, SETTINGS).make(hot).plan
+    assert plan is not None
+    assert min(line[G] for line in plan.setpoints) < 18.0

@@ -185,12 +185,12 @@ class Persistence:
 def fit_arx(site_name: str) -> dict[str, Any]:
     """The linear model of a site, fitted to the history that its learned model is trained on."""
     from benchmarks.arx import fit
-    from controller.demo.model import HISTORY_HOURS, HISTORY_SEED
-    from sim.history import record_history
+    from controller.demo.model import HISTORY_SEED
+    from sim.history import record_commissioning
     from sim.scenarios.build import reference
 
     site, parameters = reference(site_name)
-    frame = record_history(site, parameters, hours=HISTORY_HOURS, seed=HISTORY_SEED + MODEL_SEED)
+    frame = record_commissioning(site, parameters, seed=HISTORY_SEED + MODEL_SEED)
     return fit(site, frame).to_json()
 
 

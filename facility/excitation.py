@@ -10,6 +10,7 @@ and a source of uniform numbers are given.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from facility.devices import Actuator, Cooling
 from facility.equipment import RackKind
@@ -37,24 +38,49 @@ CHAINED_SHARE = 0.7
 """How often the water is set as a chain, each supply over what cools it. Drawn apart, setpoints
 mostly ask for what no plant can reach, and rarely dwell where one machine takes over from
 another, which is where a plant runs best."""
-OVER_K = {CW: (2.0, 16.0), FWS: (-2.0, 8.0), TCS: (1.5, 12.0)}
-"""Tower water over wet bulb, a loop over tower water, a CDU's supply over its loop: from where
-an exchanger runs out, its approach, to where it is hardly used."""
-STILL_SHARE = 0.75
-STILL_S = (4500.0, 5400.0)
-"""How often a plant is left alone with its water as a chain and each other quantity at a level of
-its own, and for how long: its own resets of pressure and staging take an hour to come to rest, and
-until then machines run that a plan would never see run. Sixty such rests teach more of what
-setpoints cost than weeks of restlessness."""
-LEAN = 2
-"""Where the plant is left alone, draws lean so much (the exponent of a uniform number) to where it
-is cheap to run: water little over what cools it, air and chilled water warm, fans and pumps slow.
-The dear corners of the ranges are seen while it is moved."""
 COVER = (0.0, 1.0)
 """Shares of the range from most to least cooling that are visited."""
 
 Uniform = Callable[[float, float], float]
 """A number between two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What an experiment is after."""
+
+    still_share: float
+    """How often a chain of water is left alone."""
+    still_s: tuple[float, float]
+    """For how long: a plant's own resets of pressure and staging take an hour to come to rest, and
+    until then machines run that a plan would never see run."""
+    over_k: dict[str, tuple[float, float]]
+    """Tower water over wet bulb, a loop over tower water, a CDU's supply over its loop: from where
+    an exchanger runs out, its approach, to where it is hardly used."""
+    apart: bool
+    """Whether, left alone, each quantity stands at a level of its own, not all at one."""
+    lean: int
+    """Left alone, draws lean so much (the exponent of a uniform number) to where a plant is cheap
+    to run: water little over what cools it, air and chilled water warm, fans and pumps slow."""
+
+
+MOVED = Design(
+    still_share=0.6 * CHAINED_SHARE,
+    still_s=(5400.0, 10_800.0),
+    over_k={CW: (2.0, 14.0), FWS: (-6.0, 8.0), TCS: (1.5, 12.0)},
+    apart=False,
+    lean=1,
+)
+"""Through all of the ranges, jointly: how temperatures follow, and what the dear corners cost."""
+RESTS = Design(
+    still_share=0.75,
+    still_s=(4500.0, 5400.0),
+    over_k={CW: (2.0, 16.0), FWS: (-2.0, 8.0), TCS: (1.5, 12.0)},
+    apart=True,
+    lean=2,
+)
+"""What setpoints cost where a plan will go: sixty such rests teach more of it than weeks of
+restlessness."""
 
 
 class Targets:
@@ -66,8 +92,9 @@ class Targets:
         uniform: Uniform,
         start_s: float,
         cover: tuple[float, float] = COVER,
+        design: Design = MOVED,
     ) -> None:
-        self._site, self._uniform, self._cover = site, uniform, cover
+        self._site, self._uniform, self._cover, self._design = site, uniform, cover, design
         self._groups = {name: members[0] for name, members in site.groups.items()}
         self._joint, self._weight, self._joint_until_s = 0.5, 0.6, start_s
         self._own = dict.fromkeys(self._groups, 0.5)
@@ -83,10 +110,10 @@ class Targets:
         if now_s >= self._joint_until_s:
             self._joint = uniform(*self._cover)
             self._weight = uniform(*JOINT_WEIGHT)
-            self._still = uniform(0.0, 1.0) < STILL_SHARE
+            self._still = uniform(0.0, 1.0) < self._design.still_share
             chained = self._still or uniform(0.0, 1.0) < CHAINED_SHARE
             self._chained = wet_bulb_c is not None and chained
-            stands_s = STILL_S if self._still else JOINT_S
+            stands_s = self._design.still_s if self._still else JOINT_S
             self._joint_until_s = now_s + uniform(*stands_s)
             # Once for each level: an experiment does not chase the weather.
             self._wet_bulb_c = wet_bulb_c or 0.0
@@ -98,8 +125,8 @@ class Targets:
 
     def _level_of(self, quantity: str) -> float:
         """A share of the cover, leaning to the cheap end where the plant is left alone."""
-        share: float = self._uniform(0.0, 1.0) ** (LEAN if self._still else 1)
-        if not (self._chained and quantity in OVER_K):
+        share: float = self._uniform(0.0, 1.0) ** (self._design.lean if self._still else 1)
+        if not (self._chained and quantity in self._design.over_k):
             share = 1.0 - share
         least, most = self._cover
         return least + share * (most - least)
@@ -111,13 +138,13 @@ class Targets:
 
     def of(self, actuator: Actuator) -> float:
         """The value that ``actuator`` is to go to."""
-        chained = self._chained and actuator.quantity in OVER_K
-        alone = chained or self._still
+        chained = self._chained and actuator.quantity in self._design.over_k
+        alone = chained or (self._still and self._design.apart)
         level = self._levels[actuator.quantity] if alone else self._joint
         weight = 1.0 if self._still else self._weight
         share = weight * level + (1.0 - weight) * self._own[actuator.group]
         if chained:
-            low_k, high_k = OVER_K[actuator.quantity]
+            low_k, high_k = self._design.over_k[actuator.quantity]
             value = self._water_c(actuator) + low_k + share * (high_k - low_k)
             return min(max(value, actuator.minimum), actuator.maximum)
         if actuator.cooling is Cooling.HIGHER:

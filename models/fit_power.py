@@ -18,10 +18,8 @@ from models.dataset import History
 from models.layout import Layout, tower_loop
 from models.leakage import find_leakage
 from models.power import EXPONENT_RANGE, SIGNS, PlantPower, PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout
+from models.power_features import EXOGENOUS, PowerLayout, block_mean, rest_of
 
-BLOCK_ROWS = 5
-"""Minutes that are averaged: machines cycle, and water needs minutes to come round."""
 ITERATIONS = 1500
 RATE = 0.08
 CHECK_EVERY = 25
@@ -29,11 +27,6 @@ PATIENCE = 8
 DECAY = 1e-5
 STRETCH_BLOCKS = 36
 """Three hours."""
-RESTLESS_K = 0.3
-"""Tower water and loops that together move so far in a block halve its weight. While water is
-pulled down to a new setpoint the fans run flat out and the chillers cool what it holds: power
-that holding the setpoint never takes."""
-PLANT_KINDS = ("tower", "loop")
 LEAST_KW = 0.01
 """A meter whose mean is below this has nothing to fit."""
 
@@ -134,30 +127,17 @@ def sum_of(history: History, tags: tuple[str, ...]) -> Array:
 
 
 def _block_mean(values: Array) -> Tensor:
-    count = len(values) // BLOCK_ROWS
-    part = values[: count * BLOCK_ROWS]
-    return torch.as_tensor(part.reshape(count, BLOCK_ROWS, *part.shape[1:]).mean(axis=1))
+    return torch.as_tensor(block_mean(values))
 
 
 def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
     exogenous = layout.exogenous(history.it_power_kw)
     usable = _block_mean(history.usable.astype(float)) > 0.999
     seen = _block_mean(layout.seen(history))
-    weight = 1.0 / (1.0 + (_movement_k(history) / RESTLESS_K).square())
+    weight = torch.as_tensor(rest_of(history))
     stretch = torch.arange(len(seen)) // STRETCH_BLOCKS
     judging = (stretch * (1.0 - split)) % 1.0 >= split
     return _Blocks(seen, _block_mean(exogenous), usable, weight, judging)
-
-
-def _movement_k(history: History) -> Tensor:
-    """(N,) how far tower water and loops moved together into each block or the one before it."""
-    plant = [i for i, node in enumerate(history.layout.nodes) if node.kind in PLANT_KINDS]
-    means = _block_mean(history.supply_c[:, plant])
-    change = torch.zeros_like(means)
-    change[1:] = means[1:] - means[:-1]
-    moved = change.nan_to_num().square().sum(dim=1).sqrt()
-    moved[1:] = torch.maximum(moved[1:], moved[:-1])
-    return moved
 
 
 def _fit_plant(

@@ -26,16 +26,17 @@ HIDDEN = 24
 FREE = 2
 """In `SIGNS`: either sign."""
 # Sign of each component's answer to FEATURES, in their order, where physics is sure of it.
-# Chillers: less lift wants less of them; how much of a loop's heat they trim turns on both ends of
-# its exchanger. Tower fans: a wider approach wants less air; but a wider difference at an
-# exchanger closes its valve, less water wets fewer cells, and those turn faster, so what chillers
-# save towers do not always. Pumps of facility water: a wider difference at an exchanger closes its
-# valve, and faster CRAH fans open theirs. 0: no physical path worth a parameter.
+# Chillers: less lift, less trim and a warmer return want less of them. Tower fans: a wider
+# approach wants less air; but a wider difference at an exchanger closes its valve, less water wets
+# fewer cells, and those turn faster, so what chillers save towers do not always. Pumps of facility
+# water: a wider difference at an exchanger closes its valve. More flow through CDUs and CRAHs
+# brings the same heat back less warm, which is harder to get rid of. 0: no physical path worth a
+# parameter.
 SIGNS: dict[str, tuple[int, ...]] = {
-    "chillers": (0, -1, FREE, FREE, FREE, 0, FREE, FREE, 1),
+    "chillers": (0, -1, -1, -1, -1, -1, -1, 1, 1),
     "tower_fans": (-1, FREE, FREE, FREE, FREE, 0, 0, FREE, 0),
-    "tower_pumps": (FREE, FREE, FREE, FREE, FREE, 0, 0, FREE, 0),
-    "fws_pumps": (0, 0, -1, -1, 0, -1, 0, FREE, 1),
+    "tower_pumps": (0, FREE, FREE, FREE, FREE, 0, 0, 1, 0),
+    "fws_pumps": (0, 0, -1, -1, 0, -1, 0, 1, 1),
 }
 EXPONENT_RANGE = (1.0, 3.5)
 LEAKAGE = "it_leakage"

@@ -47,6 +47,13 @@ USUAL_WET_BULB_C = 15.0
 """Of a tower that runs as designed, for the gain below."""
 DIFFERENCE_SCALE_K = 8.0
 """Makes differences of the order of 1."""
+BLOCK_ROWS = 5
+"""Minutes that are averaged: machines cycle, and water needs minutes to come round."""
+PLANT_KINDS = ("tower", "loop")
+RESTLESS_K = 0.3
+"""Tower water and loops that together move so far in a block halve its weight. While water is
+pulled down to a new setpoint the fans run flat out and the chillers cool what it holds: power
+that holding the setpoint never takes."""
 REACH = 0.15
 """Share of the range between two neighbouring tangents."""
 
@@ -135,7 +142,11 @@ class PowerLayout:
         return np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
 
     def seen(self, history: History) -> Array:
-        """(N, F) features of what was reached rather than set, for fitting.
+        """(N, F) features of what was reached rather than set, for fitting."""
+        return self._features(self.reached(history), history.wet_bulb_c)
+
+    def reached(self, history: History) -> Array:
+        """(N, G) setpoints in force, but for supplies what was measured of them.
 
         A setpoint below what the plant can reach costs no more than the reachable one:
         fitted on setpoints, that flat part would bend the convex function.
@@ -145,7 +156,7 @@ class PowerLayout:
             if node >= 0:
                 supply = history.supply_c[:, node]
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
-        return self._features(reached, history.wet_bulb_c)
+        return reached
 
     def gain(self, wet_bulb_c: Array) -> Array:
         """(T, F) what a kelvin of each feature is worth in this weather.
@@ -173,6 +184,27 @@ class PowerLayout:
             moved = setpoints + reach * span * self.cooling
             found.append(np.clip(moved, self.minimum, self.maximum))
         return found
+
+
+def block_mean(values: Array) -> Array:
+    """Means over blocks of `BLOCK_ROWS` minutes, along the first axis; a rest is left out."""
+    count = len(values) // BLOCK_ROWS
+    part = values[: count * BLOCK_ROWS]
+    return np.asarray(part.reshape(count, BLOCK_ROWS, *part.shape[1:]).mean(axis=1))
+
+
+def rest_of(history: History) -> Array:
+    """(blocks,) weight of each block's power, from 1 at rest towards 0 as the water moves.
+
+    Movement is tower water's and loops' into the block or the one before it.
+    """
+    plant = [i for i, node in enumerate(history.layout.nodes) if node.kind in PLANT_KINDS]
+    means = block_mean(history.supply_c[:, plant])
+    change = np.zeros_like(means)
+    change[1:] = np.nan_to_num(np.diff(means, axis=0))
+    moved_k = np.sqrt((change**2).sum(axis=1))
+    moved_k[1:] = np.maximum(moved_k[1:], moved_k[:-1])
+    return np.asarray(1.0 / (1.0 + (moved_k / RESTLESS_K) ** 2))
 
 
 @cache

@@ -17,7 +17,7 @@ import pandas as pd
 
 from facility.clock import from_iso
 from facility.devices import Actuator
-from facility.excitation import COVER, Targets, turn_backs
+from facility.excitation import COVER, MOVED, RESTS, Design, Targets, turn_backs
 from facility.points import Access
 from facility.site import Site
 from sim.parameters import PlantParameters
@@ -30,6 +30,7 @@ from sim.simulation import Simulation
 
 START = "2023-01-09"
 SAMPLE_S = 60.0
+MOVED_HOURS, REST_HOURS = 96.0, 168.0
 SCANS = 5
 """Readings of a minute that its row is the mean of, as in a running controller: a load that steps
 within the minute shows when."""
@@ -52,6 +53,9 @@ class Conditions:
     """Of the generated load, share of the nameplate."""
     cover: tuple[float, float] = COVER
     """Shares of the setpoints' ranges, from most to least cooling, that are visited."""
+    design: Design = MOVED
+    """Of the experiment."""
+    start_s: float = from_iso(START)
 
 
 def record_history(
@@ -74,8 +78,8 @@ def record_history(
     UTC times every 60 s, one column a readable tag, canonical units, the mean of the minute (of
     what is set or switched, its end); NaN where there is no value.
     """
-    start_s = from_iso(START)
     met = conditions or Conditions()
+    start_s = met.start_s
     simulation = warmed_up(
         site,
         parameters,
@@ -85,7 +89,7 @@ def record_history(
         start_s=start_s,
         seed=seed,
     )
-    excitation = Excitation(site, seed, simulation, met.cover)
+    excitation = Excitation(site, seed, simulation, met)
     readable = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
     sensed = tuple(tag for tag in readable if simulation.is_sensor(tag))
     rows, times = [], []
@@ -107,6 +111,33 @@ def record_history(
     return pd.DataFrame(np.array(rows), index=index, columns=readable)
 
 
+def record_commissioning(
+    site: Site,
+    parameters: PlantParameters,
+    *,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+) -> pd.DataFrame:
+    """What a model is taught: the hall moved through its ranges, then left alone at many levels.
+
+    A table as of `record_history`, `MOVED_HOURS` and `REST_HOURS` long.
+    """
+    total = MOVED_HOURS + REST_HOURS
+    parts, begun_h = [], 0.0
+    for design, hours in ((MOVED, MOVED_HOURS), (RESTS, REST_HOURS)):
+
+        def told(share: float, hours: float = hours, begun_h: float = begun_h) -> None:
+            if progress is not None:
+                progress((begun_h + share * hours) / total)
+
+        met = Conditions(design=design, start_s=from_iso(START) + 3600.0 * begun_h)
+        parts.append(
+            record_history(site, parameters, hours=hours, seed=seed, conditions=met, progress=told)
+        )
+        begun_h += hours
+    return pd.concat(parts)
+
+
 class Excitation:
     """People at the panels who move all setpoints, jointly and each on its own.
 
@@ -121,11 +152,12 @@ class Excitation:
         site: Site,
         seed: int,
         simulation: Simulation,
-        cover: tuple[float, float] = COVER,
+        conditions: Conditions | None = None,
     ) -> None:
+        met = conditions or Conditions()
         self._actuators = tuple(site.actuators.values())
         uniform = np.random.default_rng([seed, 9]).uniform
-        self._targets = Targets(site, uniform, simulation.now_s, cover)
+        self._targets = Targets(site, uniform, simulation.now_s, met.cover, met.design)
         self._held = {
             a.id: simulation.read(a.read_back).value or a.fallback for a in self._actuators
         }

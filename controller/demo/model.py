@@ -10,8 +10,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-# A week of a hall that is moved through its range, now jointly, now left alone at a level.
-HISTORY_HOURS = 168.0
 HISTORY_SEED = 20_240_101
 TAUGHT_BY = (
     "controller.demo.model",
@@ -60,7 +58,7 @@ def ensure_model(
     from facility.loading import load_site
     from models.registry import Bundle, RegistryError
     from models.training import train
-    from sim.history import record_history
+    from sim.history import record_commissioning
     from sim.parameters import PlantParameters
 
     site = load_site(folder)
@@ -73,10 +71,9 @@ def ensure_model(
         else:
             return kept, False
     parameters = PlantParameters.load(folder / "plant.toml", site)
-    frame = record_history(
+    frame = record_commissioning(
         site,
         parameters,
-        hours=HISTORY_HOURS,
         seed=HISTORY_SEED + seed,
         progress=lambda share: progress("recording history with excitation", share),
     )

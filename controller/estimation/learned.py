@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from models import dataset, forecast
 from models.contract import Array
 from models.fit_power import plant_meters, unit_meters
 from models.layout import Layout
+from models.power_features import BLOCK_ROWS, rest_of
 from models.registry import Bundle
 from models.state import ThermalState
 
@@ -48,14 +50,20 @@ class LearnedEstimator:
 
         Corrects what a static model learned elsewhere misses here (fouling, staging, weather
         it has not seen), and its slopes with it; within a factor of `FACTOR_RANGE`, and less
-        the smaller a component is, since a ratio of small numbers says little.
+        the smaller a component is, since a ratio of small numbers says little, and the more the
+        plant's water moves: fans that pull it down run faster than fans that hold it. Expected
+        is the power at the supplies as they are, not as they are set.
         """
         recent = frame.iloc[-FACTOR_ROWS:]
         if len(recent) < 2:
             return {}
         history = dataset.History.of(self._site, recent, self._thermal.layout)
-        expected = self._power.predict(history.inputs(0, history.rows))
+        inputs = history.inputs(0, history.rows)
+        reached = self._power.layout.reached(history)
+        expected = self._power.predict(replace(inputs, setpoints=reached))
         total_kw = sum(float(values.mean()) for values in expected.values())
+        rest = np.repeat(rest_of(history), BLOCK_ROWS)
+        weight = np.append(rest, np.full(history.rows - len(rest), rest[-1] if len(rest) else 1.0))
         found = {}
         for name, tags in self._meters.items():
             measured = [history.meters[tag] for tag in tags if tag in history.meters]
@@ -66,7 +74,9 @@ class LearnedEstimator:
             if not known.any():
                 continue
             prior_kw = FACTOR_PRIOR_SHARE * total_kw
-            ratio = (kw[known].mean() + prior_kw) / (expected[name][known].mean() + prior_kw)
+            of_rest = weight[known]
+            seen_kw = (kw[known] * of_rest).mean() + prior_kw
+            ratio = seen_kw / ((expected[name][known] * of_rest).mean() + prior_kw)
             found[name] = round(float(np.clip(ratio, *FACTOR_RANGE)), 4)
         return found
 

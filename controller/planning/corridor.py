@@ -29,8 +29,9 @@ class Corridor:
     settings: PlanningSettings
     rule: BackupRule | None = None
     """The envelope's worst case; None where all goes towards cooling anyway."""
-    urgent: bool = True
-    """Something is too warm: the site's rates towards cooling count, not the economical pace."""
+    urgent: NDArray[np.bool_] | bool = True
+    """Of all groups or (G,): something is too warm, or the worst case asks for the move; the site's
+    rates towards cooling count, not the economical pace."""
     economical: bool = False
     """Nothing is too warm: towers keep their least approach."""
 
@@ -91,9 +92,8 @@ class Corridor:
         writes = np.maximum(1, steps // steps_a_write).astype(float)[:, None]
         colder_is_lower = np.array([limit.colder_is_lower for limit in request.limits])
         rates = []
-        paces = np.array(
-            [math.inf if self.urgent else limit.pace_per_step for limit in request.limits]
-        )
+        paces = np.array([limit.pace_per_step for limit in request.limits])
+        paces = np.where(self.urgent, math.inf, paces)
         for is_away, fastest in (
             (colder_is_lower, np.array([limit.rise_per_step for limit in request.limits])),
             (~colder_is_lower, np.array([limit.fall_per_step for limit in request.limits])),

@@ -124,11 +124,7 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            quick = replace(urgent, economical=True)
-            calm = replace(quick, urgent=False)
-            # Where holding itself must move, for the worst case, economy's pace would forbid it.
-            held = np.array_equal(calm.holding(), hold.blocks)
-            situation = replace(situation, corridor=calm if held else quick)
+            situation = replace(situation, corridor=_unhurried(urgent, hold.blocks))
         standing = look_again(
             situation, hold, lambda each: _words(situation, yardstick.against(each))
         )
@@ -251,6 +247,18 @@ class PlanMaker:
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
             search.verified.append((prospect, "previous", ()))
+
+
+def _unhurried(urgent: Corridor, holding: Array) -> Corridor:
+    """For economy alone: what moves even to hold, for the worst case, may hurry; no other group.
+
+    ``holding`` is (B, G), as ``urgent`` has it.
+    """
+    quick = replace(urgent, economical=True)
+    calm = replace(quick, urgent=False)
+    hurried = np.any(calm.holding() != holding, axis=0)
+    partly = replace(quick, urgent=hurried)
+    return partly if np.array_equal(partly.holding(), holding) else quick
 
 
 def _words(situation: Situation, against: dict[str, Array]) -> str:

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from facility.excitation import CW, FWS, STILL_S, TCS, Targets
+from facility.excitation import COVER, CW, FWS, RESTS, TCS, Targets
 from facility.loading import parse_site
 from sim.sites import DESIGNS
 from sim.sites.writer import texts
@@ -22,7 +22,7 @@ def _week() -> tuple[list[str], np.ndarray]:
     files = dict(texts(DESIGNS["campus"](), 15_000))
     site = parse_site(files["site.toml"], files["points.csv"])
     actuators = {a.quantity: a for a in site.actuators.values()}
-    targets = Targets(site, random.Random(7).uniform, 0.0)
+    targets = Targets(site, random.Random(7).uniform, 0.0, COVER, RESTS)
     rows = []
     for step in range(WEEK):
         targets.at(step * STEP_S, WET_BULB_C)
@@ -35,7 +35,7 @@ def test_the_plant_is_left_alone_long_enough_to_come_to_rest_dozens_of_times() -
     moved = np.any(np.diff(rows, axis=0) != 0.0, axis=1)
     rests = np.diff(np.flatnonzero(np.concatenate([[True], moved, [True]])))
     assert (rests > HOUR).sum() > 60
-    assert rests.max() * STEP_S <= 2.0 * STILL_S[1]
+    assert rests.max() * STEP_S <= 2.0 * RESTS.still_s[1]
 
 
 def test_at_rest_quantities_stand_apart_from_one_another_and_water_over_what_cools_it() -> None:

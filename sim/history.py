@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -120,22 +122,16 @@ def record_commissioning(
 ) -> pd.DataFrame:
     """What a model is taught: the hall moved through its ranges, then left alone at many levels.
 
-    A table as of `record_history`, `MOVED_HOURS` and `REST_HOURS` long.
+    A table as of `record_history`, `MOVED_HOURS` and `REST_HOURS` long; the two are recorded side
+    by side, the first in a process of its own. ``progress`` is the second's, which is longer.
     """
-    total = MOVED_HOURS + REST_HOURS
-    parts, begun_h = [], 0.0
-    for design, hours in ((MOVED, MOVED_HOURS), (RESTS, REST_HOURS)):
-
-        def told(share: float, hours: float = hours, begun_h: float = begun_h) -> None:
-            if progress is not None:
-                progress((begun_h + share * hours) / total)
-
-        met = Conditions(design=design, start_s=from_iso(START) + 3600.0 * begun_h)
-        parts.append(
-            record_history(site, parameters, hours=hours, seed=seed, conditions=met, progress=told)
+    rests = Conditions(design=RESTS, start_s=from_iso(START) + 3600.0 * MOVED_HOURS)
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as beside:
+        moved = beside.submit(record_history, site, parameters, hours=MOVED_HOURS, seed=seed)
+        rested = record_history(
+            site, parameters, hours=REST_HOURS, seed=seed, conditions=rests, progress=progress
         )
-        begun_h += hours
-    return pd.concat(parts)
+        return pd.concat([moved.result(), rested])
 
 
 class Excitation:

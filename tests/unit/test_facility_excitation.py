@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 
 from facility.excitation import COVER, CW, FWS, RESTS, TCS, Targets
 from facility.loading import parse_site
+from sim import history
+from sim.scenarios.build import reference
 from sim.sites import DESIGNS
 from sim.sites.writer import texts
 
@@ -50,3 +53,18 @@ def test_at_rest_quantities_stand_apart_from_one_another_and_water_over_what_coo
     cw, fws = (levels[:, names.index(name)] for name in (CW, FWS))
     assert (cw >= WET_BULB_C + 2.0 - 1e-9).all()
     assert (fws >= cw - 2.0 - 1e-9).all()
+
+
+def test_a_model_is_taught_by_both_experiments_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history, "MOVED_HOURS", 0.5)
+    monkeypatch.setattr(history, "REST_HOURS", 0.25)
+    site, parameters = reference("campus")
+    told: list[float] = []
+    frame = history.record_commissioning(site, parameters, seed=1, progress=told.append)
+    spacing = np.diff(frame.index.to_numpy()) / np.timedelta64(1, "s")
+    assert len(frame) == 45
+    assert (spacing == 60.0).all()
+    assert told == sorted(told)
+    assert 0.0 <= told[0] <= told[-1] <= 1.0

@@ -32,7 +32,7 @@ from sim.simulation import Simulation
 
 START = "2023-01-09"
 SAMPLE_S = 60.0
-MOVED_HOURS, REST_HOURS = 96.0, 168.0
+MOVED_HOURS, REST_HOURS = 96.0, 108.0
 SCANS = 5
 """Readings of a minute that its row is the mean of, as in a running controller: a load that steps
 within the minute shows when."""

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 CLIMATES = ("mid_atlantic", "hot_dry", "cool_marine")
 SEASONS = {
-    "winter": "2025-01-21",
-    "spring": "2025-04-15",
-    "summer": "2025-07-22",
-    "autumn": "2025-10-14",
+    "winter": "2025-01-28",
+    "spring": "2025-04-22",
+    "summer": "2025-07-29",
+    "autumn": "2025-10-21",
 }
 LOADS = (
     ("frontier", "supercomputer"),
@@ -25,8 +25,10 @@ LOADS = (
     ("campus", "mixed"),
 )
 SITES = tuple(dict.fromkeys(site for site, _ in LOADS))
-SEED = 7100
-"""Of the first day; no model is trained on any of them, and nothing is tuned to them."""
+SEED = 7300
+"""Of the first day; no model is trained on any of them, and nothing was chosen by them. (Of the
+days before these, of seeds from 7100 on and a week earlier, two were looked at when rules of the
+planner were chosen.)"""
 SEEDS_APART = 100
 MODEL_SEED = 1
 BASE_PORT = 15_020

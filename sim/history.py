@@ -9,10 +9,12 @@ real site could record.
 from __future__ import annotations
 
 import copy
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import numpy as np
 import pandas as pd
@@ -126,12 +128,25 @@ def record_commissioning(
     by side, the first in a process of its own. ``progress`` is the second's, which is longer.
     """
     rests = Conditions(design=RESTS, start_s=from_iso(START) + 3600.0 * MOVED_HOURS)
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as beside:
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_end_with_parent)
+    with pool as beside:
         moved = beside.submit(record_history, site, parameters, hours=MOVED_HOURS, seed=seed)
         rested = record_history(
             site, parameters, hours=REST_HOURS, seed=seed, conditions=rests, progress=progress
         )
         return pd.concat([moved.result(), rested])
+
+
+def _end_with_parent() -> None:
+    """A process beside ends with the one that started it, however that one ends."""
+    parent = parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
 
 
 class Excitation:

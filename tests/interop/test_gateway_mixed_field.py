@@ -17,6 +17,7 @@ from tests.driver_peers import Bench, running
 from tests.gateway_kit import scripted_server
 from tests.mixed_field import PEERS, Valve, world_of
 from tests.peer_points import SETPOINT, THERE, TIMEOUT_S
+from tests.peer_programs import Program
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,6 +41,7 @@ async def test_one_device_that_fails_costs_no_other_its_values(
     world = world_of(benches, [failing])
     house, clock, drivers = world.house, world.clock, world.drivers
     peer, others = benches[failing].peer, [name for name in PEERS if name != failing]
+    assert isinstance(peer, Program)
     await world.seconds(2)
     assert all(world.flowing(name) for name in PEERS)
     tag = f"{failing}.setpoint"

@@ -13,6 +13,7 @@ import pytest
 
 from tests.driver_peers import running
 from tests.mixed_field import PEERS, World, world_of
+from tests.peer_programs import Program
 
 SECONDS = int(os.environ.get("ISOTHERM_SOAK_S", "3600"))
 EVERY_S = 60
@@ -51,6 +52,7 @@ async def test_an_hour_of_scans_and_faults_leaves_nothing_behind(tmp_path: Path)
             await second(world, began, number)
             turn, phase = divmod(number, EVERY_S)
             peer = benches[PEERS[turn % len(PEERS)]].peer
+            assert isinstance(peer, Program)
             ends = turn // len(PEERS) % 2 == 0
             if phase == 10:
                 await peer.stop() if ends else peer.freeze()

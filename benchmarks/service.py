@@ -25,7 +25,7 @@ WHILE_S = 20.0
 """How long the processor's time is taken, each time."""
 TURNS = 2
 REQUESTS = 300
-TICKS = 4
+TICKS = 8
 """Control steps with the load, and as many without."""
 RATE = 10.0
 

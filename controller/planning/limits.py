@@ -161,10 +161,10 @@ def _economy_lower(
     site: Site, snapshot: Snapshot, actuator: Actuator, setpoint: float, settings: PlanningSettings
 ) -> float | None:
     """Of tower water: the wet bulb and the least approach, or where it is below that already."""
-    wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
-    if actuator.quantity != "cw_supply_temperature_setpoint" or wet_bulb_c is None:
+    if actuator.quantity != "cw_supply_temperature_setpoint":
         return None
-    return min(wet_bulb_c + settings.least_approach_k, setpoint)
+    wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
+    return None if wet_bulb_c is None else min(wet_bulb_c + settings.least_approach_k, setpoint)
 
 
 def _value(end: End) -> float:

@@ -257,6 +257,8 @@ def _unhurried(urgent: Corridor, holding: Array) -> Corridor:
     quick = replace(urgent, economical=True)
     calm = replace(quick, urgent=False)
     hurried = np.any(calm.holding() != holding, axis=0)
+    if not hurried.any():
+        return calm
     partly = replace(quick, urgent=hurried)
     return partly if np.array_equal(partly.holding(), holding) else quick
 

@@ -196,12 +196,14 @@ def block_mean(values: Array) -> Array:
 def rest_of(history: History) -> Array:
     """(blocks,) weight of each block's power, from 1 at rest towards 0 as the water moves.
 
-    Movement is tower water's and loops' into the block or the one before it.
+    Movement is tower water's and loops' into the block or the one before it; into the first, which
+    nothing tells, as much as out of it.
     """
     plant = [i for i, node in enumerate(history.layout.nodes) if node.kind in PLANT_KINDS]
     means = block_mean(history.supply_c[:, plant])
     change = np.zeros_like(means)
     change[1:] = np.nan_to_num(np.diff(means, axis=0))
+    change[:1] = change[1:2] if len(change) > 1 else 0.0
     moved_k = np.sqrt((change**2).sum(axis=1))
     moved_k[1:] = np.maximum(moved_k[1:], moved_k[:-1])
     return np.asarray(1.0 / (1.0 + (moved_k / RESTLESS_K) ** 2))

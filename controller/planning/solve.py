@@ -124,7 +124,7 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            situation = replace(situation, corridor=_unhurried(urgent, hold.blocks))
+            situation = replace(situation, corridor=unhurried(urgent, hold.blocks))
         standing = look_again(
             situation, hold, lambda each: _words(situation, yardstick.against(each))
         )
@@ -249,7 +249,7 @@ class PlanMaker:
             search.verified.append((prospect, "previous", ()))
 
 
-def _unhurried(urgent: Corridor, holding: Array) -> Corridor:
+def unhurried(urgent: Corridor, holding: Array) -> Corridor:
     """For economy alone: what moves even to hold, for the worst case, may hurry; no other group.
 
     ``holding`` is (B, G), as ``urgent`` has it.

@@ -1,4 +1,4 @@
-"""Towers keep their least approach while nothing but economy asks for colder water."""
+"""What economy alone may ask for: towers keep their least approach, and no group hurries."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from controller.planning.backup import BackupRule
 from controller.planning.corridor import Corridor
 from controller.planning.limits import group_limits
 from controller.planning.settings import PlanningSettings
-from controller.planning.solve import PlanMaker
+from controller.planning.solve import PlanMaker, unhurried
 from controller.planning.words import GroupLimits, Plan
 from facility.telemetry import Quality, Reading, Snapshot
 from tests.planning_plant import AnalyticPlant, reference_site
@@ -21,6 +22,7 @@ PLANT = AnalyticPlant(SITE)
 SETTINGS = PlanningSettings()
 TOWER = "tower_water.cw_supply_temperature_setpoint"
 G = list(SITE.groups).index(TOWER)
+FLOW = "tcs_flow_setpoint"
 RACKS = np.array([rack.limit_c - 10.0 for rack in SITE.racks.values()])
 
 
@@ -86,3 +88,40 @@ def test_where_a_rack_is_too_warm_the_range_alone_counts() -> None:
     plan = PlanMaker(SITE, PLANT, SETTINGS).make(hot).plan
     assert plan is not None
     assert min(line[G] for line in plan.setpoints) < 18.0
+
+
+NAMES = list(SITE.groups)
+PACE = 0.5
+
+
+def urgent_of(setpoints: np.ndarray) -> Corridor:
+    paced = {name: {"pace_per_step": PACE} for name in NAMES}
+    request = request_for(PLANT, setpoints=setpoints, limits=paced)
+    return Corridor(request, SETTINGS, BackupRule(SITE))
+
+
+def test_nothing_hurries_where_the_worst_case_asks_for_nothing() -> None:
+    urgent = urgent_of(usual_setpoints(SITE))
+    found = unhurried(urgent, urgent.holding())
+    assert found.economical
+    assert not np.any(found.urgent)
+    rise, fall = found.rates
+    colder_is_lower = [limit.colder_is_lower for limit in found.request.limits]
+    assert np.all(np.where(colder_is_lower, fall, rise)[0] <= PACE)
+
+
+def test_only_the_groups_that_the_worst_case_moves_may_hurry() -> None:
+    setpoints = usual_setpoints(SITE)
+    flow = SITE.actuators[f"cdu1.{FLOW}"]
+    g = NAMES.index(flow.group)
+    setpoints[g] = flow.minimum + 0.3 * (flow.maximum - flow.minimum)
+    urgent = urgent_of(setpoints)
+    holding = urgent.holding()
+    moved = np.flatnonzero(np.any(holding != setpoints, axis=0))
+    assert g in moved
+    assert np.any(np.abs(holding[0] - setpoints) > PACE)  # faster than economy alone may go
+    found = unhurried(urgent, holding)
+    assert found.economical
+    assert set(np.flatnonzero(found.urgent)) <= set(moved)
+    assert not np.all(found.urgent)
+    np.testing.assert_array_equal(found.holding(), holding)

@@ -19,9 +19,8 @@ from safety.arithmetic import grains, units
 from safety.backup import Backup
 from safety.backup_held import WorstCase
 from safety.backup_site import backup_of
+from safety.limits import limits_of
 
-TOWARDS_WINDOW_MIN = 1.0
-"""A move towards cooling may use up the rate of so long, `safety.guards.Limits`."""
 HALVINGS = 6
 """A smaller step is found to a sixty-fourth of the whole."""
 SPARE = 0.02
@@ -37,6 +36,11 @@ class WorstCaseSeen:
     @cached_property
     def _backup(self) -> Backup:
         return backup_of(self._site)
+
+    @cached_property
+    def _towards_min(self) -> float:
+        """A move towards cooling may use up the rate of so long at once."""
+        return limits_of(self._site).towards_window_s / 60.0
 
     def smaller(self, moves: Sequence[Move], share: float, snapshot: Snapshot) -> tuple[Move, ...]:
         """``moves`` made by a share of each; those towards cooling by more where it is asked for.
@@ -72,7 +76,7 @@ class WorstCaseSeen:
         if actuator.id not in self._backup.levers or start is None:
             return True
         asked, low, high = worst.interval(actuator.id), *sorted((start, command.value))
-        reach = TOWARDS_WINDOW_MIN * actuator.rate_towards_per_min
+        reach = self._towards_min * actuator.rate_towards_per_min
         if actuator.cooling is Cooling.HIGHER:
             return asked.lower is None or high >= min(units(asked.lower), start + reach)
         return asked.upper is None or low <= max(units(asked.upper), start - reach)

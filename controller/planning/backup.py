@@ -36,17 +36,29 @@ class BackupRule:
         self._racks = list(site.racks.values())
         self._screen = BackupScreen(self._backup, group_of)
 
-    def admit(self, before: Array, wanted: Array, wet_bulb_c: float) -> Array:
+    def admit(
+        self, before: Array, wanted: Array, wet_bulb_c: float, reach: tuple[Array, Array]
+    ) -> Array:
         """(G,) ``wanted``, taken towards cooling as far as the worst case asks.
+
+        Flows go first. Fans and pumps have come up within a minute, before anything colder that is
+        wanted with them is written, so that supplies need make up only for what flow cannot:
+        tonnes of water are not pulled down for fans that stood low a moment ago.
 
         Parameters
         ----------
         before, wanted
             (G,) in force, and to be written: both may be in force while a set of commands is
             carried out, so the worse of the two counts for all others.
+        reach
+            (G,) lowest and highest that may be written.
         """
-        least, most = self._screen.ends((before, wanted), self._asked_c(wet_bulb_c))
-        return np.minimum(np.maximum(wanted, least), most)
+        asked_c = self._asked_c(wet_bulb_c)
+        least, _ = self._screen.ends((before, wanted), asked_c)
+        flowing = np.clip(np.maximum(wanted, least), *reach)
+        standing = np.where(self._screen.flows, flowing, before)
+        _, most = self._screen.ends((standing, flowing), asked_c)
+        return np.clip(np.minimum(flowing, most), *reach)
 
     def excess_k(self, setpoints: Array, wet_bulb_c: float) -> Array:
         """(R,) how far each rack would be above its limit in the worst case; negative is room."""

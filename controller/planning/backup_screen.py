@@ -45,6 +45,8 @@ class BackupScreen:
         self._fastest = _floats([units(grains(lever.maximum)) for _, _, lever in flows])
         self._several = np.bincount(self._flow_circuit)[self._flow_circuit] > 1
         self._flow_own = _floats([lever.fallback for _, _, lever in flows])
+        self.flows = np.isin(np.arange(1 + max(group_of.values(), default=-1)), self._flow_group)
+        """(G,) whether a setpoint moves coolant or air."""
         groups = [
             list(dict.fromkeys(group_of[name] for name in each.setpoints))
             for each in self._circuits

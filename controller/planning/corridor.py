@@ -161,10 +161,10 @@ class Corridor:
         before = self.request.in_force
         settled = np.empty_like(wanted)
         for b in range(self.blocks):
-            x = np.clip(wanted[b], before - fall[b], before + rise[b])
+            reach = before - fall[b], before + rise[b]
+            x = np.clip(wanted[b], *reach)
             if self.rule is not None:
-                x = self.rule.admit(before, x, float(self.wet_bulb_c[b]))
-                x = np.clip(x, before - fall[b], before + rise[b])
+                x = self.rule.admit(before, x, float(self.wet_bulb_c[b]), reach)
             settled[b] = before = np.round(np.clip(x, lower[b], upper[b]), 6)
         return settled
 

@@ -54,22 +54,51 @@ def test_all_circuits_at_once_are_bounded_as_the_envelope_bounds_each(name: str)
 
         return WorstCase(backup, candidates, wet_bulb_c + WET_BULB_RESERVE_K)
 
+    def at_least(told: WorstCase, a: str, value: float) -> float:
+        lower = told.interval(a).lower
+        return value if lower is None else max(value, units(lower))
+
+    def at_most(told: WorstCase, a: str, value: float) -> float:
+        upper = told.interval(a).upper
+        return value if upper is None else min(value, units(upper))
+
     for _ in range(40):
         wet_bulb_c = float(draw.uniform(0.0, 28.0))
         sets = [low + draw.uniform(0.0, 1.0, len(low)) * (high - low) for _ in range(2)]
-        told = worst_case(sets, wet_bulb_c)
         expected = sets[1].copy()
-        for g, members in enumerate(groups):
-            for actuator in members:
-                interval = told.interval(actuator.id)
-                if interval.lower is not None:
-                    expected[g] = max(expected[g], units(interval.lower))
-                if interval.upper is not None:
-                    expected[g] = min(expected[g], units(interval.upper))
-        found = rule.admit(sets[0], sets[1], wet_bulb_c)
+        told = worst_case(sets, wet_bulb_c)
+        for a, g in place.items():
+            expected[g] = at_least(told, a, expected[g])
+        # Flows are in force before anything colder is judged.
+        flows = [a.endswith((".tcs_flow_setpoint", ".fan_speed_setpoint")) for a in site.groups]
+        told = worst_case([np.where(flows, expected, sets[0]), expected], wet_bulb_c)
+        for a, g in place.items():
+            expected[g] = at_most(told, a, expected[g])
+        found = rule.admit(sets[0], sets[1], wet_bulb_c, (low, high))
         np.testing.assert_allclose(found, expected, atol=1.5e-4)
         bound += int(np.sum(expected != sets[1]))
         alone = worst_case(sets[:1], wet_bulb_c)
         worst_k = max(alone.excess_k(i) for i in range(len(backup.circuits)))
         assert rule.excess_k(sets[0], wet_bulb_c).max() == pytest.approx(worst_k, abs=1e-9)
     assert bound > 100
+
+
+def test_flow_comes_up_before_anything_is_made_colder() -> None:
+    """Fans that local control leaves at their least: what they can mend no water has to."""
+    site = reference_site("campus")
+    rule = BackupRule(site)
+    groups = list(site.groups.items())
+    low, high = (
+        np.array([getattr(m[0], end) for _, m in groups]) for end in ("minimum", "maximum")
+    )
+    flows = np.array([name.endswith("fan_speed_setpoint") for name, _ in groups])
+    before = np.where(flows, low, usual_setpoints(site))
+    found = rule.admit(before, before, 16.0, (low, high))
+    assert np.all(found[flows] > before[flows])
+    np.testing.assert_array_equal(found[~flows], before[~flows])
+    assert rule.excess_k(found, 16.0).max() <= 0.02
+    # Where they cannot come up far enough at once, air and water make up for the rest.
+    slow = np.where(flows, before + 0.25 * (found - before), high)
+    rest = rule.admit(before, before, 16.0, (low, slow))
+    np.testing.assert_array_equal(rest[flows], slow[flows])
+    assert np.any(rest[~flows] < before[~flows])

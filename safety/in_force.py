@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from facility.commands import Origin
+from facility.devices import Cooling
 from safety import dwell
 from safety.arithmetic import Interval, Meeting, grains, meet, units
 from safety.backup_held import WorstCase
@@ -21,6 +22,9 @@ from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Effect, Limits
 from safety.interlocks import Conditions, Situation, dew_point_interval, survey
 from safety.state import ActuatorState, EnvelopeState
+
+BACKUP = "backup"
+"""The check of the worst case, whose intervals hang on other setpoints."""
 
 
 class Action(Enum):
@@ -124,6 +128,10 @@ def _keep_within(
         return replace(memory, short_since_s=None), None
     since_s = now_s if memory.short_since_s is None else memory.short_since_s
     memory = replace(memory, short_since_s=since_s)
+    if own.cooling is Cooling.LOWER and bound.check == BACKUP and now_s - since_s < own.settle_s:
+        # Flow comes up first, and what comes up now does not show yet: no water is made colder for
+        # fans that stood low a moment ago. What flow has not put right by then, water must.
+        return memory, None
     if now_s - since_s > limits.correction_deadline_s:
         return memory, release(own, _finding(bound, f"not put right in {now_s - since_s:.0f} s"))
     way = dwell.direction(own, target, start)

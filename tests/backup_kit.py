@@ -22,7 +22,9 @@ def gate(name: str = "campus") -> Envelope:
     return Envelope(limits_of(reference_site(name)))
 
 
-def snapshot(held: dict[str, float], wet_bulb_c: float = 10.0, name: str = "campus") -> Snapshot:
+def snapshot(
+    held: dict[str, float], wet_bulb_c: float = 10.0, name: str = "campus", now_s: float = NOW_S
+) -> Snapshot:
     site = reference_site(name)
     usual = {"dew_point_temperature": 8.0, "wet_bulb_temperature": wet_bulb_c, "tcs_flow": 40.0}
     usual |= {"case_temperature": 55.0, "inlet_temperature": 23.0, "remote_active": 1.0}
@@ -36,9 +38,9 @@ def snapshot(held: dict[str, float], wet_bulb_c: float = 10.0, name: str = "camp
     values |= {tag: 1.0 for tag, p in site.points.items() if p.quantity in ON}
     values |= {a.read_back: held[a.id] for a in site.actuators.values()}
     return Snapshot(
-        NOW_S,
-        {tag: Reading(value, Quality.GOOD, NOW_S) for tag, value in values.items()},
-        {d: DeviceStatus(d, True, Authority.REMOTE, True, NOW_S, 2.0) for d in site.devices},
+        now_s,
+        {tag: Reading(value, Quality.GOOD, now_s) for tag, value in values.items()},
+        {d: DeviceStatus(d, True, Authority.REMOTE, True, now_s, 2.0) for d in site.devices},
         dict.fromkeys(site.actuators, Mode.AUTOMATIC),
     )
 

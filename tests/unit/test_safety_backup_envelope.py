@@ -12,6 +12,7 @@ from facility.worst_case import WorstCase
 from safety.backup_site import backup_of
 from safety.envelope import Action, Envelope
 from safety.limits import limits_of
+from safety.state import EnvelopeState
 from tests.backup_kit import FLOW, NOW_S, SUPPLY, command, gate, snapshot, state, usual
 
 
@@ -43,6 +44,28 @@ def test_a_value_in_force_is_taken_towards_cooling_when_the_wet_bulb_rises() -> 
     assert FLOW not in {each.actuator for each in dry}
     assert found[FLOW].action is Action.CORRECT
     assert (found[FLOW].value or 0.0) > 14.9
+
+
+def test_flow_is_taken_up_at_once_and_a_supply_only_when_flow_has_had_its_time() -> None:
+    held = usual() | {SUPPLY: 27.0, FLOW: 14.9}
+    settle_s = gate().limits.actuators[SUPPLY].settle_s
+
+    def corrected(state_: EnvelopeState, after_s: float) -> tuple[EnvelopeState, dict[str, float]]:
+        seen = snapshot(held, 26.0, now_s=NOW_S + after_s)
+        after, found = gate().judge_in_force(state_, seen, NOW_S + after_s)
+        return after, {each.actuator: each.value or 0.0 for each in found if each.check == "backup"}
+
+    first, found = corrected(state(held), 0.0)
+    assert FLOW in found
+    assert SUPPLY not in found
+    assert first.of(SUPPLY).short_since_s == NOW_S
+    # Nothing came of it: somebody else's pump, say.
+    stuck = first.with_actuator(FLOW, state(held).of(FLOW))
+    assert SUPPLY not in corrected(stuck, settle_s - 0.01)[1]
+    assert corrected(stuck, settle_s)[1][SUPPLY] < held[SUPPLY]
+    # It came up: the supply may stay.
+    held = held | {FLOW: found[FLOW]}
+    assert SUPPLY not in corrected(first, settle_s)[1]
 
 
 @pytest.mark.parametrize("name", ["campus", "frontier"])

@@ -10,10 +10,10 @@ import pytest
 from facility.commands import Mode, Origin, Outcome, Verdict
 from facility.points import DataType
 from facility.telemetry import Authority, Quality, Reading, Snapshot
-from safety.arithmetic import Meeting, grains
+from safety.arithmetic import Interval, Meeting, grains
 from safety.envelope import Action, Envelope
 from safety.guards import Effect, Interlock, Sensor, Watch
-from safety.in_force import _step
+from safety.in_force import _keep_within, _step
 from safety.interlocks import judge_interlock, survey
 from safety.state import EnvelopeState
 from tests.safety_kit import (
@@ -220,6 +220,27 @@ def test_a_correction_towards_cooling_is_made_though_a_rack_is_hot() -> None:
     assert (mine.action, mine.check) == (Action.CORRECT, "range")
     assert mine.value == pytest.approx(28.8)
     assert mine.saw == {"in_force": 30.0, "target": 29.0, "range_lower": 20.0, "range_upper": 29.0}
+
+
+def kept(
+    actuator: str, admits: Interval, since_s: float | None, now_s: float = NOW_S
+) -> float | None:
+    """What the value in force is corrected to, short of ``admits`` since then."""
+    own, memory = GATE.limits.actuators[actuator], STATE.of(actuator)
+    seen = survey(own, memory, moment(telemetry(now_s=now_s), now_s))
+    memory = replace(memory, short_since_s=since_s)
+    after, correction = _keep_within(GATE.limits, own, memory, seen, admits, now_s)
+    assert after.short_since_s == (now_s if since_s is None else since_s)
+    return None if correction is None else correction.value
+
+
+def test_for_the_worst_case_flow_comes_up_at_once_and_a_supply_waits_for_it() -> None:
+    colder = Interval("backup", upper=grains(29.0))
+    assert kept(TEMPERATURE, colder, None) is None
+    assert kept(TEMPERATURE, colder, NOW_S, NOW_S + 10.999) is None
+    assert kept(TEMPERATURE, colder, NOW_S, NOW_S + 11.0) == pytest.approx(28.8)
+    assert kept(TEMPERATURE, Interval("dew_point", upper=grains(29.0)), None) is not None
+    assert kept(FLOW, Interval("backup", lower=grains(21.0)), None) is not None
 
 
 TENTHS = point(TEMPERATURE, "cdu_1", DataType.INT16, scale=0.1)

@@ -157,8 +157,10 @@ class _Progress:
 
     def tell(self, result: Result) -> None:
         self.done += 1
-        if result.outcome != KILLED and sys.stderr.isatty():
-            print(f"\r\033[K{result.outcome}: {result.mutant.key}", file=sys.stderr)
+        if result.outcome != KILLED:
+            start = "\r\033[K" if sys.stderr.isatty() else ""
+            text = f"{start}{result.outcome} after {result.took_s:.0f} s: {result.mutant.key}"
+            print(text, file=sys.stderr, flush=True)
         if self.done % 250 == 0 or sys.stderr.isatty():
             end = "" if sys.stderr.isatty() else "\n"
             text = f"{self.done} of {self.total} after {self.took_s():.0f} s"

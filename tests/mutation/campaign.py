@@ -28,6 +28,8 @@ LEAST_S = 10.0
 """Patience with a mutant beyond what its tests took without one."""
 TIMES = 10.0
 """And so many times as long as they took."""
+WHOLE_TIMES = 3.0
+"""The same for the whole suite afresh, which takes long enough for chance to even out."""
 LIKELY = 2
 """So many files of tests that noticed most of a module's mutants so far are tried first, and so
 many that noticed most of what was tried afresh."""
@@ -184,7 +186,7 @@ class Campaign:
             every = replace(suite, files=noticed.order(mutant.path))
             return run_cold(every, targets[mutant.path], mutant)
 
-        few_s, all_s = LEAST_S + whole_s, LEAST_S + TIMES * whole_s
+        few_s, all_s = LEAST_S + whole_s, LEAST_S + WHOLE_TIMES * whole_s
         jobs: Sequence[int] = left
         for work, workers, patience_s, final in (
             (by_likely, self.workers, few_s, {KILLED}),

@@ -139,10 +139,10 @@ class Search:
                 for members in self._site.groups.values()
             ]
         )
-        flows = np.array([m[0].cooling.sign > 0 for m in self._site.groups.values()])
-        for which in (flows, *(np.ones_like(flows),) * ASKED_TWICE):
-            admitted = self._rule.admit(wanted, wanted, self._wet_bulb_c)
-            wanted = np.where(which, admitted, wanted)
+        members = [m[0] for m in self._site.groups.values()]
+        reach = np.array([m.minimum for m in members]), np.array([m.maximum for m in members])
+        for _ in range(ASKED_TWICE):
+            wanted = self._rule.admit(wanted, wanted, self._wet_bulb_c, reach)
         return {
             member.id: float(value)
             for value, members in zip(wanted, self._site.groups.values(), strict=True)

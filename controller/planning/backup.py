@@ -58,7 +58,7 @@ class BackupRule:
         flowing = np.clip(np.maximum(wanted, least), *reach)
         standing = np.where(self._screen.flows, flowing, before)
         _, most = self._screen.ends((standing, flowing), asked_c)
-        return np.clip(np.minimum(flowing, most), *reach)
+        return np.asarray(np.clip(np.minimum(flowing, most), *reach))
 
     def excess_k(self, setpoints: Array, wet_bulb_c: float) -> Array:
         """(R,) how far each rack would be above its limit in the worst case; negative is room."""

@@ -14,7 +14,7 @@ from facility.devices import Actuator
 from facility.equipment import CDU, CRAH, Chiller, Rack, RackKind
 from facility.site import Site
 from safety.backup import AirIntake, Backup, Circuit, Coldplate, Curve, Flow, Lever, Path
-from safety.hand_back import AWAY_WINDOW_S
+from safety.guards import AWAY_WINDOW_S
 
 WATER_KJ_LK = 4.17
 """Heat capacity of a litre of water at 25 °C: 997 kg/m³ x 4.18 kJ/kgK (IAPWS-95)."""

@@ -166,7 +166,7 @@ class Envelope:
         sightings = observe(self.limits, state.sightings, telemetry, now_s)
         state = replace(state, sightings=sightings)
         changed = staging.seen(self.limits, state, self._moment(state, telemetry, now_s))
-        return replace(state, units={**state.units, **changed}) if changed else state
+        return replace(state, units={**state.units, **changed})
 
     def honest(self, state: EnvelopeState, telemetry: Snapshot, now_s: float) -> Snapshot:
         """``telemetry`` with frozen and outvoted readings marked: what the envelope judges by."""

@@ -18,6 +18,7 @@ from facility.wire import dumps
 from safety.arithmetic import Interval, grains
 from safety.backup import Backup
 
+AWAY_WINDOW_S = 300.0
 CLOCK_SLACK_S = 1.0
 
 
@@ -236,7 +237,7 @@ class Limits:
     """What the site does not measure, and which check therefore does not exist: for people."""
     towards_window_s: float = 60.0
     """A move towards cooling may use up the rate of so many seconds without a move, at most."""
-    away_window_s: float = 300.0
+    away_window_s: float = AWAY_WINDOW_S
     """The same away from cooling: «at most 0.5 °C in 5 min»."""
     blind_hold_s: float = 300.0
     """So long a value is held while the dew point or an interlock cannot be known."""

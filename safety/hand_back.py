@@ -15,10 +15,8 @@ from facility.devices import Actuator, Release
 from facility.site import Site
 from facility.telemetry import Quality, Reading
 from safety.arithmetic import Interval, grains, is_number
-from safety.guards import CLOCK_SLACK_S, HandBack
+from safety.guards import AWAY_WINDOW_S, CLOCK_SLACK_S, HandBack
 
-AWAY_WINDOW_S = 300.0
-"""A jump away from cooling is at most what the rate allows in one window of it."""
 OWN_KEPT_S = 43_200.0
 """So long the value that was read back counts alone: a rule re-arms twice a day."""
 

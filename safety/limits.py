@@ -25,7 +25,7 @@ from safety.guards import (
     Guard,
     Limits,
 )
-from safety.hand_back import AWAY_WINDOW_S, hand_back_of
+from safety.hand_back import hand_back_of
 from safety.scope import dew_points, loop_of, racks_served, sensor
 
 __all__ = ["Limits", "LimitsError", "limits_of", "racks_served"]
@@ -79,7 +79,6 @@ def limits_of(site: Site, version: int = 1) -> Limits:
             ),
             *backup.unguarded,
         ),
-        away_window_s=AWAY_WINDOW_S,
         sighted=sighted_of(site),
         votes=votes_of(site),
         stages={unit: stage_limits(site, unit) for unit in site.chillers},

@@ -38,6 +38,7 @@ SLOW = (
     # Whole reference sites: what they show, small halls show digit by digit.
     "tests/unit/test_safety_backup_site.py::test_a_site_states_its_own_figures_and_slips_are_told",
 )
+# Whole reference sites again, several seconds of them: for what all other tests let pass.
 SLOW_FILES = ("tests/unit/test_safety_backup_envelope.py",)
 
 
@@ -58,6 +59,7 @@ def envelope(
             for name in files
             if name not in SLOW_FILES and any(part in name for part in tests.split(","))
         ),
+        slow_files=() if tests else SLOW_FILES,
         deselected=SLOW,
         workers=workers,
         known=known,

@@ -89,6 +89,8 @@ class Campaign:
     modules: tuple[str, ...]
     """Paths, relative to ``root``."""
     files: tuple[str, ...]
+    slow_files: tuple[str, ...] = ()
+    """Files of tests that only what all others let pass is tried by."""
     deselected: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ("safety", "adapters.gateway", "tests")
     workers: int = 2
@@ -148,7 +150,7 @@ class Campaign:
         mutants: Sequence[Mutant],
         tell: Callable[[Result], None],
     ) -> Iterator[tuple[int, Result]]:
-        loaded, whole_s = self._baseline(suite)
+        loaded, whole_s = self._baseline(replace(suite, files=(*suite.files, *self.slow_files)))
         load_libraries(suite, loaded)
         noticed = _Noticed(suite.files)
         left = [i for i, mutant in enumerate(mutants) if not mutant.function]
@@ -183,7 +185,7 @@ class Campaign:
 
         def by_all(index: int) -> dict[str, Any]:
             mutant = mutants[index]
-            every = replace(suite, files=noticed.order(mutant.path))
+            every = replace(suite, files=(*noticed.order(mutant.path), *self.slow_files))
             return run_cold(every, targets[mutant.path], mutant)
 
         few_s, all_s = LEAST_S + whole_s, LEAST_S + WHOLE_TIMES * whole_s

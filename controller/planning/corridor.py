@@ -128,13 +128,10 @@ class Corridor:
         A setpoint that is out of its range now (the dew point rose) must come back as fast as
         it may, and the problem stays feasible meanwhile.
         """
-        return self._ends(self.economical)
-
-    def _ends(self, economical: bool) -> tuple[Array, Array]:
         lower = np.tile([limit.lower for limit in self.request.limits], (self.blocks, 1))
+        if self.economical:
+            lower = np.maximum(lower, self._economy_lower)
         upper = np.tile([limit.upper for limit in self.request.limits], (self.blocks, 1))
-        if economical:
-            lower = np.maximum(lower, np.minimum(self._economy_lower, upper))
         rise, fall = self.rates
         reach_up = self.request.in_force + np.cumsum(rise, axis=0)
         reach_down = self.request.in_force - np.cumsum(fall, axis=0)
@@ -157,20 +154,18 @@ class Corridor:
     def settle(self, wanted: Array) -> Array:
         """(B, G) the nearest setpoints to ``wanted`` within ranges, rates, overrides and backup.
 
-        What the worst case asks for beyond a block's rate comes as fast as the rate allows, and
-        economy does not stand in its way.
+        What the worst case asks for beyond a block's rate comes as fast as the rate allows.
         """
         lower, upper = self.ends
-        lowest, _ = self._ends(economical=False)
         rise, fall = self.rates
         before = self.request.in_force
         settled = np.empty_like(wanted)
         for b in range(self.blocks):
             reach = before - fall[b], before + rise[b]
-            x = np.clip(np.clip(wanted[b], lower[b], upper[b]), *reach)
+            x = np.clip(wanted[b], *reach)
             if self.rule is not None:
                 x = self.rule.admit(before, x, float(self.wet_bulb_c[b]), reach)
-            settled[b] = before = np.round(np.clip(x, lowest[b], upper[b]), 6)
+            settled[b] = before = np.round(np.clip(x, lower[b], upper[b]), 6)
         return settled
 
     def holding(self) -> Array:

@@ -114,7 +114,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         fixed_until_s=fixed_until,
         fixed_at=held[-1].value if held else (setpoint if not_ours else None),
         fixed_by=held[-1].who if held else ("mode off" if not_ours else ""),
-        economy_lower=_economy_lower(site, snapshot, members[0], settings),
+        economy_lower=_economy_lower(site, snapshot, members[0], setpoint, settings),
     )
 
 
@@ -158,13 +158,13 @@ def _pace(site: Site, actuator: Actuator, settings: PlanningSettings) -> float:
 
 
 def _economy_lower(
-    site: Site, snapshot: Snapshot, actuator: Actuator, settings: PlanningSettings
+    site: Site, snapshot: Snapshot, actuator: Actuator, setpoint: float, settings: PlanningSettings
 ) -> float | None:
-    """Of tower water: the wet bulb and the least approach."""
+    """Of tower water: the wet bulb and the least approach, or where it is below that already."""
     if actuator.quantity != "cw_supply_temperature_setpoint":
         return None
     wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
-    return None if wet_bulb_c is None else wet_bulb_c + settings.least_approach_k
+    return None if wet_bulb_c is None else min(wet_bulb_c + settings.least_approach_k, setpoint)
 
 
 def _value(end: End) -> float:

@@ -124,11 +124,10 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            situation = replace(situation, corridor=unhurried(urgent))
+            situation = replace(situation, corridor=unhurried(urgent, hold.blocks))
         standing = look_again(
             situation, hold, lambda each: _words(situation, yardstick.against(each))
         )
-        hold = _held_for_economy(situation, yardstick, hold)
         search = _Search()
         self._solve(situation, yardstick, search)
         if not search.verified:
@@ -250,27 +249,18 @@ class PlanMaker:
             search.verified.append((prospect, "previous", ()))
 
 
-def unhurried(urgent: Corridor) -> Corridor:
-    """For economy alone: what moves even to hold, for the worst case, may hurry; no other group."""
+def unhurried(urgent: Corridor, holding: Array) -> Corridor:
+    """For economy alone: what moves even to hold, for the worst case, may hurry; no other group.
+
+    ``holding`` is (B, G), as ``urgent`` has it.
+    """
     quick = replace(urgent, economical=True)
-    holding = quick.holding()
     calm = replace(quick, urgent=False)
-    moving = np.any(holding != urgent.request.in_force, axis=0)
-    hurried = moving & np.any(calm.holding() != holding, axis=0)
+    hurried = np.any(calm.holding() != holding, axis=0)
     if not hurried.any():
         return calm
     partly = replace(quick, urgent=hurried)
     return partly if np.array_equal(partly.holding(), holding) else quick
-
-
-def _held_for_economy(situation: Situation, yardstick: _Yardstick, hold: Prospect) -> Prospect:
-    """To hold still, but for what economy alone lets go of."""
-    blocks = situation.corridor.holding()
-    if np.array_equal(blocks, hold.blocks):
-        return hold
-    let_go = rollout(situation, blocks)
-    broken = any(found.any() for found in yardstick.against(let_go).values())
-    return hold if broken else let_go
 
 
 def _words(situation: Situation, against: dict[str, Array]) -> str:

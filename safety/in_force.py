@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from facility.commands import Origin
-from facility.devices import Cooling
 from safety import dwell
 from safety.arithmetic import Interval, Meeting, grains, meet, units
 from safety.backup_held import WorstCase
@@ -22,9 +21,6 @@ from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Effect, Limits
 from safety.interlocks import Conditions, Situation, dew_point_interval, survey
 from safety.state import ActuatorState, EnvelopeState
-
-BACKUP = "backup"
-"""The check of the worst case, whose intervals hang on other setpoints."""
 
 
 class Action(Enum):
@@ -69,7 +65,23 @@ def judge_value_in_force(
     if finding is not None:
         return memory, release(own, finding)
     backup = worst.interval(own.actuator)
-    return _keep_within(limits, own, memory, situation, backup, moment.now_s)
+    comes_s = flow_comes_s(limits, own, state, moment.now_s)
+    return _keep_within(limits, own, memory, situation, backup, moment.now_s, comes_s=comes_s)
+
+
+def flow_comes_s(limits: Limits, own: ActuatorLimits, state: EnvelopeState, now_s: float) -> float:
+    """How long flow beside this supply takes to show, where some was set so short a time ago.
+
+    0 where none was.
+    """
+    found = [0.0]
+    for index, _ in limits.backup.paths.get(own.actuator, ()):
+        for flow in limits.backup.circuits[index].flows:
+            set_s = state.of(flow.actuator).accepted_at_s
+            settle_s = limits.actuators[flow.actuator].settle_s
+            if set_s is not None and now_s - set_s < settle_s:
+                found.append(settle_s)
+    return max(found)
 
 
 def release(own: ActuatorLimits, finding: Finding) -> Correction:
@@ -116,11 +128,14 @@ def _keep_within(
     situation: Situation,
     backup: Interval,
     now_s: float,
+    *,
+    comes_s: float,
 ) -> tuple[ActuatorState, Correction | None]:
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
     static = (*own.static, situation.hand_back)
-    admissible = meet((*static, dew_point_interval(own, situation.dew_point_c), backup))
+    plain = (*static, dew_point_interval(own, situation.dew_point_c))
+    admissible = meet((*plain, backup))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))
     target, bound = admissible.nearest(start)
@@ -128,10 +143,6 @@ def _keep_within(
         return replace(memory, short_since_s=None), None
     since_s = now_s if memory.short_since_s is None else memory.short_since_s
     memory = replace(memory, short_since_s=since_s)
-    if own.cooling is Cooling.LOWER and bound.check == BACKUP and now_s - since_s < own.settle_s:
-        # Flow comes up first, and what comes up now does not show yet: no water is made colder for
-        # fans that stood low a moment ago. What flow has not put right by then, water must.
-        return memory, None
     if now_s - since_s > limits.correction_deadline_s:
         return memory, release(own, _finding(bound, f"not put right in {now_s - since_s:.0f} s"))
     way = dwell.direction(own, target, start)
@@ -142,6 +153,10 @@ def _keep_within(
     within_rate = meet((*static, rate))
     if within_rate.conflict is not None:
         return memory, release(own, _finding(bound, f"out of reach: {rate.detail}"))
+    if now_s - since_s < comes_s and all(interval.holds(start) for interval in plain):
+        # Only the worst case asks for it, and flow that was set a moment ago may do: no water is
+        # made colder for fans that stood low until then.
+        return memory, None
     value = _step(own, start, target, admissible, within_rate)
     if value is None:
         return memory, None

@@ -43,12 +43,21 @@ def site_at(path: Path) -> Site:
         raise CommandError(str(error), status=1) from error
 
 
+INSTALLED_SOCKET = Path("/run/isotherm/gateway.sock")
+"""Where the units of `deploy` put it."""
+
+
 def socket_of(args: argparse.Namespace) -> Path:
     """The socket that the options name."""
     if args.gateway:
         return Path(args.gateway)
     if args.state is None:
-        raise CommandError("name the gateway's socket: --gateway PATH, or set ISOTHERM_GATEWAY")
+        if INSTALLED_SOCKET.is_socket():
+            return INSTALLED_SOCKET
+        raise CommandError(
+            "name the gateway's socket, --gateway PATH or ISOTHERM_GATEWAY, or the controller's "
+            f"directory, --state DIR; there is none at {INSTALLED_SOCKET}"
+        )
     file = Path(args.state) / GATEWAY_FILE
     try:
         return Path(file.read_text(encoding="utf-8").strip())

@@ -161,11 +161,14 @@ class Corridor:
         before = self.request.in_force
         settled = np.empty_like(wanted)
         for b in range(self.blocks):
-            reach = before - fall[b], before + rise[b]
-            x = np.clip(wanted[b], *reach)
+            ends = (
+                np.clip(before - fall[b], lower[b], upper[b]),
+                np.clip(before + rise[b], lower[b], upper[b]),
+            )
+            x = np.clip(wanted[b], *ends)
             if self.rule is not None:
-                x = self.rule.admit(before, x, float(self.wet_bulb_c[b]), reach)
-            settled[b] = before = np.round(np.clip(x, lower[b], upper[b]), 6)
+                x = self.rule.admit(before, x, float(self.wet_bulb_c[b]), ends)
+            settled[b] = before = np.round(x, 6)
         return settled
 
     def holding(self) -> Array:

@@ -18,7 +18,8 @@ from facility.quantities import QUANTITIES
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
-from safety.hand_back import AWAY_WINDOW_S, ends, hand_back_of, own_values
+from safety.guards import AWAY_WINDOW_S
+from safety.hand_back import ends, hand_back_of, own_values
 
 BUDGET_S = 3660.0
 """The envelope's hour and a minute: it counts from when a write was judged, some seconds after the

@@ -256,7 +256,8 @@ def unhurried(urgent: Corridor, holding: Array) -> Corridor:
     """
     quick = replace(urgent, economical=True)
     calm = replace(quick, urgent=False)
-    hurried = np.any(calm.holding() != holding, axis=0)
+    moving = np.any(holding != urgent.request.in_force, axis=0)
+    hurried = moving & np.any(calm.holding() != holding, axis=0)
     if not hurried.any():
         return calm
     partly = replace(quick, urgent=hurried)

@@ -148,7 +148,9 @@ def read_script(path: Path) -> Script:
     """
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ScriptError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ScriptError(f"{path}: cannot be read: {error}") from None
     head, steps = _json_lines(path, text) if path.suffix == ".jsonl" else _toml(path, text)
     unknown = sorted(set(head) - {"start", "readings"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from controller.planning.backup import WET_BULB_RESERVE_K, BackupRule
+from controller.planning.corridor import Corridor
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from models.contract import Array
@@ -102,3 +105,28 @@ def test_flow_comes_up_before_anything_is_made_colder() -> None:
     rest = rule.admit(before, before, 16.0, (low, slow))
     np.testing.assert_array_equal(rest[flows], slow[flows])
     assert np.any(rest[~flows] < before[~flows])
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"fixed_until_s": 1e12, "fixed_at": 30.0},  # by a person, or off
+        {"upper": 31.0, "upper_name": "hand-back jump"},
+    ],
+)
+def test_where_fans_may_not_come_up_air_and_water_make_up_for_them(held: dict[str, Any]) -> None:
+    plant = AnalyticPlant(reference_site("campus"))
+    names = list(plant.site.groups)
+    fans = np.array([name.endswith("fan_speed_setpoint") for name in names])
+    before = np.where(fans, 30.0, usual_setpoints(plant.site))
+    limits = {name: held for name, fan in zip(names, fans, strict=True) if fan}
+    request = request_for(plant, wet_bulb_c=16.0, setpoints=before, limits=limits)
+    rule = BackupRule(plant.site)
+    settled = Corridor(request, PlanningSettings(), rule).holding()
+    assert np.all(settled[:, fans] <= 31.0)
+    assert np.any(settled[-1, ~fans] < before[~fans])
+    freed = Corridor(
+        request_for(plant, wet_bulb_c=16.0, setpoints=before), PlanningSettings(), rule
+    ).holding()
+    assert np.all(freed[0, fans] > 31.0)
+    np.testing.assert_allclose(freed[:, ~fans], np.tile(before[~fans], (len(freed), 1)))

@@ -46,26 +46,34 @@ def test_a_value_in_force_is_taken_towards_cooling_when_the_wet_bulb_rises() -> 
     assert (found[FLOW].value or 0.0) > 14.9
 
 
-def test_flow_is_taken_up_at_once_and_a_supply_only_when_flow_has_had_its_time() -> None:
+def test_a_supply_waits_for_flow_that_was_just_set_and_is_corrected_when_that_came_to_nothing() -> (
+    None
+):
     held = usual() | {SUPPLY: 27.0, FLOW: 14.9}
-    settle_s = gate().limits.actuators[SUPPLY].settle_s
+    settle_s = gate().limits.actuators[FLOW].settle_s
 
-    def corrected(state_: EnvelopeState, after_s: float) -> tuple[EnvelopeState, dict[str, float]]:
+    def corrected(from_: EnvelopeState, after_s: float) -> tuple[EnvelopeState, dict[str, float]]:
         seen = snapshot(held, 26.0, now_s=NOW_S + after_s)
-        after, found = gate().judge_in_force(state_, seen, NOW_S + after_s)
+        after, found = gate().judge_in_force(from_, seen, NOW_S + after_s)
         return after, {each.actuator: each.value or 0.0 for each in found if each.check == "backup"}
 
-    first, found = corrected(state(held), 0.0)
-    assert FLOW in found
+    # Nobody has touched the flow: both are put right at once.
+    assert {SUPPLY, FLOW} <= set(corrected(state(held), 0.0)[1])
+    memory = state(held).of(FLOW)
+    just = state(held).with_actuator(FLOW, replace(memory, accepted_at_s=NOW_S))
+    waiting, found = corrected(just, 1.0)
     assert SUPPLY not in found
-    assert first.of(SUPPLY).short_since_s == NOW_S
+    assert waiting.of(SUPPLY).short_since_s == NOW_S + 1.0
     # Nothing came of it: somebody else's pump, say.
-    stuck = first.with_actuator(FLOW, state(held).of(FLOW))
+    stuck = waiting.with_actuator(FLOW, just.of(FLOW))
     assert SUPPLY not in corrected(stuck, settle_s - 0.01)[1]
     assert corrected(stuck, settle_s)[1][SUPPLY] < held[SUPPLY]
+    # However often flow is set, a supply waits but once.
+    again = waiting.with_actuator(FLOW, replace(memory, accepted_at_s=NOW_S + settle_s))
+    assert SUPPLY in corrected(again, settle_s + 1.0)[1]
     # It came up: the supply may stay.
-    held = held | {FLOW: found[FLOW]}
-    assert SUPPLY not in corrected(first, settle_s)[1]
+    held = held | {FLOW: found.get(FLOW, 25.0)}
+    assert SUPPLY not in corrected(waiting, settle_s)[1]
 
 
 @pytest.mark.parametrize("name", ["campus", "frontier"])

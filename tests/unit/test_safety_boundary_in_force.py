@@ -11,13 +11,16 @@ from facility.commands import Mode, Origin, Outcome, Verdict
 from facility.points import DataType
 from facility.telemetry import Authority, Quality, Reading, Snapshot
 from safety.arithmetic import Interval, Meeting, grains
+from safety.backup import Backup, Circuit, Coldplate, Flow, Path
 from safety.envelope import Action, Envelope
 from safety.guards import Effect, Interlock, Sensor, Watch
-from safety.in_force import _keep_within, _step
-from safety.interlocks import judge_interlock, survey
+from safety.in_force import _keep_within, _step, flow_comes_s
+from safety.interlocks import Active, judge_interlock, survey
 from safety.state import EnvelopeState
 from tests.safety_kit import (
     ACTUATORS,
+    AIR,
+    CHILLED,
     DEW_POINTS,
     FLOW,
     LEAK,
@@ -223,24 +226,76 @@ def test_a_correction_towards_cooling_is_made_though_a_rack_is_hot() -> None:
 
 
 def kept(
-    actuator: str, admits: Interval, since_s: float | None, now_s: float = NOW_S
-) -> float | None:
-    """What the value in force is corrected to, short of ``admits`` since then."""
-    own, memory = GATE.limits.actuators[actuator], STATE.of(actuator)
-    seen = survey(own, memory, moment(telemetry(now_s=now_s), now_s))
+    admits: Interval,
+    since_s: float | None,
+    comes_s: float,
+    now_s: float = NOW_S,
+    gate: Envelope = GATE,
+    seen: Snapshot | None = None,
+    **changes: Any,
+) -> Any:
+    """What becomes of a supply of 30 °C that has been short of ``admits`` since then."""
+    own, memory = gate.limits.actuators[TEMPERATURE], STATE.of(TEMPERATURE)
+    shown = telemetry(now_s=now_s) if seen is None else seen
+    at = replace(survey(own, memory, moment(shown, now_s)), **changes)
     memory = replace(memory, short_since_s=since_s)
-    after, correction = _keep_within(GATE.limits, own, memory, seen, admits, now_s)
+    after, correction = _keep_within(gate.limits, own, memory, at, admits, now_s, comes_s=comes_s)
     assert after.short_since_s == (now_s if since_s is None else since_s)
-    return None if correction is None else correction.value
+    if correction is None:
+        return "stays", None
+    return f"{correction.action.value} {correction.check}", correction.value
 
 
-def test_for_the_worst_case_flow_comes_up_at_once_and_a_supply_waits_for_it() -> None:
-    colder = Interval("backup", upper=grains(29.0))
-    assert kept(TEMPERATURE, colder, None) is None
-    assert kept(TEMPERATURE, colder, NOW_S, NOW_S + 10.999) is None
-    assert kept(TEMPERATURE, colder, NOW_S, NOW_S + 11.0) == pytest.approx(28.8)
-    assert kept(TEMPERATURE, Interval("dew_point", upper=grains(29.0)), None) is not None
-    assert kept(FLOW, Interval("backup", lower=grains(21.0)), None) is not None
+COLDER = Interval("backup", upper=grains(29.0))
+
+
+def test_for_the_worst_case_a_supply_waits_for_flow_that_was_just_set_and_no_longer() -> None:
+    assert kept(COLDER, None, 0.0) == ("correct backup", pytest.approx(28.8))
+    assert kept(COLDER, None, 11.0) == ("stays", None)
+    assert kept(COLDER, NOW_S, 11.0, NOW_S + 10.999) == ("stays", None)
+    assert kept(COLDER, NOW_S, 11.0, NOW_S + 11.0) == ("correct backup", pytest.approx(28.8))
+
+
+def test_nothing_but_the_worst_case_waits_for_flow() -> None:
+    humid = telemetry(dict.fromkeys(DEW_POINTS, 28.0))
+    dew, _ = kept(Interval("backup", lower=grains(32.0)), None, 11.0, seen=humid)
+    assert dew == "correct backup"  # both ask for it, the worst case for more
+    narrow = envelope(actuators=[changed(ACTUATORS[0], maximum=29.5)])
+    assert kept(COLDER, None, 11.0, gate=narrow) == ("correct backup", pytest.approx(28.8))
+    jump = Interval("hand_back", upper=grains(29.5))
+    assert kept(COLDER, None, 11.0, hand_back=jump)[0] == "correct backup"
+    closed = Active("closed", Effect.AWAY, "more cooling does harm")
+    assert kept(COLDER, None, 11.0, active=(closed,)) == ("release backup", None)
+
+
+def test_which_flow_is_beside_a_supply_and_how_long_it_takes_to_show() -> None:
+    own = GATE.limits.actuators
+    coldplate = Coldplate(75.0, 10.0, 10.0, 0.0)
+
+    def circuit(name: str, path: str, *flows: str) -> Circuit:
+        moved = tuple(Flow(flow, 0.04, 40.0) for flow in flows)
+        return Circuit(name, (coldplate,), (Path(path, 5.0),), moved, 0.0, loses_one=False)
+
+    circuits = (circuit("air", AIR), circuit("cdu", TEMPERATURE, CHILLED, FLOW))
+    slow = {CHILLED: replace(own[CHILLED], settle_s=30.0)}
+    limits = replace(GATE.limits, backup=Backup({}, circuits), actuators={**own, **slow})
+    settle_s = own[FLOW].settle_s
+
+    def comes_s(on: str, flow_ago_s: float | None, other_ago_s: float | None = None) -> float:
+        state = STATE
+        for name, ago_s in ((FLOW, flow_ago_s), (CHILLED, other_ago_s)):
+            set_s = None if ago_s is None else NOW_S - ago_s
+            state = state.with_actuator(name, replace(STATE.of(name), accepted_at_s=set_s))
+        return flow_comes_s(limits, own[on], state, NOW_S)
+
+    assert comes_s(TEMPERATURE, 0.0) == settle_s
+    assert comes_s(TEMPERATURE, settle_s - 0.001) == settle_s
+    assert comes_s(TEMPERATURE, settle_s) == 0.0
+    assert comes_s(TEMPERATURE, None) == 0.0
+    assert comes_s(TEMPERATURE, 0.0, 29.0) == 30.0  # the slower counts
+    assert comes_s(TEMPERATURE, None, 30.0) == 0.0
+    assert comes_s(AIR, 0.0) == 0.0  # no flow is beside it
+    assert comes_s(FLOW, 0.0) == 0.0  # it is none's supply
 
 
 TENTHS = point(TEMPERATURE, "cdu_1", DataType.INT16, scale=0.1)

@@ -51,7 +51,8 @@ class Admits(WorstCase):
     """A worst case that admits what it is told, and remembers what was accepted."""
 
     def __init__(self, interval: Interval) -> None:
-        self.admitted, self.told = interval, []  # type: list[tuple[str, float]]
+        self.admitted = interval
+        self.told: list[tuple[str, float]] = []
 
     def interval(self, actuator: str) -> Interval:
         return self.admitted
@@ -91,8 +92,10 @@ def test_from_outside_the_way_in_is_open_as_far_as_the_rate_goes(
     lower, upper = (grains(asked), None) if on == FLOW else (None, grains(asked))
     wide = case(on, Admits(Interval("backup", lower, upper, "why", {"a": 1.0})), *starts)
     found = checks.backup(wide)
-    ends = (grains(expected), None) if on == FLOW else (None, grains(expected))
-    assert found == Interval("backup", *ends, "why", {"a": 1.0})
+    expected_lower, expected_upper = (
+        (grains(expected), None) if on == FLOW else (None, grains(expected))
+    )
+    assert found == Interval("backup", expected_lower, expected_upper, "why", {"a": 1.0})
 
 
 def test_what_is_accepted_is_told_to_the_worst_case_of_the_set() -> None:
@@ -180,7 +183,7 @@ def test_of_limits_that_contradict_one_another_the_later_is_named() -> None:
 
     def named(backup: Interval, **changes: Any) -> str:
         seen = replace(usual, **changes)
-        _, found = _keep_within(GATE.limits, own, memory, seen, backup, NOW_S)
+        _, found = _keep_within(GATE.limits, own, memory, seen, backup, NOW_S, comes_s=0.0)
         assert found is not None
         return found.check
 

@@ -20,6 +20,7 @@ from controller.demo.orchestrate import Running, headless, prepare, started, wat
 from controller.demo.processes import Child
 from controller.evaluation.report import TIMINGS
 from facility.commands import Mode
+from facility.devices import Cooling
 from facility.loading import load_site
 from sim.sites import write
 from tests.hasty_model import hasty_campus
@@ -78,21 +79,26 @@ def test_an_automatic_run_repeats_to_the_last_digit_and_both_books_agree(
     assert steady(first) == steady(second)
 
 
-def test_the_first_decision_takes_every_device_over(
+def test_the_first_two_decisions_take_every_device_over(
     options: Options,
 ) -> None:
-    asked = options("first", Mode.AUTOMATIC, hours=60.0 / 3600.0)
+    """Whose supply waits for flow to come up follows with the second."""
+    asked = options("first", Mode.AUTOMATIC, hours=360.0 / 3600.0)
     headless(asked, quiet)
     entries = [
         json.loads(line)
         for line in (asked.out / "gateway" / "journal.jsonl").read_text("utf-8").splitlines()
     ]
-    armed = {e["data"]["device"] for e in entries if e["kind"] == "armed"}
+    armed = {e["data"]["device"]: e["time_s"] for e in entries if e["kind"] == "armed"}
     not_armed = {e["data"]["device"]: e["data"]["why"] for e in entries if e["kind"] == "not_armed"}
     site = load_site(asked.out / "site")
     assert not_armed == {}
     # cdu4 jumps when it is given back, and its own control has long left the commissioned value.
-    assert armed == set(site.devices)
+    assert set(armed) == set(site.devices)
+    at_first = {name for name, time_s in armed.items() if time_s == min(armed.values())}
+    flows = {a.device for a in site.actuators.values() if a.cooling is Cooling.HIGHER}
+    assert flows
+    assert flows <= at_first
 
 
 def steady(report: dict[str, Any]) -> dict[str, Any]:

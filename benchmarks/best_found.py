@@ -30,7 +30,7 @@ FIRST_STEP = 0.12
 KWH_PER_K_MIN = 2.0
 """Price of heat above the named limits, and of heat above the recommended temperatures beyond
 what the plant's own control lets come: more than any setpoint saves."""
-ASKED_TWICE = 3
+ASKED = 3
 """The worst case of one setpoint depends on the others: it is asked so often in turn."""
 
 
@@ -141,7 +141,7 @@ class Search:
         )
         members = [m[0] for m in self._site.groups.values()]
         reach = np.array([m.minimum for m in members]), np.array([m.maximum for m in members])
-        for _ in range(ASKED_TWICE):
+        for _ in range(ASKED):
             wanted = self._rule.admit(wanted, wanted, self._wet_bulb_c, reach)
         return {
             member.id: float(value)

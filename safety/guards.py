@@ -19,6 +19,7 @@ from safety.arithmetic import Interval, grains
 from safety.backup import Backup
 
 AWAY_WINDOW_S = 300.0
+"""Of the rate away from cooling; a jump that way is at most what it allows in one such window."""
 CLOCK_SLACK_S = 1.0
 
 

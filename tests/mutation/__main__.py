@@ -101,7 +101,7 @@ def main() -> int:
     if args.list:
         print("\n".join(each.key for each in chosen))
         return 0
-    progress = _Progress(len(chosen))
+    progress = _Progress(len(chosen), listed.reasons.keys())
     try:
         results = campaign.run(targets, chosen, progress.tell)
     except CampaignError as error:
@@ -151,15 +151,16 @@ def _report(results: list[Result], took_s: float) -> dict[str, object]:
 
 
 class _Progress:
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, listed: Set[str]) -> None:
         self.total, self.done, self.started_s = total, 0, time.monotonic()
+        self.listed = listed
 
     def took_s(self) -> float:
         return time.monotonic() - self.started_s
 
     def tell(self, result: Result) -> None:
         self.done += 1
-        if result.outcome != KILLED:
+        if result.outcome != KILLED and result.mutant.key not in self.listed:
             start = "\r\033[K" if sys.stderr.isatty() else ""
             text = f"{start}{result.outcome} after {result.took_s:.0f} s: {result.mutant.key}"
             print(text, file=sys.stderr, flush=True)

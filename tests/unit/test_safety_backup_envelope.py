@@ -71,9 +71,12 @@ def test_a_supply_waits_for_flow_that_was_just_set_and_is_corrected_when_that_ca
     # However often flow is set, a supply waits but once.
     again = waiting.with_actuator(FLOW, replace(memory, accepted_at_s=NOW_S + settle_s))
     assert SUPPLY in corrected(again, settle_s + 1.0)[1]
-    # It came up: the supply may stay.
-    held = held | {FLOW: found.get(FLOW, 25.0)}
-    assert SUPPLY not in corrected(waiting, settle_s)[1]
+    # It came up: the supply may stay, long after any wait.
+    held = held | {FLOW: 25.0}
+    risen = waiting.with_actuator(FLOW, replace(memory, in_force=25.0, accepted_at_s=NOW_S))
+    after, found = corrected(risen, settle_s + 60.0)
+    assert SUPPLY not in found
+    assert after.of(SUPPLY).short_since_s is None
 
 
 @pytest.mark.parametrize("name", ["campus", "frontier"])

@@ -13,9 +13,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 from controller.authority.port import Authority
+from controller.authority.worst_case import WorstCaseSeen
 from controller.environment import environment
 from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
@@ -55,6 +57,11 @@ class Parts:
     clock: Clock | None = None
     """Stamps commands when they are sent: a plan takes a while where time does not stand still.
     Without one the snapshot's time stands."""
+
+    @cached_property
+    def worst_case(self) -> WorstCaseSeen:
+        """The envelope's worst case of the site: what may be written now, and what waits."""
+        return WorstCaseSeen(self.site)
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
 
     sent_s = now_s if parts.clock is None else parts.clock.now_s()
     decision = parts.authority.decide(stands, snapshot, sent_s)
-    commands = commands_of(decision, snapshot, site, state.number, sent_s)
+    commands = commands_of(decision, snapshot, parts.worst_case, site, state.number, sent_s)
     record = replace(record, decision=decision, commands=commands)
     if decision is not None and commands:
         try:
@@ -211,16 +218,23 @@ def _asked_again(stands: Proposal | None, snapshot: Snapshot, site: Site) -> Map
 
 
 def commands_of(
-    decision: Decision | None, snapshot: Snapshot, site: Site, number: int, now_s: float
+    decision: Decision | None,
+    snapshot: Snapshot,
+    worst_case: WorstCaseSeen,
+    site: Site,
+    number: int,
+    now_s: float,
 ) -> tuple[Command, ...]:
     """The commands of the mode's own decision, for the actuators that are in automatic.
 
-    What a person decided is carried out by the desk that took the decision, at once and until
-    it is in force, so that an approval does not wait for the next step.
+    A supply that the envelope would take further than was planned, since the flow of the same
+    decision has yet to come up, waits for the next step. What a person decided is carried out by
+    the desk that took the decision, at once and until it is in force, so that an approval does
+    not wait for the next step.
     """
     if decision is None:
         return ()
-    return tuple(
+    wanted = tuple(
         Command(
             id=f"c{number:06d}-{move.actuator}",
             actuator=move.actuator,
@@ -234,6 +248,7 @@ def commands_of(
         for move in decision.moves
         if snapshot.modes.get(move.actuator) is Mode.AUTOMATIC
     )
+    return worst_case.ready(wanted, snapshot)
 
 
 @dataclass(frozen=True)

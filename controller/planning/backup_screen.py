@@ -31,6 +31,7 @@ class BackupScreen:
     def __init__(self, backup: Backup, group_of: Mapping[str, int]) -> None:
         circuits = list(enumerate(backup.circuits))
         self._circuits = [circuit for _, circuit in circuits]
+        self._most = [each.most for each in self._circuits]
         paths = [(c, p, backup.levers[p.actuator]) for c, each in circuits for p in each.paths]
         self._path_circuit = _ints([c for c, _, _ in paths])
         self._path_group = _ints([group_of[p.actuator] for _, p, _ in paths])
@@ -108,10 +109,9 @@ class BackupScreen:
         np.minimum.at(most, self._path_group[path], bound_c[path])
 
         wanted = np.zeros(len(near))
-        for index in np.flatnonzero(near & self._moves):
-            circuit = self._circuits[index]
+        for index in np.flatnonzero(near & self._moves).tolist():
             supply_c = math.ceil(100.0 * float(needed_c[index])) / 100.0
-            wanted[index] = least_flow(circuit.curves, supply_c, circuit.most)
+            wanted[index] = least_flow(self._circuits[index].curves, supply_c, self._most[index])
         flow = np.flatnonzero(near[self._flow_circuit])
         c = self._flow_circuit[flow]
         asked = self._least(flow, wanted[c], moved)

@@ -23,6 +23,11 @@ NEAR = 1.0
 REACH_K = 1.0
 """A row that stays this far from its limit at the warmest corner of a round's box is left out."""
 
+NEGLIGIBLE_K = 0.01
+"""What the entries that are left out of a row can move together within a round's box. What a
+setpoint did hours ago, or does in a hall next door, is most of a row's entries, and makes the
+solver's matrices dense; the roll-out that verifies a plan has all of it."""
+
 Extra = dict[tuple[int, int], tuple[int, ...]]
 """By (unit, check): racks that must have a row besides the hottest."""
 
@@ -201,6 +206,24 @@ def _those_that_may_bind(
     highest = rising @ box.upper.ravel() + falling @ box.lower.ravel()
     kept = np.flatnonzero(highest > room)
     used, number = np.unique(slack[kept], return_inverse=True)
+    reach = np.maximum(np.abs(box.lower), np.abs(box.upper)).ravel()
     return Rows(
-        gain[kept], room[kept], np.asarray(number, dtype=np.int64), rack[kept], weight[used]
+        _without_negligible(gain[kept], reach),
+        room[kept],
+        np.asarray(number, dtype=np.int64),
+        rack[kept],
+        weight[used],
     )
+
+
+def _without_negligible(gain: sparse.csr_array, reach: Array) -> sparse.csr_array:
+    """(n, B*G) without each row's least entries, `NEGLIGIBLE_K` of them; ``reach`` is (B*G,)."""
+    row = np.repeat(np.arange(gain.shape[0]), np.diff(gain.indptr))
+    moves_k = np.abs(gain.data) * reach[gain.indices]
+    order = np.lexsort((moves_k, row))
+    total_k = np.cumsum(moves_k[order])
+    before_k = np.concatenate([[0.0], total_k])[gain.indptr[:-1]]
+    kept = np.zeros(gain.nnz, dtype=bool)
+    kept[order] = total_k - before_k[row] > NEGLIGIBLE_K
+    entries = (gain.data[kept], (row[kept], gain.indices[kept]))
+    return sparse.csr_array(entries, shape=gain.shape)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -58,7 +58,10 @@ class _Search:
     """What a request has come to so far."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    verified: list[tuple[Prospect, str, tuple[Named, ...]]] = field(default_factory=list)
+    verified: list[tuple[Prospect, str, Callable[[], tuple[Named, ...]]]] = field(
+        default_factory=list
+    )
+    """Plans that may be believed, by whom, and what binds them, told of the chosen one alone."""
 
     def note(self, link: str, round_: int, status: str, why: str, since: float) -> None:
         """Remember an attempt; it was accepted where nothing is said against it."""
@@ -139,7 +142,7 @@ class PlanMaker:
                 and self._saving_kw(situation, hold, prospect) < self.settings.hold_below_kw
             ):
                 prospect = hold
-            plan = plan_of(situation, prospect, hold, link, True, named)
+            plan = plan_of(situation, prospect, hold, link, True, named())
         else:
             since = time.perf_counter()
             ramp = yardstick.ramp
@@ -182,7 +185,7 @@ class PlanMaker:
             why = _words(situation, against)
             search.note(link, round_, answer.status, why, since)
             if not why:
-                named = named_of(situation, answer, numbers)
+                named = partial(named_of, situation, answer, numbers)
                 search.verified.append((prospect, link, named))
                 if not _words(situation, yardstick.against(best)):
                     search.verified.append((best, link, named))
@@ -246,7 +249,7 @@ class PlanMaker:
         why = _words(situation, yardstick.against(prospect))
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
-            search.verified.append((prospect, "previous", ()))
+            search.verified.append((prospect, "previous", lambda: ()))
 
 
 def unhurried(urgent: Corridor, holding: Array) -> Corridor:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from controller.authority.worst_case import WorstCaseSeen
 from controller.environment import environment
 from controller.planning.proposal import propose
 from controller.planning.ramp import ramp_plan
@@ -109,9 +110,10 @@ def _replay_alike(steps: list[Step], sources: Sources) -> Iterator[Replayed]:
     """Steps of one site, model and settings."""
     first = steps[0].tick
     site = sources.site(first.site_hash)
+    worst_case = WorstCaseSeen(site)
     if not any(_asks_planner(step.tick) for step in steps):
         for step in steps:
-            yield _compared(step, site, _by_rule(step.tick, sources.find))
+            yield _compared(step, site, worst_case, _by_rule(step.tick, sources.find))
         return
     with sources.planner(site, first) as ask:
         for step in steps:
@@ -119,7 +121,7 @@ def _replay_alike(steps: list[Step], sources: Sources) -> Iterator[Replayed]:
                 outcome: PlanOutcome | None = ask(step.tick.request)
             else:
                 outcome = _by_rule(step.tick, sources.find)
-            yield _compared(step, site, outcome)
+            yield _compared(step, site, worst_case, outcome)
 
 
 def _asks_planner(tick: TickRecord) -> bool:
@@ -152,7 +154,9 @@ def _by_rule(tick: TickRecord, find: Find) -> PlanOutcome | None:
     return replace(recorded, plan=plan or ramp_plan(tick.request, settings_of(tick)))
 
 
-def _compared(step: Step, site: Site, outcome: PlanOutcome | None) -> Replayed:
+def _compared(
+    step: Step, site: Site, worst_case: WorstCaseSeen, outcome: PlanOutcome | None
+) -> Replayed:
     tick = step.tick
     here = environment()
     differs = tick.environment.differences(here) if tick.environment else ("it is not on record",)
@@ -160,7 +164,7 @@ def _compared(step: Step, site: Site, outcome: PlanOutcome | None) -> Replayed:
     recomputed: dict[str, Any] = {"outcome": _plain(outcome)}
     if tick.format >= 2 and outcome is not None and tick.request is not None:
         recorded |= {"commands": to_wire(tick.commands)}
-        recomputed |= {"commands": to_wire(_commands(tick, site))}
+        recomputed |= {"commands": to_wire(_commands(tick, site, worst_case))}
         if tick.is_new:
             recorded["proposal"] = to_wire(tick.proposal)
             recomputed["proposal"] = to_wire(_proposal(tick, site, outcome))
@@ -202,10 +206,10 @@ def _proposal(tick: TickRecord, site: Site, outcome: PlanOutcome) -> Any:
     return propose(plan, site, _snapshot(tick), in_force, settings, tick.number)
 
 
-def _commands(tick: TickRecord, site: Site) -> Any:
+def _commands(tick: TickRecord, site: Site, worst_case: WorstCaseSeen) -> Any:
     """The commands of the recorded decision; when they were issued is on record."""
     issued_s = tick.commands[0].issued_at_s if tick.commands else tick.time_s
-    return commands_of(tick.decision, _snapshot(tick), site, tick.number, issued_s)
+    return commands_of(tick.decision, _snapshot(tick), worst_case, site, tick.number, issued_s)
 
 
 def _snapshot(tick: TickRecord) -> Snapshot:

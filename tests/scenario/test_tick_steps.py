@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from controller.authority.automatic import ModeAlone
+from controller.authority.worst_case import WorstCaseSeen
 from controller.gateway_link import GatewayUnavailableError
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import PlanOutcome, PlanRequest
 from controller.planning.worker import InProcessPlanner
 from controller.records import TickRecord
-from controller.tick import Parts, TickState, tick
-from facility.commands import Command, Decision, Mode, Override, Receipt, WriteResult
+from controller.tick import Parts, TickState, commands_of, tick
+from facility.commands import Command, Decision, Mode, Move, Origin, Override, Receipt, WriteResult
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from facility.wire import dumps, from_wire, to_wire
 from models.contract import Array
@@ -29,6 +30,8 @@ SITE = reference_site("campus")
 USUAL = usual_setpoints(SITE)
 PLANT = AnalyticPlant(SITE)
 MAKER = PlanMaker(SITE, PLANT, PlanningSettings())
+FAN, AIR = "fan_speed_setpoint", "supply_air_temperature_setpoint"
+WATER = "chw_supply_temperature_setpoint"
 
 
 class Planner(InProcessPlanner):
@@ -104,6 +107,36 @@ async def test_the_first_decision_in_automatic_speaks_of_every_setpoint() -> Non
     assert record.proposal is not None
     assert record.proposal.holds == ()
     assert {c.actuator for c in record.commands} == {m.actuator for m in record.proposal.moves}
+
+
+async def test_a_supply_that_the_envelope_would_take_further_waits_for_the_fans() -> None:
+    """Fans that stand low on a cool day: water a little colder has to wait until they are up."""
+    quantity = {a.id: a.quantity for a in SITE.actuators.values()}
+    low = {FAN: 30.0, AIR: 24.1, WATER: 16.0}
+    held = replace(shot(), readings={**shot().readings, **shown(low)})
+    wanted = {FAN: 50.0, AIR: 20.0, WATER: 15.5}
+    moves = tuple(
+        Move(name, low[kind], wanted[kind]) for name, kind in quantity.items() if kind in low
+    )
+    decision = Decision(
+        "d", "p", "h", Origin.OPTIMISER, "mode", "it is automatic", moves, NOON_S, NOON_S + 300.0
+    )
+    first = commands_of(decision, held, WorstCaseSeen(SITE), SITE, 1, NOON_S)
+    sent = {quantity[command.actuator] for command in first}
+    assert FAN in sent
+    assert WATER not in sent
+    up = replace(held, readings={**held.readings, **shown({FAN: 50.0, AIR: 20.0})})
+    later = commands_of(decision, up, WorstCaseSeen(SITE), SITE, 2, NOON_S + 300.0)
+    assert {quantity[command.actuator] for command in later} == set(low)
+
+
+def shown(values: dict[str, float]) -> dict[str, Reading]:
+    """Read-backs by quantity."""
+    return {
+        a.read_back: Reading(values[a.quantity], Quality.GOOD, NOON_S)
+        for a in SITE.actuators.values()
+        if a.quantity in values
+    }
 
 
 @pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.ADVISORY, Mode.OFF])

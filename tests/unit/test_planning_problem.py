@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from controller.planning import assemble
+from controller.planning import assemble, rows
 from controller.planning.check import fault_in, moves_of, objective_of
 from controller.planning.corridor import Corridor
 from controller.planning.linearise import linearise
@@ -21,6 +21,9 @@ from controller.planning.verify import rollout
 from models.contract import Array, Inputs
 from tests.planning_plant import AnalyticPlant, reference_site
 from tests.planning_requests import request_for
+
+LEFT_OUT_K = 0.01
+"""docs/optimiser.md: what is left out of a row, together."""
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +130,26 @@ def test_rows_that_cannot_bind_are_left_out_and_change_nothing(maker: PlanMaker)
     situation = situation_of(maker, load=0.9, setpoints=warm_setpoints(maker))
     blocks = situation.corridor.settle(numbers.nominal + maker.layout.scale * answer.v)
     assert rollout(situation, blocks).peak_k < maker.settings.tolerance_k
+
+
+def test_what_is_left_out_of_a_row_moves_it_no_further_than_is_said(
+    maker: PlanMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"load": 0.9, "setpoints": warm_setpoints(maker)}
+    thin = numbers_of(maker, **asked)
+    monkeypatch.setattr(rows, "NEGLIGIBLE_K", -1.0)
+    whole = numbers_of(maker, **asked)
+    reach = np.maximum(np.abs(thin.lower), np.abs(thin.upper)).ravel()
+    for ours, all_of_it in ((thin.temperature, whole.temperature), (thin.worst, whole.worst)):
+        assert np.array_equal(ours.room_k, all_of_it.room_k)
+        missing = np.abs((all_of_it.gain - ours.gain).toarray())
+        assert (missing @ reach).max(initial=0.0) <= LEFT_OUT_K
+        kept = ours.gain.toarray() != 0.0
+        assert np.all(missing[kept] == 0.0)
+    assert 2 * thin.temperature.gain.nnz < whole.temperature.gain.nnz
+    answers = [assemble.solve(numbers, maker.layout) for numbers in (thin, whole)]
+    cost = [objective_of(np.asarray(a.v), whole, maker.layout) for a in answers]
+    assert cost[0] == pytest.approx(cost[1], rel=1e-3, abs=0.01)
 
 
 def test_without_its_quadratic_terms_it_is_the_linear_programme_that_scipy_solves() -> None:

@@ -20,7 +20,7 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.standing import SAME, region_of
 from controller.planning.words import Plan
 from facility.commands import Effect, Mode, Move, Proposal, Shortfall
-from facility.devices import Actuator
+from facility.devices import Actuator, Cooling
 from facility.site import Site
 from facility.telemetry import Snapshot
 from safety.arithmetic import grains
@@ -93,7 +93,7 @@ def moves_of(
             known = snapshot.good(actuator.read_back)
             now = setpoints[group] if known is None else known
             if mode is not Mode.OFF and abs(proposed - now) >= actuator.dead_band * SAME:
-                moves.append(Move(actuator.id, now, round(proposed, 4)))
+                moves.append(Move(actuator.id, now, as_carried(site, actuator, proposed)))
     return tuple(moves)
 
 
@@ -118,6 +118,18 @@ def holds_of(site: Site, snapshot: Snapshot, moved: Collection[str]) -> tuple[Mo
             ):
                 holds.append(Move(actuator.id, now, as_written(site, actuator, now)))
     return tuple(holds)
+
+
+def as_carried(site: Site, actuator: Actuator, value: float) -> float:
+    """The nearest value that the actuator's register can carry and that cools no less.
+
+    A plan goes up to what the envelope admits. The grain of a register above it would be refused,
+    and so would be the value itself, which no register carries.
+    """
+    asked, reach = grains(value), grains(actuator.tolerance)
+    ends = (asked - reach, asked) if actuator.cooling is Cooling.LOWER else (asked, asked + reach)
+    found = nearest_on_wire(site.points[actuator.id], asked, *ends)
+    return round(value, 4) if found is None else round(found, 4)
 
 
 def as_written(site: Site, actuator: Actuator, value: float) -> float:

@@ -13,6 +13,7 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import Plan
 from facility.commands import Mode, Override, Proposal
+from facility.points import DataType
 from facility.telemetry import Authority, DeviceStatus, Quality, Reading, Snapshot
 from tests.planning_plant import AnalyticPlant, reference_site
 from tests.planning_requests import NOON_S, request_for, snapshot_for, usual_setpoints
@@ -59,8 +60,31 @@ def test_automatic_takes_this_step_and_a_person_the_direction(plan: Plan) -> Non
     at_once = plan.at(NOON_S)
     later = plan.at(NOON_S + SETTINGS.advisory_stand_s)
     groups = {a.id: a.group for a in SITE.actuators.values()}
-    assert all(v == pytest.approx(at_once[groups[a]], abs=1e-4) for a, v in automatic.items())
-    assert all(v == pytest.approx(later[groups[a]], abs=1e-4) for a, v in advisory.items())
+    for made, told in ((automatic, at_once), (advisory, later)):
+        for name, value in made.items():
+            point, planned = SITE.points[name], told[groups[name]]
+            grain = 0.0
+            if point.data_type is DataType.INT16:
+                # To the grain of its register, on the side that cools more.
+                grain, raw = point.scale, point.to_raw(value)
+                assert raw == pytest.approx(round(raw), abs=1e-6)
+            more = SITE.actuators[name].cooling.sign * (value - planned)
+            assert -1e-4 <= more <= grain + 1e-4
+
+
+def test_the_end_of_a_limit_is_proposed_as_its_register_can_carry_it(plan: Plan) -> None:
+    """The envelope bears 35.5829 at most; a register of hundredths cannot say that."""
+    cdu = SITE.actuators["cdu1.tcs_supply_temperature_setpoint"]
+    fan = SITE.actuators["crah1.fan_speed_setpoint"]
+    assert proposals.as_carried(SITE, cdu, 35.5829) == 35.58
+    assert proposals.as_carried(SITE, cdu, 35.58) == 35.58
+    point = replace(SITE.points[fan.id], data_type=DataType.UINT16, scale=0.05)
+    tenths = replace(SITE, points={**SITE.points, fan.id: point})
+    assert proposals.as_carried(tenths, fan, 47.1234) == 47.15
+    line = {**dict(zip(plan.groups, plan.setpoints[0], strict=True)), cdu.group: 35.5829}
+    edge = replace(plan, setpoints=(tuple(line.values()),) * len(plan.setpoints))
+    made = {m.actuator: m.proposed for m in proposed(edge, shot(Mode.AUTOMATIC)).moves}
+    assert made[cdu.id] == 35.58
 
 
 def test_identity_hash_expiry_and_reasons(plan: Plan) -> None:

@@ -39,9 +39,11 @@ ORIGIN_EVERY = 2
 MOST_ORIGINS = 600
 """More say little: origins minutes apart err alike."""
 SCORED_S = (300.0, 1800.0, 3600.0)
-OFFSET_GAINS = (0.02, 0.05, 0.1, 0.2, 0.35)
-"""Steady Kalman gains a minute that are tried."""
-GAIN_LEAD_S = 1800.0
+OFFSET_GAINS = (0.005, 0.01, 0.02)
+"""Steady Kalman gains a minute that are tried: offsets are for what lasts longer than an hour or
+so. In an experiment of rests an error stays as long as its level does, and a quick offset looks
+best; in operation it carries the errors of one moment into the next (docs/model.md)."""
+GAIN_LEAD_S = 3600.0
 INNOVATION_K2 = 0.05
 """Variance of a reading about its prediction: sensor noise, quantum and a minute's model error."""
 

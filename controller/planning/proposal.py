@@ -104,7 +104,11 @@ def holds_of(site: Site, snapshot: Snapshot, moved: Collection[str]) -> tuple[Mo
     and what is in force must be known, to be held.
     """
     holds = []
-    for device, status in snapshot.devices.items():
+    # In the site's order: a snapshot that was read back from a record has another.
+    for device in site.devices:
+        status = snapshot.devices.get(device)
+        if status is None:
+            continue
         members = site.device_actuators(device)
         modes = {a.id: snapshot.modes.get(a.id, Mode.SHADOW) for a in members}
         if status.armed or not status.connected or not all(m.writes for m in modes.values()):

@@ -143,6 +143,14 @@ def test_automatic_takes_over_what_the_plan_leaves_alone_at_the_value_in_force(p
     assert not moved & held
 
 
+def test_what_is_taken_over_does_not_hang_on_the_order_of_a_snapshot(plan: Plan) -> None:
+    """A snapshot read back from a record has its devices by name; its decision is the same."""
+    live = with_devices(shot(Mode.AUTOMATIC))
+    read = replace(live, devices=dict(sorted(live.devices.items())))
+    assert list(read.devices) != list(live.devices)
+    assert proposed(still(plan), read) == proposed(still(plan), live)
+
+
 def test_nothing_is_taken_over_twice_or_where_a_person_decides(plan: Plan) -> None:
     everything = with_devices(shot(Mode.AUTOMATIC), *SITE.devices)
     assert proposals.propose(still(plan), SITE, everything, in_force(), SETTINGS, 1) is None

@@ -99,7 +99,7 @@ def fit_power(
     plant = nn.ModuleDict()
     errors: dict[str, float] = {}
     for number, (name, tags) in enumerate(meters.items()):
-        net = new_plant(name, len(EXOGENOUS), seed + number)
+        net = new_plant(name, len(EXOGENOUS), seed + number, staged=layout.staged)
         stage = checkpoint.stage(f"power.{name}") if checkpoint is not None else None
         if stage is not None and (last := stage.last()) is not None:
             net.load_state_dict(last["net"])

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import psychrolib
 
+from facility.quantities import CHILLER_STAGE, STAGE_REQUEST
 from facility.site import Site
 from models.contract import Array, Inputs
 from models.dataset import History
@@ -38,6 +39,9 @@ FEATURES = (
 )
 """Differences drive exchangers, lift and fans; levels do not, so none is a feature. Each is of
 means over the units, weighted by their ratings."""
+STAGE_FEATURE = "chillers that run"
+"""One feature more, the last, at sites whose sequencer takes stage requests and at no other: where
+their number lies between one and all."""
 EXOGENOUS = ("liquid_load", "air_load")
 """The weather acts through the features alone: given them, machines do not feel the wet bulb, and
 a parameter for it would carry one season's habits into another."""
@@ -79,6 +83,8 @@ class PowerLayout:
     """(G,) -1 where lower is more cooling, 1 where higher is."""
     measured: tuple[int, ...]
     """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
+    stages: tuple[tuple[int, str], ...] = ()
+    """Groups that are stage requests, and the tag of what their sequencer runs."""
 
     @classmethod
     def of(cls, site: Site, layout: Layout) -> PowerLayout:
@@ -96,6 +102,8 @@ class PowerLayout:
 
         flow, flow_shift = _share_of(site, layout, CDU_FLOW)
         fan, fan_shift = _share_of(site, layout, FAN)
+        stage, stage_shift = _share_of(site, layout, STAGE_REQUEST)
+        staged = bool(stage.any())
         matrix = np.stack(
             [
                 mean[TOWER] / DIFFERENCE_SCALE_K,
@@ -107,10 +115,12 @@ class PowerLayout:
                 over(mean[AIR_SUPPLY], mean[TOWER]),
                 flow,
                 fan,
+                *([stage] if staged else []),
             ]
         )
         shift = np.array([*(0.0,) * (len(FEATURES) - 2), flow_shift, fan_shift])
-        per_wet_bulb = np.zeros(len(FEATURES))
+        shift = np.append(shift, [stage_shift] if staged else [])
+        per_wet_bulb = np.zeros(len(matrix))
         per_wet_bulb[0] = -1.0 / DIFFERENCE_SCALE_K if mean[TOWER].any() else 0.0
         racks = list(site.racks.values())
         to_air = np.array([r.to_air_share for r in racks])
@@ -128,9 +138,26 @@ class PowerLayout:
             air=to_air / max(float((heat * to_air).sum()), 1e-9),
             minimum=np.array([m[0].minimum for m in members]),
             maximum=np.array([m[0].maximum for m in members]),
-            cooling=np.array([float(m[0].cooling.sign) for m in members]),
+            # A stage is no part of «more cooling»: tangents are taken at the one that is planned.
+            cooling=np.array(
+                [
+                    0.0 if m[0].quantity == STAGE_REQUEST else float(m[0].cooling.sign)
+                    for m in members
+                ]
+            ),
             measured=tuple(measured),
+            stages=tuple(
+                (g, tag)
+                for g, m in enumerate(members)
+                if m[0].quantity == STAGE_REQUEST
+                and (tag := site.tag(m[0].equipment, CHILLER_STAGE)) is not None
+            ),
         )
+
+    @property
+    def staged(self) -> bool:
+        """Whether `STAGE_FEATURE` is among the features."""
+        return len(self.matrix) > len(FEATURES)
 
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
         """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load."""
@@ -149,13 +176,18 @@ class PowerLayout:
         """(N, G) setpoints in force, but for supplies what was measured of them.
 
         A setpoint below what the plant can reach costs no more than the reachable one:
-        fitted on setpoints, that flat part would bend the convex function.
+        fitted on setpoints, that flat part would bend the convex function. For the same reason the
+        chillers that run count, not those that were asked for.
         """
         reached = history.setpoints.copy()
         for group, node in enumerate(self.measured):
             if node >= 0:
                 supply = history.supply_c[:, node]
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
+        for group, tag in self.stages:
+            if tag in history.meters:
+                run = history.meters[tag]
+                reached[:, group] = np.where(np.isfinite(run), run, reached[:, group])
         return reached
 
     def gain(self, wet_bulb_c: Array) -> Array:
@@ -164,7 +196,7 @@ class PowerLayout:
         Air takes heat up from a tower's water with the difference of their enthalpies (Merkel
         1925): a kelvin of approach is worth half as much at 4 °C as at 20 °C.
         """
-        found = np.ones((len(wet_bulb_c), len(FEATURES)))
+        found = np.ones((len(wet_bulb_c), len(self.matrix)))
         towers = np.flatnonzero(self.per_wet_bulb)
         found[:, towers] = _enthalpy_rise(wet_bulb_c)[:, None] / _enthalpy_rise(
             np.array([USUAL_WET_BULB_C])

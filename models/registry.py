@@ -189,8 +189,12 @@ def _rebuild(
         raise KeyError(f"it was trained on site {data['site']}")
     seed = int(data["seed"])
     net = ThermalNet(layout, seed)
+    power = PowerLayout.of(site, layout)
     plant = nn.ModuleDict(
-        {name: new_plant(name, len(EXOGENOUS), seed) for name in data["power_components"]}
+        {
+            name: new_plant(name, len(EXOGENOUS), seed, staged=power.staged)
+            for name in data["power_components"]
+        }
     )
     for part, module in (("thermal.", net), ("power.", plant)):
         weights = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
@@ -206,7 +210,7 @@ def _rebuild(
             OffsetNoise(**data["rack_noise"]),
         ),
         power=PowerModel(
-            PowerLayout.of(site, layout),
+            power,
             plant,
             tuple(UnitPower(**unit) for unit in data["power_units"]),
             Leakage(**leak),

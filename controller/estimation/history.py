@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from facility.quantities import LIMITED_TEMPERATURE
+from facility.quantities import CHILLER_STAGE, LIMITED_TEMPERATURE
 from facility.site import Site
 from facility.telemetry import Snapshot
 from models.contract import Array
 
 ROW_S = 60.0
 
-METERS = ("power", "fan_power", "pump_power")
+METERS = ("power", "fan_power", "pump_power", CHILLER_STAGE)
 
 
 @dataclass(frozen=True)

@@ -179,16 +179,21 @@ class PowerLayout:
         fitted on setpoints, that flat part would bend the convex function. For the same reason the
         chillers that run count, not those that were asked for.
         """
-        reached = history.setpoints.copy()
+        reached = self.staged_as_run(history)
         for group, node in enumerate(self.measured):
             if node >= 0:
                 supply = history.supply_c[:, node]
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
+        return reached
+
+    def staged_as_run(self, history: History) -> Array:
+        """(N, G) setpoints in force, but for stage requests the chillers that ran."""
+        found = history.setpoints.copy()
         for group, tag in self.stages:
             if tag in history.meters:
                 run = history.meters[tag]
-                reached[:, group] = np.where(np.isfinite(run), run, reached[:, group])
-        return reached
+                found[:, group] = np.where(np.isfinite(run), run, found[:, group])
+        return found
 
     def gain(self, wet_bulb_c: Array) -> Array:
         """(T, F) what a kelvin of each feature is worth in this weather.

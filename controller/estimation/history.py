@@ -20,7 +20,7 @@ from models.contract import Array
 
 ROW_S = 60.0
 
-METERS = ("power", "fan_power", "pump_power", CHILLER_STAGE)
+METERS = ("power", "fan_power", "pump_power")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def tags_used(site: Site) -> tuple[str, ...]:
         *("cw_supply_temperature", "fws_supply_temperature"),
         *("tcs_supply_temperature", "supply_air_temperature"),
         *METERS,
+        CHILLER_STAGE,
     }
     setpoints = {actuator.read_back for actuator in site.actuators.values()}
     return tuple(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from facility.loading import parse_site
 from facility.points import DataType
+from sim.simulation import Simulation
 from sim.sites import DESIGNS
 from sim.sites.writer import texts
-from sim.simulation import Simulation
 from tests.plants import standing
 
 NAME = "campus-stages"
@@ -88,7 +90,7 @@ def test_a_request_for_more_starts_one_at_a_time_within_the_dwell() -> None:
     assert seen[-1] == 3.0
     changes = [i for i in range(1, len(seen)) if seen[i] != seen[i - 1]]
     assert [seen[i] - seen[i - 1] for i in changes] == [1.0] * len(changes)
-    assert all(b - a >= DWELL_S / 10.0 for a, b in zip(changes, changes[1:], strict=False))
+    assert all(b - a >= DWELL_S / 10.0 for a, b in pairwise(changes))
 
 
 def test_what_the_machines_that_are_left_could_not_carry_is_not_stopped() -> None:

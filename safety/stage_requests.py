@@ -74,6 +74,17 @@ def why_not_asked(
     if asked % GRAINS_PER_UNIT:
         return Finding("whole_number", f"{value:g} is no number of machines", {"asked": value})
     machines = {name: limits.stages[name] for name in own.machines}
+    return why_not(machines, state, asked, starts, moment)
+
+
+def why_not(
+    machines: Mapping[str, StageLimits],
+    state: EnvelopeState,
+    asked: int,
+    starts: tuple[int, ...],
+    moment: Conditions,
+) -> Finding | None:
+    """Why ``machines`` may not be staged from each of ``starts`` to ``asked``, all in grains."""
     if any(asked > start for start in starts):
         finding = _why_not_more(machines, state, moment)
         if finding is not None:

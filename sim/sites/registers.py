@@ -213,7 +213,7 @@ def sequencer_points(device: str, loops: dict[str, int]) -> Iterator[Point]:
     registers = ModbusMap(device, Order.BIG)
     for loop, chillers in loops.items():
         registers.sensor(loop, CHILLER_STAGE, DataType.UINT16, "count")
-        setting = Setting(1.0, float(chillers), dead_band=0.5, tolerance=0.1)
+        setting = Setting(1.0, float(chillers), dead_band=0.4, tolerance=0.1)
         registers.setpoint(loop, STAGE_REQUEST, DataType.UINT16, "count", 1.0, setting)
     registers.control()
     yield from registers.points

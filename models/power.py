@@ -38,10 +38,6 @@ SIGNS: dict[str, tuple[int, ...]] = {
     "tower_pumps": (0, FREE, FREE, FREE, FREE, 0, 0, 1, 0),
     "fws_pumps": (0, 0, -1, -1, 0, -1, 0, 1, 1),
 }
-STAGE_SIGNS = {"chillers": FREE, "tower_fans": FREE, "tower_pumps": 1, "fws_pumps": FREE}
-"""Of `STAGE_FEATURE`, where a site has it. A chiller more shares the load, which costs or saves by
-the machines' part load; each wants its condenser water; evaporators side by side take less
-pressure, and each wants its least flow."""
 EXPONENT_RANGE = (1.0, 3.5)
 LEAKAGE = "it_leakage"
 
@@ -220,11 +216,7 @@ class PowerModel:
         return value.detach().numpy(), (gradient.numpy() * gain) @ self.layout.matrix
 
 
-def new_plant(name: str, exogenous: int, seed: int, *, staged: bool = False) -> PlantPower:
-    """An untrained model of the component ``name`` of `SIGNS`.
-
-    ``staged``: the site takes stage requests, and `STAGE_FEATURE` is the last of the features.
-    """
+def new_plant(name: str, exogenous: int, seed: int) -> PlantPower:
+    """An untrained model of the component ``name`` of `SIGNS`."""
     assert len(SIGNS[name]) == len(FEATURES)  # noqa: S101  # a table in this file
-    signs = (*SIGNS[name], STAGE_SIGNS[name]) if staged else SIGNS[name]
-    return PlantPower(signs, exogenous, seed)
+    return PlantPower(SIGNS[name], exogenous, seed)

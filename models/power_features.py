@@ -39,12 +39,13 @@ FEATURES = (
 )
 """Differences drive exchangers, lift and fans; levels do not, so none is a feature. Each is of
 means over the units, weighted by their ratings."""
-STAGE_FEATURE = "chillers that run"
-"""One feature more, the last, at sites whose sequencer takes stage requests and at no other: where
-their number lies between one and all."""
 EXOGENOUS = ("liquid_load", "air_load")
 """The weather acts through the features alone: given them, machines do not feel the wet bulb, and
 a parameter for it would carry one season's habits into another."""
+STAGE = "chillers that run"
+"""One more, the last, at sites whose sequencer takes stage requests and at no other: where their
+number lies between one and all. It is no feature, since a plan holds it: power need not be convex
+in it, and machines that share a load take more or less by the load."""
 AIR_C = np.linspace(-20.0, 40.0, 61)
 APPROACH_K = 5.0
 USUAL_WET_BULB_C = 15.0
@@ -85,6 +86,9 @@ class PowerLayout:
     """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
     stages: tuple[tuple[int, str], ...] = ()
     """Groups that are stage requests, and the tag of what their sequencer runs."""
+    stage: Array | None = None
+    """(G,) `STAGE` for each chiller more; None where no sequencer takes requests."""
+    stage_shift: float = 0.0
 
     @classmethod
     def of(cls, site: Site, layout: Layout) -> PowerLayout:
@@ -103,7 +107,6 @@ class PowerLayout:
         flow, flow_shift = _share_of(site, layout, CDU_FLOW)
         fan, fan_shift = _share_of(site, layout, FAN)
         stage, stage_shift = _share_of(site, layout, STAGE_REQUEST)
-        staged = bool(stage.any())
         matrix = np.stack(
             [
                 mean[TOWER] / DIFFERENCE_SCALE_K,
@@ -115,12 +118,10 @@ class PowerLayout:
                 over(mean[AIR_SUPPLY], mean[TOWER]),
                 flow,
                 fan,
-                *([stage] if staged else []),
             ]
         )
         shift = np.array([*(0.0,) * (len(FEATURES) - 2), flow_shift, fan_shift])
-        shift = np.append(shift, [stage_shift] if staged else [])
-        per_wet_bulb = np.zeros(len(matrix))
+        per_wet_bulb = np.zeros(len(FEATURES))
         per_wet_bulb[0] = -1.0 / DIFFERENCE_SCALE_K if mean[TOWER].any() else 0.0
         racks = list(site.racks.values())
         to_air = np.array([r.to_air_share for r in racks])
@@ -152,21 +153,27 @@ class PowerLayout:
                 if m[0].quantity == STAGE_REQUEST
                 and (tag := site.tag(m[0].equipment, CHILLER_STAGE)) is not None
             ),
+            stage=stage if stage.any() else None,
+            stage_shift=stage_shift,
         )
 
     @property
-    def staged(self) -> bool:
-        """Whether `STAGE_FEATURE` is among the features."""
-        return len(self.matrix) > len(FEATURES)
+    def exogenous_names(self) -> tuple[str, ...]:
+        """What `exogenous` answers, in its order."""
+        return EXOGENOUS if self.stage is None else (*EXOGENOUS, STAGE)
 
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
-        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load."""
+        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of what is given."""
         values = inputs.setpoints if setpoints is None else setpoints
-        return self._features(values, inputs.wet_bulb_c), self.exogenous(inputs.it_power_kw)
+        given = self.exogenous(inputs.it_power_kw, values)
+        return self._features(values, inputs.wet_bulb_c), given
 
-    def exogenous(self, it_power_kw: Array) -> Array:
-        """(T, E) of the load."""
-        return np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+    def exogenous(self, it_power_kw: Array, setpoints: Array) -> Array:
+        """(T, E) of the load, and of the chillers that run where somebody may ask for them."""
+        found = [it_power_kw @ self.liquid, it_power_kw @ self.air]
+        if self.stage is not None:
+            found.append(setpoints @ self.stage + self.stage_shift)
+        return np.stack(found, axis=1)
 
     def seen(self, history: History) -> Array:
         """(N, F) features of what was reached rather than set, for fitting."""
@@ -187,12 +194,15 @@ class PowerLayout:
         return reached
 
     def staged_as_run(self, history: History) -> Array:
-        """(N, G) setpoints in force, but for stage requests the chillers that ran."""
+        """(N, G) setpoints in force, but for stage requests the chillers that ran.
+
+        None at all counts as one: that is no stage to be asked for, and the weather tells.
+        """
         found = history.setpoints.copy()
         for group, tag in self.stages:
             if tag in history.meters:
                 run = history.meters[tag]
-                found[:, group] = np.where(np.isfinite(run), run, found[:, group])
+                found[:, group] = np.where(np.isfinite(run), np.maximum(run, 1.0), found[:, group])
         return found
 
     def gain(self, wet_bulb_c: Array) -> Array:
@@ -201,7 +211,7 @@ class PowerLayout:
         Air takes heat up from a tower's water with the difference of their enthalpies (Merkel
         1925): a kelvin of approach is worth half as much at 4 °C as at 20 °C.
         """
-        found = np.ones((len(wet_bulb_c), len(self.matrix)))
+        found = np.ones((len(wet_bulb_c), len(FEATURES)))
         towers = np.flatnonzero(self.per_wet_bulb)
         found[:, towers] = _enthalpy_rise(wet_bulb_c)[:, None] / _enthalpy_rise(
             np.array([USUAL_WET_BULB_C])

@@ -24,7 +24,7 @@ from models.contract import Leakage
 from models.forecast import LoadModel, WeatherModel
 from models.layout import layout_of
 from models.power import PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout
+from models.power_features import PowerLayout
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
 from models.uncertainty import ErrorModel
@@ -192,7 +192,7 @@ def _rebuild(
     power = PowerLayout.of(site, layout)
     plant = nn.ModuleDict(
         {
-            name: new_plant(name, len(EXOGENOUS), seed, staged=power.staged)
+            name: new_plant(name, len(power.exogenous_names), seed)
             for name in data["power_components"]
         }
     )

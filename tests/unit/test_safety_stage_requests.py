@@ -32,9 +32,8 @@ GATE = Envelope(limits_of(plant_site(actuators=[OWN], points=POINTS)))
 LONG = NOW_S - 1e5
 
 
-def seen(stage: float, running: tuple[float, float], **changes: float | None) -> Snapshot:
-    shown: dict[str, Any] = {tag.replace("__", "."): value for tag, value in changes.items()}
-    shown |= {read_back(STAGE): stage}
+def seen(stage: float, running: tuple[float, float], changes: dict[str, float]) -> Snapshot:
+    shown: dict[str, Any] = {**changes, read_back(STAGE): stage}
     shown |= dict(zip(("ch_1.running", "ch_2.running"), running, strict=True))
     found = plant_telemetry(shown)
     return replace(found, modes={**found.modes, STAGE: Mode.AUTOMATIC})
@@ -46,7 +45,7 @@ def ask(
     stage: float,
     units: dict[str, UnitMemory],
     origin: Origin = Origin.OPTIMISER,
-    **changes: float | None,
+    changes: dict[str, float] | None = None,
 ) -> Verdict:
     """The verdict of a request while ``stage`` is in force."""
     made = decision(Move(STAGE, -1000.0, 1000.0), origin=origin)
@@ -55,7 +54,7 @@ def ask(
     state = GATE.register(state, made, NOW_S)
     running = (float(bool(units["ch_1"].on)), float(bool(units["ch_2"].on)))
     asked = command(value, STAGE, origin=origin, authority=made.id)
-    return GATE.judge(state, asked, seen(stage, running, **changes), NOW_S)[1]
+    return GATE.judge(state, asked, seen(stage, running, changes or {}), NOW_S)[1]
 
 
 BOTH = {name: UnitMemory(True, LONG) for name in ("ch_1", "ch_2")}
@@ -117,26 +116,28 @@ def test_one_fewer_waits_until_every_machine_has_run_its_least_time(
 
 
 def test_one_fewer_must_leave_the_redundancy_and_one_more_may_come_without_it() -> None:
-    lost = {"ch_2__available": 0.0}
-    verdict = ask(1.0, stage=2.0, units=BOTH, **lost)
+    lost = {"ch_2.available": 0.0}
+    verdict = ask(1.0, stage=2.0, units=BOTH, changes=lost)
     assert (verdict.outcome, verdict.check) == (Outcome.REFUSE, "redundancy_chillers_of_cool")
-    assert ask(2.0, stage=1.0, units=ONE, ch_1__available=0.0).outcome is Outcome.ALLOW
+    assert ask(2.0, stage=1.0, units=ONE, changes={"ch_1.available": 0.0}).outcome is Outcome.ALLOW
 
 
 def test_what_is_out_of_service_or_runs_already_is_nobody_to_start() -> None:
-    gone = ask(2.0, stage=1.0, units=ONE, ch_2__available=0.0)
+    gone = ask(2.0, stage=1.0, units=ONE, changes={"ch_2.available": 0.0})
     assert (gone.outcome, gone.check) == (Outcome.REFUSE, "no_machine")
     assert ask(2.0, stage=1.0, units=BOTH).check == "no_machine"
 
 
 def test_a_chiller_is_asked_for_on_proven_water_only() -> None:
-    assert ask(2.0, stage=1.0, units=ONE, tower_water__cw_flow=0.0).check == "pump_first"
+    assert (
+        ask(2.0, stage=1.0, units=ONE, changes={"tower_water.cw_flow": 0.0}).check == "pump_first"
+    )
 
 
 def test_a_hot_rack_lets_no_chiller_be_stopped() -> None:
-    hot = {"r1__case_temperature": 80.0}
-    assert ask(1.0, stage=2.0, units=BOTH, **hot).check == "hot_rack"
-    assert ask(2.0, stage=1.0, units=ONE, **hot).outcome is Outcome.ALLOW
+    hot = {"r1.case_temperature": 80.0}
+    assert ask(1.0, stage=2.0, units=BOTH, changes=hot).check == "hot_rack"
+    assert ask(2.0, stage=1.0, units=ONE, changes=hot).outcome is Outcome.ALLOW
 
 
 def test_one_machine_at_a_time_goes_off() -> None:

@@ -119,10 +119,11 @@ def stage_choices(
     for actuator in staged_actuators(site):
         group = actuator.group
         present = round(setpoints[group])
-        if not _is_due(snapshot.time_s, settings):
+        ready_s = _ready_s(actuator, memory, free_from_s)
+        if not _is_due(snapshot.time_s, ready_s, settings):
             found.append(StageChoice(group, present))
             continue
-        why = held.get(group, "") or _why_stays(actuator, present, memory, snapshot, free_from_s)
+        why = held.get(group, "") or _why_stays(actuator, present, memory, snapshot, ready_s)
         if why:
             found.append(StageChoice(group, present, kept_out=(f"The stage stays: {why}.",)))
             continue
@@ -146,10 +147,22 @@ def neighbours(actuator: Actuator, present: int) -> Iterator[int]:
             yield value
 
 
-def _is_due(now_s: float, settings: PlanningSettings) -> bool:
-    """Whether stages are looked at in this step: once in so many minutes of plant time."""
-    every_s = settings.stage_every_s
-    return now_s // every_s != (now_s - settings.step_s) // every_s
+def _ready_s(actuator: Actuator, memory: StageMemory, free_from_s: Mapping[str, float]) -> float:
+    """Plant time from which the dwell lets the stage be changed; infinite where nobody knows."""
+    if actuator.group not in memory.stages:
+        return math.inf
+    _, since_s = memory.stages[actuator.group]
+    return max(since_s + actuator.dwell_s, free_from_s.get(actuator.group, 0.0))
+
+
+def _is_due(now_s: float, ready_s: float, settings: PlanningSettings) -> bool:
+    """Whether stages are looked at in this step.
+
+    Once in so many minutes of plant time, and as soon as the dwell is over.
+    """
+    every_s, before_s = settings.stage_every_s, now_s - settings.step_s
+    ends_now = before_s + CLOCK_SLACK_S < ready_s <= now_s + CLOCK_SLACK_S
+    return now_s // every_s != before_s // every_s or ends_now
 
 
 def _why_stays(
@@ -157,15 +170,14 @@ def _why_stays(
     present: int,
     memory: StageMemory,
     snapshot: Snapshot,
-    free_from_s: Mapping[str, float],
+    ready_s: float,
 ) -> str:
     if actuator.group not in memory.stages:
         return "nobody can see which chillers run"
-    run, since_s = memory.stages[actuator.group]
+    run, _ = memory.stages[actuator.group]
     now_s = snapshot.time_s
     if round(run) != present:
         return f"the sequencer runs {run:g} by its own rules where {present} are asked for"
-    ready_s = max(since_s + actuator.dwell_s, free_from_s.get(actuator.group, 0.0))
     if now_s + CLOCK_SLACK_S < ready_s:
         return f"its dwell runs for another {math.ceil((ready_s - now_s) / 60.0)} min"
     return ""

@@ -88,11 +88,17 @@ def choice(s: dict[str, Any]) -> StageChoice:
     return found
 
 
+def is_due(s: dict[str, Any]) -> bool:
+    """On the quarter of an hour, and in the step in which the dwell ends."""
+    left_s = max(900.0 - s["stage_age_s"], s["free_in_s"])
+    return not s["offset_s"] or -299.0 < left_s <= 1.0
+
+
 def allowed(s: dict[str, Any], value: int) -> bool:
     """The rules once more: quarter of an hour, hands, dwell, starts, N+1 rule, load."""
     now_s = NOW_S + s["offset_s"]
     run = sum(s["running"])
-    if s["offset_s"] or s["hand"] or run != s["present"] or not 1 <= value <= 5:
+    if not is_due(s) or s["hand"] or run != s["present"] or not 1 <= value <= 5:
         return False
     if s["stage_age_s"] < 899.0 or s["free_in_s"] > 1.0:
         return False
@@ -127,7 +133,7 @@ def test_the_stages_that_may_be_asked_for_are_those_of_the_rules(s: dict[str, An
 def test_whatever_is_kept_out_is_told_when_stages_are_looked_at(s: dict[str, Any]) -> None:
     found = choice(s)
     within = [v for v in (found.present - 1, found.present + 1) if 1 <= v <= 5]
-    if s["offset_s"]:
+    if not is_due(s):
         assert found.kept_out == ()
     elif not found.options:
         assert found.kept_out

@@ -77,6 +77,8 @@ class TickState:
     """The month's, where the site pays for it."""
     stages: StageMemory = field(default_factory=StageMemory)
     """When chillers changed, where stages may be asked for."""
+    plan_s: float = 0.0
+    """Wall-clock time that the last plan took, without others of other stages."""
 
     @classmethod
     def start(cls, site: Site) -> TickState:
@@ -126,6 +128,8 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
 
     outcome = await parts.planner.plan(asked)
     watch.lap("plan")
+    if not any(choice.options for choice in asked.stages):
+        state = replace(state, plan_s=outcome.seconds)
     if outcome.plan is not None and outcome.plan.verified:
         state = replace(state, plan=outcome.plan)
     fresh = (
@@ -204,7 +208,7 @@ def _request(
         None if state.peak is None else state.peak.kw,
         site.tariff.demand_per_kw_month,
         _asked_again(state.proposal, snapshot, site),
-        staging.choices_of(site, snapshot, state.stages, found, settings),
+        staging.choices_of(site, snapshot, state.stages, found, settings, state.plan_s),
     )
 
 

@@ -89,8 +89,9 @@ class PlanningSettings:
     stage_gain_kw: float = 3.0
     """Mean saving over the horizon that another stage must have besides: what a power model's
     levels are good for, and so that two stages as good as one another do not take turns."""
-    stage_time_s: float = 8.0
-    """Wall-clock time after which no other stage is tried in a step."""
+    stage_time_s: float | None = 8.0
+    """Other stages are tried where all plans of a step are expected to take no longer, wall-clock,
+    by what the last plan took. None where nobody waits for a plan."""
 
     def __post_init__(self) -> None:
         """Check what would fail later, and less plainly."""

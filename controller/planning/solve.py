@@ -149,7 +149,7 @@ class PlanMaker:
         taken: _Found = held
         remarks: tuple[str, ...] = ()
         if request.stages and not held.too_warm and not held.by_rule:
-            taken, remarks = self._staged(request, held, started)
+            taken, remarks = self._staged(request, held)
         plan = plan_of(
             taken.situation,
             taken.prospect,
@@ -166,9 +166,7 @@ class PlanMaker:
             standing=held.standing,
         )
 
-    def _staged(
-        self, request: PlanRequest, held: _Found, started: float
-    ) -> tuple[_Found, tuple[str, ...]]:
+    def _staged(self, request: PlanRequest, held: _Found) -> tuple[_Found, tuple[str, ...]]:
         """The best of the stages that may be asked for."""
 
         def plan(asked: PlanRequest) -> _Found | None:
@@ -182,7 +180,6 @@ class PlanMaker:
             plan,
             self.settings,
             hours=float(held.situation.hours.sum()),
-            is_late=lambda: time.perf_counter() - started > self.settings.stage_time_s,
         )
 
     def _found(self, request: PlanRequest, search: _Search) -> _Found:

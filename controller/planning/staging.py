@@ -4,7 +4,7 @@ A stage is a whole number and no variable of the quadratic problem. It stands in
 override: a plan is made with the stage that is there, and one with each neighbour that may be asked
 for (`controller.planning.stage_choice`), held over the horizon. Another stage is taken where its
 verified plan is cheaper by more than a change costs, by a margin. Where something is too warm, or
-the time is out, the stage stays.
+there is no time for more plans, the stage stays.
 """
 
 from __future__ import annotations
@@ -39,8 +39,13 @@ def choices_of(
     memory: StageMemory,
     limits: tuple[GroupLimits, ...],
     settings: PlanningSettings,
+    plan_s: float = 0.0,
 ) -> tuple[StageChoice, ...]:
-    """What may be asked of each sequencer, from the limits of a step."""
+    """What may be asked of each sequencer, from the limits of a step.
+
+    ``plan_s``: wall-clock time that a plan took lately. It is asked here, and not while plans are
+    made, so that a plan depends on its request alone and can be made again.
+    """
     if not memory.watched:
         return ()
     hands = {
@@ -48,7 +53,7 @@ def choices_of(
         for each in limits
         if each.fixed_until_s is not None and each.fixed_by != STAGE
     }
-    return stage_choices(
+    found = stage_choices(
         site,
         snapshot,
         memory,
@@ -57,6 +62,11 @@ def choices_of(
         held=hands,
         free_from_s={each.group: each.free_from_s for each in limits},
     )
+    plans = 1 + sum(len(each.options) for each in found)
+    if settings.stage_time_s is None or plans * plan_s <= settings.stage_time_s:
+        return found
+    late = f"No time for other stages: a plan takes {plan_s:.1f} s."
+    return tuple(replace(each, options=(), kept_out=(*each.kept_out, late)) for each in found)
 
 
 def with_stages(request: PlanRequest, stages: Mapping[str, float]) -> PlanRequest:
@@ -87,7 +97,6 @@ def best(
     settings: PlanningSettings,
     *,
     hours: float,
-    is_late: Callable[[], bool],
 ) -> tuple[FoundT, tuple[str, ...]]:
     """The plan to take among that with the stages in force and those with others, and remarks.
 
@@ -99,17 +108,12 @@ def best(
         The plan of a request; None where none of it is verified.
     hours
         Of the horizon, with its terminal cost.
-    is_late
-        Whether the time for other stages is out.
     """
     remarks = [said for choice in request.stages for said in choice.kept_out]
     must_save = settings.stage_change_kwh + settings.stage_gain_kw * hours
     taken, least = held, held.merit - must_save
     for choice, value in others(request):
         name = _named(site, choice, value)
-        if is_late():
-            remarks.append(f"{name}: not tried, the time was out.")
-            continue
         found = plan(with_stages(request, {choice.group: float(value)}))
         if found is None:
             remarks.append(f"{name}: no plan with it is verified.")

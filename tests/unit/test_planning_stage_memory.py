@@ -108,3 +108,27 @@ def test_people_at_the_panel_ask_for_whole_machines() -> None:
         held = _towards(actuator, held, targets.of(actuator))
         seen.add(held)
     assert seen == {1.0, 2.0, 3.0, 4.0, 5.0}
+
+
+@pytest.mark.parametrize(("plan_s", "tried"), [(0.0, True), (2.6, True), (2.7, False)])
+def test_other_stages_are_tried_where_there_is_time_for_their_plans(
+    plan_s: float, tried: bool
+) -> None:
+    now_s = NOW_S + 7200.0
+    contacts = {"site.hardwired_enable": 1.0, "cool.running": 1.0, "tower_water.cw_flow": 50.0}
+    contacts |= dict.fromkeys(
+        ("site.fire_alarm", "site.emergency_power_off", "site.generator_running"), 0.0
+    )
+    for name in NAMES:
+        contacts |= {f"{name}.available": 1.0, f"{name}.locked_out": 0.0}
+        contacts |= {f"{name}.chw_supply_temperature": 12.0, f"{name}.cooling_load": 200.0}
+    seen = snapshot(now_s, 2)
+    shown = {t: Reading(v, Quality.GOOD, now_s) for t, v in contacts.items()}
+    seen = Snapshot(now_s, {**seen.readings, **shown})
+    memory = StageMemory.of(SITE).seen(snapshot(NOW_S, 2))
+    (choice,) = choices_of(SITE, seen, memory, (limits_at(),), settings(), plan_s)
+    assert choice.options == ((1, 3) if tried else ())
+    assert any("No time for other stages" in said for said in choice.kept_out) != tried
+    unhurried = PlanningSettings(stage_time_s=None)
+    (choice,) = choices_of(SITE, seen, memory, (limits_at(),), unhurried, plan_s)
+    assert choice.options == (1, 3)

@@ -101,11 +101,19 @@ def test_a_persons_override_of_the_stage_is_kept_while_it_lasts() -> None:
     assert with_stages(held, {GROUP: 2.0}) == held
 
 
-def test_out_of_time_or_without_a_verified_plan_the_stage_stays() -> None:
-    outcome = maker(stage_time_s=-1.0).make(request())
+def test_a_stage_whose_plans_are_not_verified_is_not_taken() -> None:
+    ours = maker()
+    found = ours._found
+
+    def spoilt(asked: PlanRequest, search: Any) -> Any:
+        held = found(asked, search)
+        return held if asked.limits[G].fixed_at == 3.0 else replace(held, link="ramp")
+
+    ours._found = spoilt  # type: ignore[method-assign]  # no solver's answer stands there
+    outcome = ours.make(request())
     assert stages(outcome) == [3.0]
     assert outcome.plan is not None
-    assert "2 chillers of cool: not tried, the time was out." in outcome.plan.remarks
+    assert "2 chillers of cool: no plan with it is verified." in outcome.plan.remarks
 
 
 def test_where_something_is_too_warm_the_stage_stays() -> None:

@@ -100,7 +100,7 @@ def history(run: Array, asked: float) -> History:
     setpoints[:, G] = asked
     return History(
         layout=LAYOUT,
-        time_s=60.0 * np.arange(n),
+        time_s=np.arange(n, dtype=np.float64) * 60.0,
         setpoints=setpoints,
         it_power_kw=np.ones((n, racks)),
         wet_bulb_c=np.zeros(n),

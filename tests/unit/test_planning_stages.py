@@ -101,7 +101,9 @@ def test_a_persons_override_of_the_stage_is_kept_while_it_lasts() -> None:
     assert with_stages(held, {GROUP: 2.0}) == held
 
 
-def test_a_stage_whose_plans_are_not_verified_is_not_taken() -> None:
+def test_a_stage_whose_plans_are_not_verified_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ours = maker()
     found = ours._found
 
@@ -109,7 +111,7 @@ def test_a_stage_whose_plans_are_not_verified_is_not_taken() -> None:
         held = found(asked, search)
         return held if asked.limits[G].fixed_at == 3.0 else replace(held, link="ramp")
 
-    ours._found = spoilt  # type: ignore[method-assign]  # no solver's answer stands there
+    monkeypatch.setattr(ours, "_found", spoilt)  # no solver's answer stands there
     outcome = ours.make(request())
     assert stages(outcome) == [3.0]
     assert outcome.plan is not None

@@ -16,8 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import control_table
-from benchmarks.control_agents import ABLATIONS, AGENTS, BASELINES, OURS, SAC, fit_arx, run_agent
-from benchmarks.control_days import DAY_H, SITES, Day, days, train_model
+from benchmarks.control_agents import (
+    ABLATIONS,
+    AGENTS,
+    BASELINES,
+    OURS,
+    SAC,
+    STAGED_ABLATIONS,
+    fit_arx,
+    run_agent,
+)
+from benchmarks.control_days import (
+    DAY_H,
+    SITES,
+    STAGED_SITE,
+    Day,
+    days,
+    staged_days,
+    train_model,
+)
 from benchmarks.harness import Bench, Measure
 from sim.scenarios.build import reference
 
@@ -29,8 +46,9 @@ SCOPE = (
     "under its tuned Guideline 36 control. By default three hours of each day, at hours that go "
     "round the clock; --full takes whole days of four weeks, seven weeks in all, and an agent of "
     "reinforcement learning besides. --ablations takes parts away, on the days that are searched "
-    "for the best there is (with --full on the first week). Every day under every agent is kept, "
-    "and a run goes on where it was interrupted. A simulator's figures, not a plant's"
+    "for the best there is (with --full on the first week), and planned stages on two days of a "
+    "site that takes stage requests. Every day under every agent is kept, and a run goes on where "
+    "it was interrupted. A simulator's figures, not a plant's"
 )
 HAS_ABLATIONS = True
 WINDOW_H = 3.0
@@ -52,6 +70,8 @@ class _Study:
     cores: ProcessPoolExecutor
     hands: ThreadPoolExecutor
     table: control_table.Table
+    staged: control_table.Table
+    """Days at the site that takes stage requests, for what planned stages are worth."""
     models: dict[str, dict[str, Path]] = field(default_factory=lambda: {s: {} for s in SITES})
 
     def on_a_core(self, work: Callable[..., Any], *given: Any) -> Any:
@@ -59,18 +79,21 @@ class _Study:
 
     def train(self) -> None:
         """A model of each site where none is kept; the linear one where it is asked for."""
-        folders = {site: self.bench.work / f"site-{site}" for site in SITES}
-        self.bench.say(f"models of {' and '.join(SITES)}, where none is kept")
+        sites = (*SITES, STAGED_SITE) if self.bench.ablations else SITES
+        folders = {site: self.bench.work / f"site-{site}" for site in sites}
+        self.bench.say(f"models of {' and '.join(sites)}, where none is kept")
         trained = {s: self.cores.submit(train_model, s, folder) for s, folder in folders.items()}
         for site, model in trained.items():
-            self.models[site]["thermal"] = model.result()
+            self.models.setdefault(site, {})["thermal"] = model.result()
         if self.bench.ablations:
             fitted = {site: self.hands.submit(self._arx, site) for site in SITES}
             for site, file in fitted.items():
                 self.models[site]["arx"] = file.result()
         if self.bench.full:
             self.bench.say("agents of reinforcement learning, where none is kept")
-            learned = {s: self.cores.submit(train_agent, s, f / SAC) for s, f in folders.items()}
+            learned = {
+                site: self.cores.submit(train_agent, site, folders[site] / SAC) for site in SITES
+            }
             for site, agent in learned.items():
                 self.models[site][SAC] = agent.result()
 
@@ -83,9 +106,10 @@ class _Study:
         path.write_text(json.dumps(found), encoding="utf-8")
         return path
 
-    def run(self, number: int, agent: str) -> None:
-        """A day under an agent."""
-        day = self.table.days[number]
+    def run(self, number: int, agent: str, table: control_table.Table | None = None) -> None:
+        """A day under an agent; of the square's table where none is named."""
+        table = table or self.table
+        day = table.days[number]
         models = self.models[day.site]
         asked = () if agent in BASELINES else AGENTS[agent].models
         used = {name: models[name].name for name in asked}
@@ -95,7 +119,7 @@ class _Study:
             lambda: self.on_a_core(run_agent, day, agent, models),
             of_the_machine=False,
         )
-        self.table.add(number, agent, result)
+        table.add(number, agent, result)
 
     def all(self, marked: tuple[int, ...], evaluations: int) -> dict[int, dict[str, Any]]:
         """Every day under every agent, and what is found for the ``marked`` days."""
@@ -109,6 +133,13 @@ class _Study:
         if self.bench.ablations:
             ablated = every[:SQUARE] if self.bench.full else marked
             jobs += [self.hands.submit(self.run, n, agent) for n in ablated for agent in ABLATIONS]
+            every_staged = range(len(self.staged.days))
+            of_stages = (*BASELINES, OURS, *STAGED_ABLATIONS)
+            jobs += [
+                self.hands.submit(self.run, n, agent, self.staged)
+                for n in every_staged
+                for agent in of_stages
+            ]
         for job in jobs:
             job.result()
         return {n: search.result() for n, search in found.items()}
@@ -131,11 +162,12 @@ def measure(bench: Bench) -> Iterator[Measure]:
     square = [day for week in range(WEEKS[bench.full]) for day in days(hours, week)]
     marked, evaluations = BEST_FOUND[bench.full]
     table = control_table.Table(square, bench.say)
+    staged = control_table.Table(staged_days(hours), bench.say)
     with (
         ProcessPoolExecutor(BOTH_CORES, mp_context=get_context("spawn")) as cores,
         ThreadPoolExecutor(BOTH_CORES) as hands,
     ):
-        study = _Study(bench, cores, hands, table)
+        study = _Study(bench, cores, hands, table, staged)
         try:
             found = study.all(marked, evaluations)
         except BaseException:
@@ -146,6 +178,7 @@ def measure(bench: Bench) -> Iterator[Measure]:
     yield from control_table.measures(table, tariffs)
     yield control_table.share_of_best(table, found)
     yield from control_table.ablated(table)
+    yield from control_table.ablated(staged)
 
 
 def train_agent(site: str, folder: Path) -> Path:

@@ -91,6 +91,8 @@ class Agent:
     plans: bool = True
     """Whether a solver plans its steps."""
     is_ablation: bool = True
+    needs_stages: bool = False
+    """Whether it says something at sites that take stage requests alone."""
 
 
 def _ours(models: Mapping[str, Path], change: Callable[[Site, LearnedStep], LearnedStep]) -> Make:
@@ -129,6 +131,14 @@ def _static(site: Site, step: LearnedStep) -> LearnedStep:
     settings = replace(step.settings, blocks=STATIC_BLOCKS)
     held = replace(step, forecaster=Persistence(site))
     return _planned_by(site, held, LearnedPredictor(site, step.bundle), settings)
+
+
+def _no_staging(site: Site, step: LearnedStep) -> LearnedStep:
+    """Stages stay as they were at take-over, as far as the sequencer lets them."""
+    from controller.planning.predictor import LearnedPredictor
+
+    settings = replace(step.settings, staging=False)
+    return _planned_by(site, step, LearnedPredictor(site, step.bundle), settings)
 
 
 def _planned_by(
@@ -220,6 +230,12 @@ AGENTS: dict[str, Agent] = {
             lambda models: _ours(models, _static),
         ),
         Agent(
+            "no_staging",
+            "ours without stages planned, where a sequencer takes requests",
+            lambda models: _ours(models, _no_staging),
+            needs_stages=True,
+        ),
+        Agent(
             SAC,
             "an agent of reinforcement learning (SAC)",
             _sac,
@@ -229,4 +245,6 @@ AGENTS: dict[str, Agent] = {
         ),
     )
 }
-ABLATIONS = tuple(agent.name for agent in AGENTS.values() if agent.is_ablation)
+ABLATIONS = tuple(a.name for a in AGENTS.values() if a.is_ablation and not a.needs_stages)
+STAGED_ABLATIONS = tuple(a.name for a in AGENTS.values() if a.is_ablation and a.needs_stages)
+"""Those of the days at a site that takes stage requests."""

@@ -25,6 +25,7 @@ LOADS = (
     ("campus", "mixed"),
 )
 SITES = tuple(dict.fromkeys(site for site, _ in LOADS))
+STAGED_SITE = "campus-stages"
 SEED = 7300
 """Of the first day; no model is trained on any of them, and nothing was chosen by them. (Of the
 days before these, of seeds from 7100 on and a week earlier, two were looked at when rules of the
@@ -94,6 +95,18 @@ def days(hours: float, repetition: int = 0) -> list[Day]:
         seed = SEED + number + SEEDS_APART * repetition
         found.append(Day(climate, season, site, mix, f"{start:%Y-%m-%dT%H:%M:%SZ}", hours, seed))
     return found
+
+
+def staged_days(hours: float) -> list[Day]:
+    """Two summer days at the site that takes stage requests: what planned stages are worth there.
+
+    They are no part of the square, whose sites take none.
+    """
+    starts = ((CLIMATES[0], "training", "T12:00:00Z"), (CLIMATES[1], "mixed", "T20:00:00Z"))
+    return [
+        Day(climate, "summer", STAGED_SITE, mix, SEASONS["summer"] + at, hours, SEED + 50 + number)
+        for number, (climate, mix, at) in enumerate(starts)
+    ]
 
 
 def train_model(site: str, folder: Path) -> Path:

@@ -23,8 +23,9 @@ from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
 from controller.estimation.peak import Peak, followed
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
-from controller.planning import limits, proposal, request, standing
+from controller.planning import limits, proposal, request, staging, standing
 from controller.planning.settings import PlanningSettings
+from controller.planning.stage_choice import StageMemory
 from controller.planning.words import Plan, Planner, PlanOutcome, PlanRequest
 from controller.records import TickRecord
 from facility.clock import Clock
@@ -81,15 +82,19 @@ class TickState:
     """By actuator: the optimiser's writes of the last hour."""
     peak: Peak | None = None
     """The month's, where the site pays for it."""
+    stages: StageMemory = field(default_factory=StageMemory)
+    """When chillers changed, where stages may be asked for."""
+    plan_s: float = 0.0
+    """Wall-clock time that the last plan took, without others of other stages."""
 
     @classmethod
     def start(cls, site: Site) -> TickState:
         """Before the first snapshot."""
-        return cls(history.start(site))
+        return cls(history.start(site), stages=StageMemory.of(site))
 
     def seen(self, snapshot: Snapshot) -> TickState:
         """With a snapshot between ticks: history goes on a row a minute."""
-        return replace(self, history=self.history.seen(snapshot))
+        return replace(self, history=self.history.seen(snapshot), stages=self.stages.seen(snapshot))
 
 
 async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[TickState, TickRecord]:
@@ -130,6 +135,8 @@ async def tick(state: TickState, snapshot: Snapshot, parts: Parts) -> tuple[Tick
 
     outcome = await parts.planner.plan(asked)
     watch.lap("plan")
+    if not any(choice.options for choice in asked.stages):
+        state = replace(state, plan_s=outcome.seconds)
     if outcome.plan is not None and outcome.plan.verified:
         state = replace(state, plan=outcome.plan)
     fresh = (
@@ -193,11 +200,12 @@ def _request(
     if state.estimate is None:
         raise ValueError("the hall's state has not been estimated")
     times = [now_s + (k + 0.5) * settings.step_s for k in range(settings.steps)]
+    found = limits.group_limits(site, snapshot, state.setpoints, overrides, state.writes, settings)
     return request.request_of(
         state.number,
         now_s,
         settings.step_s,
-        limits.group_limits(site, snapshot, state.setpoints, overrides, state.writes, settings),
+        found,
         ahead,
         forecasts.prices_of(site, parts.prices, times),
         parts.estimator.to_text(state.estimate.state),
@@ -207,6 +215,7 @@ def _request(
         None if state.peak is None else state.peak.kw,
         site.tariff.demand_per_kw_month,
         _asked_again(state.proposal, snapshot, site),
+        staging.choices_of(site, snapshot, state.stages, found, settings, state.plan_s),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from facility.devices import Actuator, Cooling
 from facility.equipment import RackKind
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 
 CW = "cw_supply_temperature_setpoint"
@@ -137,7 +138,11 @@ class Targets:
         return actuator.maximum if actuator.cooling is Cooling.HIGHER else actuator.minimum
 
     def of(self, actuator: Actuator) -> float:
-        """The value that ``actuator`` is to go to."""
+        """The value that ``actuator`` is to go to; of a stage a whole number."""
+        value = self._value_of(actuator)
+        return float(round(value)) if actuator.quantity == STAGE_REQUEST else value
+
+    def _value_of(self, actuator: Actuator) -> float:
         chained = self._chained and actuator.quantity in self._design.over_k
         alone = chained or (self._still and self._design.apart)
         level = self._levels[actuator.quantity] if alone else self._joint

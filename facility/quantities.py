@@ -24,6 +24,10 @@ class Quantity:
     """Class of the Brick schema 1.4, without its prefix."""
 
 
+CHILLER_STAGE = "chiller_stage"
+"""How many chillers the sequencer of a loop runs."""
+STAGE_REQUEST = "chiller_stage_setpoint"
+"""How many it is asked to run: whole numbers, from 1."""
 UNNAMED = "unnamed"
 """What a scan of a device finds, until somebody says what it is; a device may have many."""
 
@@ -106,6 +110,11 @@ def _table() -> dict[str, Quantity]:
         Quantity("cw_return_temperature", t, "water back to the towers", temp),
         Quantity("cw_supply_temperature_setpoint", t, "set: tower water", setpoint),
         Quantity("cw_flow", f, "flow of the tower water loop", "Water_Flow_Sensor"),
+        # sequencers
+        Quantity(
+            CHILLER_STAGE, Kind.COUNT, "chillers that a loop's sequencer runs", "Stages_Status"
+        ),
+        Quantity(STAGE_REQUEST, Kind.COUNT, "set: chillers asked of the sequencer", "Setpoint"),
         # contacts: what the building and the machines say of themselves
         Quantity("fire_alarm", Kind.STATE, "1 while the fire alarm is active", "Alarm"),
         Quantity("emergency_power_off", Kind.STATE, "1 while an emergency-off is pressed", "Alarm"),

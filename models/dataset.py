@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facility.clock import iso
-from facility.quantities import QUANTITIES
+from facility.quantities import CHILLER_STAGE, QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from models.contract import Array, Inputs
@@ -32,6 +32,8 @@ FROZEN_ROWS = 180
 FROZEN_LOAD_SHARE = 0.05
 """Range of the rack's power over that time, as a share of its rating, that counts as moving."""
 OUTDOOR = "outdoor"
+METERED = ("power", "fan_power", "pump_power", CHILLER_STAGE)
+"""Electric meters, and the chillers that they are the power of."""
 # Outside these a value is a wrong unit or a sentinel, whatever the site.
 PLAUSIBLE = {
     Kind.TEMPERATURE: (-60.0, 150.0),
@@ -67,7 +69,7 @@ class History:
     supply_c: Array
     """(N, M) measured supply of each node of the layout."""
     meters: dict[str, Array]
-    """(N,) of each electric meter that the table has, by tag."""
+    """(N,) of each electric meter that the table has, by tag; and how many chillers run."""
     usable: NDArray[np.bool_]
     """(N,): all that drives the hall is known."""
     notes: tuple[str, ...]
@@ -340,7 +342,7 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
     meters = {
         point.tag: frame[point.tag].to_numpy(dtype=float, copy=True)
         for point in site.points.values()
-        if point.quantity in ("power", "fan_power", "pump_power") and point.tag in names
+        if point.quantity in METERED and point.tag in names
     }
     return History(
         layout=layout,

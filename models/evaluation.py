@@ -297,7 +297,7 @@ def power_error(site: Site, bundle: Bundle, history: History) -> dict[str, float
     inputs = Inputs(
         start_s=float(history.time_s[0]),
         step_s=POWER_ROWS * STEP_S,
-        setpoints=blocks(history.setpoints)[told],
+        setpoints=blocks(bundle.power.layout.staged_as_run(history))[told],
         it_power_kw=blocks(history.it_power_kw)[told],
         wet_bulb_c=blocks(history.wet_bulb_c)[told],
         dry_bulb_c=blocks(history.dry_bulb_c)[told],

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import psychrolib
 
+from facility.quantities import CHILLER_STAGE, STAGE_REQUEST
 from facility.site import Site
 from models.contract import Array, Inputs
 from models.dataset import History
@@ -41,6 +42,10 @@ means over the units, weighted by their ratings."""
 EXOGENOUS = ("liquid_load", "air_load")
 """The weather acts through the features alone: given them, machines do not feel the wet bulb, and
 a parameter for it would carry one season's habits into another."""
+STAGE = "chillers that run"
+"""One more, the last, at sites whose sequencer takes stage requests and at no other: where their
+number lies between one and all. It is no feature, since a plan holds it: power need not be convex
+in it, and machines that share a load take more or less by the load."""
 AIR_C = np.linspace(-20.0, 40.0, 61)
 APPROACH_K = 5.0
 USUAL_WET_BULB_C = 15.0
@@ -79,6 +84,11 @@ class PowerLayout:
     """(G,) -1 where lower is more cooling, 1 where higher is."""
     measured: tuple[int, ...]
     """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
+    stages: tuple[tuple[int, str], ...] = ()
+    """Groups that are stage requests, and the tag of what their sequencer runs."""
+    stage: Array | None = None
+    """(G,) `STAGE` for each chiller more; None where no sequencer takes requests."""
+    stage_shift: float = 0.0
 
     @classmethod
     def of(cls, site: Site, layout: Layout) -> PowerLayout:
@@ -96,6 +106,7 @@ class PowerLayout:
 
         flow, flow_shift = _share_of(site, layout, CDU_FLOW)
         fan, fan_shift = _share_of(site, layout, FAN)
+        stage, stage_shift = _share_of(site, layout, STAGE_REQUEST)
         matrix = np.stack(
             [
                 mean[TOWER] / DIFFERENCE_SCALE_K,
@@ -128,18 +139,41 @@ class PowerLayout:
             air=to_air / max(float((heat * to_air).sum()), 1e-9),
             minimum=np.array([m[0].minimum for m in members]),
             maximum=np.array([m[0].maximum for m in members]),
-            cooling=np.array([float(m[0].cooling.sign) for m in members]),
+            # A stage is no part of «more cooling»: tangents are taken at the one that is planned.
+            cooling=np.array(
+                [
+                    0.0 if m[0].quantity == STAGE_REQUEST else float(m[0].cooling.sign)
+                    for m in members
+                ]
+            ),
             measured=tuple(measured),
+            stages=tuple(
+                (g, tag)
+                for g, m in enumerate(members)
+                if m[0].quantity == STAGE_REQUEST
+                and (tag := site.tag(m[0].equipment, CHILLER_STAGE)) is not None
+            ),
+            stage=stage if stage.any() else None,
+            stage_shift=stage_shift,
         )
 
-    def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
-        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load."""
-        values = inputs.setpoints if setpoints is None else setpoints
-        return self._features(values, inputs.wet_bulb_c), self.exogenous(inputs.it_power_kw)
+    @property
+    def exogenous_names(self) -> tuple[str, ...]:
+        """What `exogenous` answers, in its order."""
+        return EXOGENOUS if self.stage is None else (*EXOGENOUS, STAGE)
 
-    def exogenous(self, it_power_kw: Array) -> Array:
-        """(T, E) of the load."""
-        return np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+    def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
+        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of what is given."""
+        values = inputs.setpoints if setpoints is None else setpoints
+        given = self.exogenous(inputs.it_power_kw, values)
+        return self._features(values, inputs.wet_bulb_c), given
+
+    def exogenous(self, it_power_kw: Array, setpoints: Array) -> Array:
+        """(T, E) of the load, and of the chillers that run where somebody may ask for them."""
+        found = [it_power_kw @ self.liquid, it_power_kw @ self.air]
+        if self.stage is not None:
+            found.append(setpoints @ self.stage + self.stage_shift)
+        return np.stack(found, axis=1)
 
     def seen(self, history: History) -> Array:
         """(N, F) features of what was reached rather than set, for fitting."""
@@ -149,14 +183,27 @@ class PowerLayout:
         """(N, G) setpoints in force, but for supplies what was measured of them.
 
         A setpoint below what the plant can reach costs no more than the reachable one:
-        fitted on setpoints, that flat part would bend the convex function.
+        fitted on setpoints, that flat part would bend the convex function. For the same reason the
+        chillers that run count, not those that were asked for.
         """
-        reached = history.setpoints.copy()
+        reached = self.staged_as_run(history)
         for group, node in enumerate(self.measured):
             if node >= 0:
                 supply = history.supply_c[:, node]
                 reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
         return reached
+
+    def staged_as_run(self, history: History) -> Array:
+        """(N, G) setpoints in force, but for stage requests the chillers that ran.
+
+        None at all counts as one: that is no stage to be asked for, and the weather tells.
+        """
+        found = history.setpoints.copy()
+        for group, tag in self.stages:
+            if tag in history.meters:
+                run = history.meters[tag]
+                found[:, group] = np.where(np.isfinite(run), np.maximum(run, 1.0), found[:, group])
+        return found
 
     def gain(self, wet_bulb_c: Array) -> Array:
         """(T, F) what a kelvin of each feature is worth in this weather.

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from facility.commands import Command, Decision, Origin, Outcome, Override, Verdict
 from facility.telemetry import Snapshot
-from safety import authority, checks, dwell, staging
+from safety import authority, checks, dwell, stage_requests, staging
 from safety import state as states
 from safety.arithmetic import Interval, grains, meet, units
 from safety.backup_held import WorstCase, worst_case, worst_case_of_own
@@ -97,6 +97,10 @@ class Envelope:
         situation = survey(own, memory, moment)
         case = Case(self.limits, own, state, command, situation, now_s, worst)
         finding = checks.why_nothing(own, state, situation) or _refusal(case)
+        if finding is None:
+            finding = stage_requests.why_not_asked(
+                self.limits, own, state, command.value, situation.starts, moment
+            )
         if finding is not None:
             return state, _refuse(finding)
         verdict, way = _limit(case, memory)

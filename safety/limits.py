@@ -14,6 +14,7 @@ from facility.devices import Actuator, Release
 from facility.points import Point, Role
 from facility.site import Site
 from facility.units import Kind
+from safety import stage_requests
 from safety.arithmetic import LARGEST, grains
 from safety.backup_site import backup_of
 from safety.conditions import guards_of, sighted_of, site_gaps, stage_limits, votes_of
@@ -127,7 +128,7 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Guard, Guard]) -> Actua
             ),
             supply=None if measured is None else sensor(site, measured),
         )
-    return ActuatorLimits(
+    own = ActuatorLimits(
         actuator=actuator.id,
         device=actuator.device,
         equipment=actuator.equipment,
@@ -152,6 +153,7 @@ def _limits(site: Site, actuator: Actuator, shared: dict[Guard, Guard]) -> Actua
         unit=actuator.unit,
         hand_back=hand_back_of(actuator) if device.release is Release.JUMP else None,
     )
+    return stage_requests.of_request(site, actuator, own)
 
 
 def _gaps(site: Site, actuator: Actuator) -> Iterator[str]:
@@ -182,6 +184,7 @@ def _problems(site: Site, actuator: Actuator) -> Iterator[str]:
         yield "its point must be a numeric setpoint with access rw or w"
     elif not numbers:
         yield from _bound_problems(site, actuator, point)
+        yield from stage_requests.problems(site, actuator, point)
     racks = racks_served(site, actuator.equipment)
     if all(site.tag(rack.id, rack.limited_temperature) is None for rack in racks):
         yield "no rack that it serves is measured; add its inlet or case temperature"

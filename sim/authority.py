@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from facility.devices import Release
 from facility.points import Access, Role
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 
 WIRE_SLACK = 1e-6
@@ -81,7 +82,12 @@ class DeviceAuthority:
         }
         self._device_of = np.array([names.index(a.device) for a in actuators], dtype=np.int64)
         self._ramps = np.array(
-            [site.devices[a.device].release is Release.RAMP for a in actuators], dtype=np.bool_
+            # A stage is given back as it stands: there is no fraction of a machine to ramp by.
+            [
+                site.devices[a.device].release is Release.RAMP and a.quantity != STAGE_REQUEST
+                for a in actuators
+            ],
+            dtype=np.bool_,
         )
         # Rates by direction of the value (up, down) rather than of cooling.
         self._up_per_s = np.array(

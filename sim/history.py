@@ -23,6 +23,7 @@ from facility.clock import from_iso
 from facility.devices import Actuator
 from facility.excitation import COVER, MOVED, RESTS, Design, Targets, turn_backs
 from facility.points import Access
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from sim.parameters import PlantParameters
 from sim.plant.jobs import GeneratedLoad
@@ -238,6 +239,8 @@ def _towards(actuator: Actuator, held: float, target: float) -> float:
     towards = actuator.is_more_cooling(target, held)
     rate = actuator.rate_towards_per_min if towards else actuator.rate_away_per_min * AWAY_FACTOR
     step = rate * SAMPLE_S / 60.0
+    if actuator.quantity == STAGE_REQUEST:  # whole machines
+        step = max(1.0, np.floor(step))
     return held + float(np.clip(target - held, -step, step))
 
 

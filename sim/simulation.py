@@ -23,6 +23,7 @@ from sim.bms.control import PERIOD_S, LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
 from sim.bms.setpoints import Commissioned
+from sim.bms.stage_requests import asked_of, show_own_stages
 from sim.contacts import Contacts
 from sim.faults import Fault, FaultEngine
 from sim.parameters import PlantParameters
@@ -161,7 +162,9 @@ class Simulation:
         left = int(np.floor((to_s - self._now_s) / self._step_s + 1e-9))
         while left > 0:
             if self._now_s >= self._next_control_s - 1e-6:
+                self._local.sequencer.asked = self._stages_asked()
                 self._wanted = self._local.update(self._memory.state, PERIOD_S)
+                show_own_stages(self._commissioned, self._memory.state, self._wanted)
                 self._local.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
                 self._next_control_s = self._now_s + PERIOD_S
             # Who holds a device can only change from one second to the next while it is not
@@ -333,6 +336,13 @@ class Simulation:
             raise ValueError(f"there is no local control {name!r}; there are {known}")
         control: LocalControl = LOCAL_CONTROLS[name](self._units, self._links, self._commissioned)
         return control
+
+    def _stages_asked(self) -> dict[int, int]:
+        """What people at the panel, or whoever holds the device, ask of the sequencer."""
+        panel = dict(self._at_panel)
+        if self._faults is not None:
+            panel |= {self._actuator[name]: v for name, v in self._faults.panel.items()}
+        return asked_of(self.site, self._commissioned, self._authority, panel, self._now_s)
 
     def _run(self, steps: int) -> int:
         """Run at most ``steps`` seconds under the setpoints in force; answers how many."""

@@ -24,9 +24,11 @@ from sim.sites.writer import texts
 START_S = from_iso("2024-05-10")
 
 
-def warm_campus(local_control: str, outdoor_c: float, wet_bulb_c: float) -> tuple[Site, Simulation]:
+def warm_campus(
+    local_control: str, outdoor_c: float, wet_bulb_c: float, name: str = "campus"
+) -> tuple[Site, Simulation]:
     """The campus at 60 % load after two hours of one weather under its own control."""
-    made = texts(DESIGNS["campus"](), 15_000)
+    made = texts(DESIGNS[name](), 15_000)
     site = parse_site(made["site.toml"], made["points.csv"])
     plant = warmed_up(
         site,

@@ -24,7 +24,7 @@ from adapters.gateway.client import GatewayError, GatewayRefusal
 from facility.commands import Command, Mode, Origin, Outcome, Override, Receipt, WriteResult
 from facility.devices import Actuator
 from facility.points import Role
-from facility.quantities import QUANTITIES
+from facility.quantities import QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Reading
 from facility.units import Kind
@@ -356,6 +356,8 @@ _PREFIX = "commissioning-"
 def _usual_step(actuator: Actuator) -> float:
     if QUANTITIES[actuator.quantity].kind is Kind.TEMPERATURE:
         return STEP_K
+    if actuator.quantity == STAGE_REQUEST:
+        return 1.0
     return STEP_SHARE * (actuator.maximum - actuator.minimum)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from facility.quantities import LIMITED_TEMPERATURE
+from facility.quantities import CHILLER_STAGE, LIMITED_TEMPERATURE
 from facility.site import Site
 from facility.telemetry import Snapshot
 from models.contract import Array
@@ -85,6 +85,7 @@ def tags_used(site: Site) -> tuple[str, ...]:
         *("cw_supply_temperature", "fws_supply_temperature"),
         *("tcs_supply_temperature", "supply_air_temperature"),
         *METERS,
+        CHILLER_STAGE,
     }
     setpoints = {actuator.read_back for actuator in site.actuators.values()}
     return tuple(

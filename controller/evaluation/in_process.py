@@ -169,7 +169,8 @@ def learned_step(site: Site, model: Path, prices: Prices) -> LearnedStep:
         bundle = Bundle.load(model, site)
     except RegistryError as error:
         raise InProcessError(str(error)) from None
-    settings = PlanningSettings()
+    # Plant time stands still while a plan is made: the machine's speed decides nothing.
+    settings = PlanningSettings(stage_time_s=None)
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
     return LearnedStep(
         bundle,

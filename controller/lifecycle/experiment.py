@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from facility.devices import Actuator
 from facility.excitation import JOINT_S, TURN_BACK_K, Targets
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from safety.arithmetic import units
 from safety.guards import ActuatorLimits, Limits
@@ -203,8 +204,9 @@ def _next(
     most = rate * min(since_s, window_s) / 60.0
     value = held + min(max(target - held, -most), most)
     # Rounded towards where it came from: never further than was allowed.
-    steps = (value - held) / GRAIN
-    return held + GRAIN * (int(steps) if steps >= 0.0 else -int(-steps))
+    grain = 1.0 if actuator.quantity == STAGE_REQUEST else GRAIN
+    steps = (value - held) / grain
+    return held + grain * (int(steps) if steps >= 0.0 else -int(-steps))
 
 
 GRAIN = 0.01

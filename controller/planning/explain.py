@@ -8,6 +8,7 @@ import numpy as np
 
 from controller.planning.problem import Answer, Numbers
 from controller.planning.situation import Situation
+from controller.planning.words import STAGE
 from facility.commands import Binding
 from models.contract import Array
 
@@ -77,6 +78,8 @@ def named_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Na
         ours = np.abs(used - real) > 0.01
         for b, g in zip(*np.nonzero((duals > 1e-6) & ~ours), strict=True):
             limit = request.limits[g]
+            if limit.fixed_by == STAGE:  # held by the plan itself, and no part of a machine saves
+                continue
             what = corridor.lower_name(g) if key == "lower" else limit.upper_name
             what = "override" if corridor.fixed[b, g] else what
             dual = float(duals[b, g])

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.planning.settings import PlanningSettings
-from controller.planning.words import GroupLimits
+from controller.planning.words import STAGE, GroupLimits
 from facility.commands import Mode, Override
 from facility.devices import Actuator, Release
-from facility.quantities import QUANTITIES
+from facility.quantities import QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
@@ -24,6 +24,8 @@ from safety.hand_back import ends, hand_back_of, own_values
 BUDGET_S = 3660.0
 """The envelope's hour and a minute: it counts from when a write was judged, some seconds after the
 snapshot of its step, and an hour later a step may come through sooner."""
+
+FOR_GOOD_S = float(2**53)
 
 LIFT_RESERVE_K = 0.5
 """Over a chiller's least lift, from where a plan does not shorten it."""
@@ -97,7 +99,10 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     # Where people hold members of a group at different values, the last one stands for it.
     held.sort(key=lambda override: (override.expires_at_s, override.id))
     not_ours = {snapshot.modes.get(a.id, Mode.SHADOW) for a in members} == {Mode.OFF}
-    fixed_until = held[-1].expires_at_s if held else (float(2**53) if not_ours else None)
+    # A stage is no setpoint to be moved by degrees: each plan holds one.
+    stage = members[0].quantity == STAGE_REQUEST and not held and not not_ours
+    not_moved = not_ours or stage
+    fixed_until = held[-1].expires_at_s if held else (FOR_GOOD_S if not_moved else None)
     return GroupLimits(
         group=group,
         unit=members[0].unit,
@@ -113,8 +118,8 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
         away_from_s=max(away_from(writes.get(a.id, ()), settings) for a in members),
         fixed_until_s=fixed_until,
-        fixed_at=held[-1].value if held else (setpoint if not_ours else None),
-        fixed_by=held[-1].who if held else ("mode off" if not_ours else ""),
+        fixed_at=held[-1].value if held else (setpoint if not_moved else None),
+        fixed_by=held[-1].who if held else ("mode off" if not_ours else STAGE if stage else ""),
         economy_lower=_economy_lower(site, snapshot, members[0], setpoint, settings),
     )
 

@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from controller.planning.settings import PlanningSettings
+from controller.planning.staging import in_words, is_stage
 from controller.planning.standing import SAME, region_of
 from controller.planning.words import Plan
 from facility.commands import Effect, Mode, Move, Proposal, Shortfall
@@ -158,6 +159,7 @@ def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ..
     reasons += [_what_it_is_for(effect) for effect in plan.effects[:EFFECTS_SAID]]
     reasons += [_what_is_not_kept(each) for each in plan.shortfalls[:SHORTFALLS_SAID]]
     reasons += [f"{b.constraint} binds: {b.shadow_price:.2f} {b.unit}." for b in plan.binding[:3]]
+    reasons += plan.remarks
     where = "above" if plan.worst_excess_k > 0 else "below"
     reasons.append(
         f"Warmest rack {plan.worst_rack}: {abs(plan.worst_excess_k):.1f} K {where} its limit "
@@ -175,10 +177,13 @@ def _what_is_taken_over(site: Site, holds: tuple[Move, ...]) -> tuple[str, ...]:
 
 def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:
     by_kind: dict[tuple[str, bool], list[Move]] = {}
+    staged = [move for move in moves if is_stage(site, move.actuator)]
     for move in moves:
+        if move in staged:
+            continue
         quantity = site.actuators[move.actuator].quantity
         by_kind.setdefault((quantity, move.proposed > move.now), []).append(move)
-    lines = []
+    lines = [in_words(site, move.actuator, move.now, move.proposed) for move in staged]
     for (quantity, up), members in by_kind.items():
         sizes = [abs(m.proposed - m.now) for m in members]
         unit = site.actuators[members[0].actuator].unit

@@ -24,6 +24,8 @@ def plan_of(
     link: str,
     verified: bool,
     named: tuple[Named, ...],
+    *,
+    remarks: tuple[str, ...] = (),
 ) -> Plan:
     """The plan of a prospect, beside what holding still would do.
 
@@ -31,6 +33,8 @@ def plan_of(
     ----------
     named
         What binds, by name.
+    remarks
+        Of the stages that were looked at.
     """
     layout, request = situation.layout, situation.request
     power = _power(prospect)
@@ -59,6 +63,7 @@ def plan_of(
         effects=effects_of(situation, prospect, hold, named),
         shortfalls=shortfalls_of(situation, prospect),
         model_version=request.model_version,
+        remarks=remarks,
     )
 
 

@@ -79,6 +79,20 @@ class PlanningSettings:
     material_kw: float = 5.0
     """Change of the expected saving that makes a new proposal."""
 
+    staging: bool = True
+    """Whether stages are planned where a site's sequencer takes requests."""
+    stage_every_s: float = 900.0
+    """How often: a sequencer keeps a stage as long, and each other stage costs a plan."""
+    stage_change_kwh: float = 10.0
+    """Cost of a start or stop: some minutes of a chiller's power until it carries its load, and
+    wear. A choice of ours, with no measurement behind it; about a dollar at the usual tariff."""
+    stage_gain_kw: float = 3.0
+    """Mean saving over the horizon that another stage must have besides: what a power model's
+    levels are good for, and so that two stages as good as one another do not take turns."""
+    stage_time_s: float | None = 8.0
+    """Other stages are tried where all plans of a step are expected to take no longer, wall-clock,
+    by what the last plan took. None where nobody waits for a plan."""
+
     def __post_init__(self) -> None:
         """Check what would fail later, and less plainly."""
         if self.step_s * sum(self.blocks) < 7200.0:

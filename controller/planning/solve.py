@@ -19,7 +19,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from controller.planning import assemble
+from controller.planning import assemble, staging
 from controller.planning.backup import BackupRule
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
@@ -35,6 +35,7 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.situation import Predictor, Situation
 from controller.planning.verify import Prospect, objections, rollout
 from controller.planning.words import Attempt, PlanOutcome, PlanRequest
+from facility.commands import Recheck
 from facility.site import Site
 from models.contract import Array
 
@@ -67,6 +68,32 @@ class _Search:
         """Remember an attempt; it was accepted where nothing is said against it."""
         seconds = time.perf_counter() - since
         self.attempts.append(Attempt(link, round_, status, not why, why, seconds))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a request with its stages held has come to."""
+
+    situation: Situation
+    hold: Prospect
+    prospect: Prospect
+    link: str
+    named: Callable[[], tuple[Named, ...]]
+    """What binds it."""
+    too_warm: bool
+    """Whether holding still is no answer."""
+    standing: Recheck | None
+    """Of the proposal that waits."""
+
+    @property
+    def merit(self) -> float:
+        """Of the plan."""
+        return self.prospect.merit
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether no solver's answer stood."""
+        return self.link == "ramp"
 
 
 @dataclass
@@ -121,6 +148,45 @@ class PlanMaker:
             return PlanOutcome(plan, attempts, seconds=time.perf_counter() - started)
 
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
+        search = _Search()
+        held = self._found(request, search)
+        taken: _Found = held
+        remarks: tuple[str, ...] = ()
+        if request.stages and not held.too_warm and not held.by_rule:
+            taken, remarks = self._staged(request, held)
+        plan = plan_of(
+            taken.situation,
+            taken.prospect,
+            held.hold,
+            taken.link,
+            True,
+            taken.named(),
+            remarks=remarks,
+        )
+        return PlanOutcome(
+            plan,
+            tuple(search.attempts),
+            seconds=time.perf_counter() - started,
+            standing=held.standing,
+        )
+
+    def _staged(self, request: PlanRequest, held: _Found) -> tuple[_Found, tuple[str, ...]]:
+        """The best of the stages that may be asked for."""
+
+        def plan(asked: PlanRequest) -> _Found | None:
+            found = self._found(replace(asked, standing={}), _Search())
+            return None if found.by_rule or found.too_warm else found
+
+        return staging.best(
+            self.site,
+            request,
+            held,
+            plan,
+            self.settings,
+            hours=float(held.situation.hours.sum()),
+        )
+
+    def _found(self, request: PlanRequest, search: _Search) -> _Found:
         state = self.predictor.state(request.state)
         urgent = Corridor(request, self.settings, self._rule)
         situation = Situation(self.site, request, state, self.layout, urgent, self.predictor)
@@ -129,9 +195,10 @@ class PlanMaker:
         if not yardstick.too_warm:
             situation = replace(situation, corridor=unhurried(urgent, hold.blocks))
         standing = look_again(
-            situation, hold, lambda each: _words(situation, yardstick.against(each))
+            self._as_asked(situation),
+            hold,
+            lambda each: _words(situation, yardstick.against(each)),
         )
-        search = _Search()
         self._solve(situation, yardstick, search)
         if not search.verified:
             self._previous(situation, yardstick, search)
@@ -142,19 +209,22 @@ class PlanMaker:
                 and self._saving_kw(situation, hold, prospect) < self.settings.hold_below_kw
             ):
                 prospect = hold
-            plan = plan_of(situation, prospect, hold, link, True, named())
         else:
             since = time.perf_counter()
-            ramp = yardstick.ramp
+            prospect, link, named = yardstick.ramp, "ramp", _nothing_binds
             if not yardstick.too_warm:
-                ramp = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
-            plan = plan_of(situation, ramp, hold, "ramp", True, ())
+                prospect = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
             search.note("ramp", 0, "by rule", "", since)
-        return PlanOutcome(
-            plan,
-            tuple(search.attempts),
-            seconds=time.perf_counter() - started,
-            standing=standing,
+        return _Found(situation, hold, prospect, link, named, yardstick.too_warm, standing)
+
+    def _as_asked(self, situation: Situation) -> Situation:
+        """The situation with the stages that the proposal which waits asks for."""
+        request = situation.request
+        asked = staging.with_stages(request, request.standing)
+        if asked == request:
+            return situation
+        return replace(
+            situation, request=asked, corridor=replace(situation.corridor, request=asked)
         )
 
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
@@ -249,7 +319,11 @@ class PlanMaker:
         why = _words(situation, yardstick.against(prospect))
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
-            search.verified.append((prospect, "previous", lambda: ()))
+            search.verified.append((prospect, "previous", _nothing_binds))
+
+
+def _nothing_binds() -> tuple[Named, ...]:
+    return ()
 
 
 def unhurried(urgent: Corridor, holding: Array) -> Corridor:

@@ -15,9 +15,13 @@ from typing import Protocol
 
 import numpy as np
 
+from controller.planning.stage_choice import StageChoice
 from facility.commands import Band, Binding, Effect, Recheck, Shortfall
 from facility.wire import dumps
 from models.contract import Array, Inputs
+
+STAGE = "stage"
+"""`GroupLimits.fixed_by` of a stage request: the planner itself holds it."""
 
 Row = tuple[float, ...]
 Table = tuple[Row, ...]
@@ -98,6 +102,8 @@ class PlanRequest:
     """What a kW above it costs, in the site's currency."""
     standing: Mapping[str, float] = field(default_factory=dict)
     """By actuator group: where the proposal that waits for a person would go; empty without."""
+    stages: tuple[StageChoice, ...] = ()
+    """By sequencer that takes stage requests: which stages may be planned."""
 
     @property
     def steps(self) -> int:
@@ -161,6 +167,8 @@ class Plan:
     shortfalls: tuple[Shortfall, ...] = ()
     """Limits that cannot be kept in time."""
     model_version: str = ""
+    remarks: tuple[str, ...] = ()
+    """Of the stages that were looked at: what each would have saved, what kept it out."""
 
     @cached_property
     def hash(self) -> str:

@@ -10,7 +10,7 @@ from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.loading.topology import FILE, Topology
 from facility.points import Point, Role
-from facility.quantities import QUANTITIES
+from facility.quantities import QUANTITIES, STAGE_REQUEST
 from facility.units import Kind
 
 # Rates of a temperature setpoint: at most 2 °C a minute towards cooling and 0.5 °C in
@@ -22,6 +22,12 @@ TEMPERATURE_TOWARDS_PER_MIN = 2.0
 TEMPERATURE_AWAY_PER_MIN = 0.1
 RANGE_SHARE_TOWARDS_PER_MIN = 0.5
 RANGE_SHARE_AWAY_PER_MIN = 0.02
+# Stages go one machine at a time: one up a minute, one down in the envelope's window of 5 minutes,
+# and no sooner than the start-to-start time of a chiller (15 min, Carrier 23XL; Guideline 36 keeps
+# a stage as long).
+STAGE_TOWARDS_PER_MIN = 1.0
+STAGE_AWAY_PER_MIN = 0.2
+STAGE_DWELL_S = 900.0
 WRITES_PER_HOUR = 6
 REVERSALS_PER_HOUR = 2
 DWELL_S = 300.0
@@ -35,6 +41,7 @@ COOLING = {
     "tcs_flow_setpoint": Cooling.HIGHER,
     "supply_air_temperature_setpoint": Cooling.LOWER,
     "fan_speed_setpoint": Cooling.HIGHER,
+    STAGE_REQUEST: Cooling.HIGHER,
 }
 """The quantities that Isotherm can set, and which way is more cooling."""
 
@@ -83,9 +90,13 @@ def _actuator(
     point: Point, minimum: float, maximum: float, reader: TableReader, topology: Topology
 ) -> Actuator:
     temperature = QUANTITIES[point.quantity].kind is Kind.TEMPERATURE
+    staged = point.quantity == STAGE_REQUEST
     span = maximum - minimum
     towards = TEMPERATURE_TOWARDS_PER_MIN if temperature else RANGE_SHARE_TOWARDS_PER_MIN * span
     away = TEMPERATURE_AWAY_PER_MIN if temperature else RANGE_SHARE_AWAY_PER_MIN * span
+    if staged:
+        towards, away = STAGE_TOWARDS_PER_MIN, STAGE_AWAY_PER_MIN
+    dwell_s = STAGE_DWELL_S if staged else DWELL_S
     cooling = reader.choice("cooling", Cooling, COOLING[point.quantity])
     margin = reader.number(
         "dew_point_margin_k", GUARDED.get(point.quantity, -1.0), minimum=-1.0, maximum=20
@@ -104,7 +115,7 @@ def _actuator(
         rate_towards_per_min=reader.number("rate_towards_per_min", towards, minimum=1e-6),
         rate_away_per_min=reader.number("rate_away_per_min", away, minimum=1e-6),
         dead_band=point.dead_band,
-        dwell_s=max(reader.number("dwell_s", DWELL_S, minimum=0), point.min_write_interval_s),
+        dwell_s=max(reader.number("dwell_s", dwell_s, minimum=0), point.min_write_interval_s),
         writes_per_hour=reader.whole("writes_per_hour", WRITES_PER_HOUR, minimum=1),
         jump_towards=reader.number(
             "jump_towards", JUMP_TOWARDS_K if temperature else span, minimum=0

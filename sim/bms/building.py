@@ -10,6 +10,7 @@ from sim.bms.control import LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
 from sim.bms.setpoints import Commissioned
+from sim.bms.stage_requests import show_own_stages
 from sim.parameters import PlantParameters
 from sim.plant.plant import STATE_LAYOUTS, Memory, links, unit_ids
 from sim.plant.signals import COLUMNS, OUTDOOR
@@ -121,6 +122,7 @@ class BuildingControl:
         for (unit, quantity), value in readings.items():
             self._take(unit, quantity, value)
         wanted = self._control.update(self._memory.state, dt_s)
+        show_own_stages(self._commissioned, self._memory.state, wanted)
         self._control.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
         self._memory.block[self._setpoint_places] = wanted
         state, ids = self._memory.state, self._ids

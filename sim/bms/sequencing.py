@@ -39,6 +39,11 @@ class Sequence:
     urgent_s: float = 120.0
     dwell_s: float = 900.0
     """Between changes of stage."""
+    request_part_load: float = 0.80
+    """Of the machines that are left, up to which a request may stop one: under the stage-up part
+    load, so that the one that was stopped is not needed again at once."""
+    request_s: float = 120.0
+    """For so long must the plant be fit for the stop."""
     economiser_hold_s: float = 1200.0
     economiser_gain_k: float = 1.5
     """Predicted tower water under the return, to enable (plant-physics: 1.5 K)."""
@@ -102,6 +107,9 @@ class Sequencer:
         self._plants = [_Plant() for _ in range(count)]
         self._pumps = [_Pumps() for _ in range(count + 1)]
         self._storage = [Storage() for _ in range(count)]
+        self.asked: dict[int, int] = {}
+        """By row of a loop: the stage that somebody asks for. A loop that is left out is staged
+        by this sequencer alone."""
         self._has_chillers = [bool((links.chiller_loop == k).any()) for k in range(count)]
         self._has_units = [
             bool((links.cdu_loop == k).any() or (links.crah_loop == k).any()) for k in range(count)
@@ -204,6 +212,7 @@ class Sequencer:
         if s["enabled"] < 0.5:
             t.stage = 0
             now.chillers["commanded"][mine] = 0.0
+            now.loops["stage"][k] = 0.0
             return
         capacity = self._units.chillers["capacity_kw"][mine]
         load = float(now.chillers["cooling_load"][mine].sum())
@@ -218,20 +227,25 @@ class Sequencer:
         failsafe = t.failsafe.update(bool(excess > q.failsafe_k), dt_s)
         urgent = t.urgent.update(bool(excess > q.urgent_k), dt_s)
         light = load < q.stage_down_part_load * below
+        asked, down_s = self.asked.get(k, t.stage), q.stage_down_s
         if t.stage == 1:  # the economiser alone: chillers find nothing to do
             light = s["economiser"] > 0.5 and load < 0.03 * at
+        elif k in self.asked:  # in the place of this sequencer's own idea of light
+            light, down_s = asked < t.stage and load < q.request_part_load * below, q.request_s
         down = t.down.update(bool(light and excess < 0.5 * q.failsafe_k), dt_s)
         economiser = s["economiser"] > 0.5
         first = t.stage == 0 and not economiser
-        raise_it = up >= q.stage_up_s or failsafe >= q.failsafe_s or first
+        more = 0 < t.stage < asked
+        raise_it = up >= q.stage_up_s or failsafe >= q.failsafe_s or first or more
         if t.stage < len(mine) and (
             (raise_it and (t.since_s >= q.dwell_s or first))
             or (urgent >= q.urgent_s and t.since_s >= 2.0 * q.urgent_s)
         ):
             self._change(t, 1)
-        elif t.stage > 0 and down >= q.stage_down_s and t.since_s >= q.dwell_s:
+        elif t.stage > 0 and down >= down_s and t.since_s >= q.dwell_s:
             self._change(t, -1)
         self._command(now, mine, t.stage)
+        now.loops["stage"][k] = now.chillers["commanded"][mine].sum()
 
     @staticmethod
     def _change(t: _Plant, by: int) -> None:

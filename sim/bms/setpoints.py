@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from sim.plant.fws_loop import TOWER_WATER
 from sim.plant.layout import Array, Index
@@ -56,6 +57,9 @@ class Commissioned:
     """Where each quantity lies in the vector."""
     actuator_row: Index
     """Row in the vector of each of the site's actuators, in the site's order."""
+    staged: tuple[tuple[int, int], ...] = ()
+    """Loops whose sequencer takes stage requests: row in the vector, and row in the loops' table.
+    They lie behind all others, at sites that have them."""
     led: tuple[tuple[int, Index], ...] = ()
     """Loops whose supply setpoint is that of their chillers, since nobody sets it itself: its
     row in the vector, and the rows of the chillers."""
@@ -76,8 +80,11 @@ class Commissioned:
             names = ids[table] if table != "tower_water" else (TOWER_WATER,)
             part[quantity] = slice(len(keys), len(keys) + len(names))
             keys += [(name, quantity) for name in names]
-        row = {key: i for i, key in enumerate(keys)}
         by_key = {(a.equipment, a.quantity): a for a in site.actuators.values()}
+        asked = [k for k, name in enumerate(ids["loops"]) if (name, STAGE_REQUEST) in by_key]
+        staged = tuple((len(keys) + i, k) for i, k in enumerate(asked))
+        keys += [(ids["loops"][k], STAGE_REQUEST) for k in asked]
+        row = {key: i for i, key in enumerate(keys)}
         if odd := [key for key in by_key if key not in row]:
             raise ValueError(f"the simulated plant has no setpoint {odd[0][1]} on {odd[0][0]}")
         led = []
@@ -102,7 +109,7 @@ class Commissioned:
                 if mine and quantity == FWS:
                     led.append((i, np.array([row[one, CHW] for one in mine], np.int64)))
         rows = np.array([row[(a.equipment, a.quantity)] for a in site.actuators.values()], np.int64)
-        return cls(tuple(keys), value, low, high, part, rows, tuple(led))
+        return cls(tuple(keys), value, low, high, part, rows, staged, tuple(led))
 
     def lead(self, setpoints: Array) -> None:
         """Give loops that follow their chillers the mean of these chillers' setpoints.
@@ -122,3 +129,5 @@ class Commissioned:
             part = self.part[quantity]
             for i in range(part.stop - part.start):
                 yield memory.place(table, i, column)
+        for _, k in self.staged:
+            yield memory.place("loops", k, "stage_setpoint")

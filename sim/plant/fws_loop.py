@@ -60,6 +60,8 @@ STATE = Layout(
     | tank.STATE
     | {
         "trim_enabled": "1 while the trim exchanger may",
+        "stage": "chillers that the sequencer runs",
+        "stage_setpoint": "chillers asked of the sequencer; its own stage where nobody asks",
         "setpoint_c": "supply setpoint in force, degC",
         "supply_c": "supply leaving the plant, degC",
         "delivered_c": "supply at the units, behind the main, degC",

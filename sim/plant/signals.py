@@ -71,6 +71,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "running": "enabled",
         "pump_power": "pump_power",
         "fws_supply_temperature_setpoint": "setpoint_c",
+        "chiller_stage": "stage",
+        "chiller_stage_setpoint": "stage_setpoint",
     },
     "tower_water": {
         "cw_supply_temperature": "supply_c",

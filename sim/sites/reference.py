@@ -1,4 +1,4 @@
-"""The two reference sites as data: `campus` and `frontier`.
+"""The reference sites as data: `campus` and `frontier`, and `campus-stages` beside them.
 
 Every figure is a nameplate or a design choice of an engineer, with its source; what
 only the simulator knows (curves, leakage, fouling) is in ``plant.toml``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
 
@@ -46,6 +46,8 @@ class Design:
     """Setpoints of the plant's fixed control, by quantity."""
     jumping: frozenset[str]
     """Devices that jump on release instead of ramping."""
+    staged: tuple[str, ...] = ()
+    """Loops whose sequencer takes stage requests."""
 
 
 def campus() -> Design:
@@ -151,7 +153,26 @@ def frontier() -> Design:
     )
 
 
-DESIGNS: dict[str, Callable[[], Design]] = {"campus": campus, "frontier": frontier}
+def campus_stages() -> Design:
+    """The campus with five chillers of half the size, whose sequencer takes stage requests.
+
+    One more than its loop's rating needs, as there; but where one of three is enough for most of
+    the year, here there is a choice of one, two or three.
+    """
+    return replace(
+        campus(),
+        id="campus-stages",
+        name="Campus reference hall, 6.6 MW, five chillers staged on request",
+        chillers=tuple(_chiller(f"chiller{i}", 1800.0) for i in range(1, 6)),
+        staged=("cool",),
+    )
+
+
+DESIGNS: dict[str, Callable[[], Design]] = {
+    "campus": campus,
+    "frontier": frontier,
+    "campus-stages": campus_stages,
+}
 """The reference sites by name."""
 
 

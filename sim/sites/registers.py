@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from facility.points import Access, DataType, Order, Point, Role, SafeDirection, Table
-from facility.quantities import QUANTITIES
+from facility.quantities import CHILLER_STAGE, QUANTITIES, STAGE_REQUEST
 
 # Implausible outside: sensors of water and air in a plant, weather.
 PLAUSIBLE_C = (-30.0, 110.0)
@@ -201,5 +201,19 @@ def chiller_points(chiller: str, supply: Setting) -> Iterator[Point]:
     registers.setpoint(
         chiller, "chw_supply_temperature_setpoint", DataType.INT16, "degC", 0.01, supply
     )
+    registers.control()
+    yield from registers.points
+
+
+def sequencer_points(device: str, loops: dict[str, int]) -> Iterator[Point]:
+    """A sequencer that takes stage requests; ``loops`` has the chillers of each.
+
+    Whole numbers on the wire too, so that no fraction of a machine can be asked for.
+    """
+    registers = ModbusMap(device, Order.BIG)
+    for loop, chillers in loops.items():
+        registers.sensor(loop, CHILLER_STAGE, DataType.UINT16, "count")
+        setting = Setting(1.0, float(chillers), dead_band=0.4, tolerance=0.1)
+        registers.setpoint(loop, STAGE_REQUEST, DataType.UINT16, "count", 1.0, setting)
     registers.control()
     yield from registers.points

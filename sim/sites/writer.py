@@ -10,7 +10,13 @@ from typing import Any
 
 from facility.points import Point, SafeDirection
 from sim.sites.reference import Design
-from sim.sites.registers import NodeMap, Setting, cdu_points, chiller_points
+from sim.sites.registers import (
+    NodeMap,
+    Setting,
+    cdu_points,
+    chiller_points,
+    sequencer_points,
+)
 from sim.sites.toml_text import Value, table, tables
 
 HOST = "127.0.0.1"
@@ -26,6 +32,8 @@ LIQUID: dict[str, Value] = {
 }
 AIR: dict[str, Value] = {"hand_back": "air", "scan_s": 10.0, "heartbeat_s": 5.0, "watchdog_s": 20.0}
 
+SEQUENCER = "sequencer"
+"""A device of its own, so that it is taken over and given back apart from water setpoints."""
 FAN_RANGE_PCT = (30.0, 100.0)
 SUPPLY_AIR_RANGE_C = (15.0, 27.0)
 
@@ -88,7 +96,8 @@ def device_names(design: Design) -> tuple[str, ...]:
     """The devices of a design, in the order of their ports."""
     crahs = ("crahs",) if design.crahs else ()
     cdus = (cdu.id for cdu in design.cdus)
-    return (*cdus, *(chiller.id for chiller in design.chillers), "bms", *crahs)
+    sequencer = (SEQUENCER,) if design.staged else ()
+    return (*cdus, *(chiller.id for chiller in design.chillers), "bms", *crahs, *sequencer)
 
 
 def _devices(design: Design, base_port: int) -> Iterator[dict[str, Value]]:
@@ -158,6 +167,9 @@ def _points(design: Design) -> Iterator[Point]:
     # Last, so that the sensors before them keep the errors that a seed has always given them.
     yield from _proofs(design)
     yield from _contacts(design)
+    if design.staged:
+        loops = {k: sum(c.loop == k for c in design.chillers) for k in design.staged}
+        yield from sequencer_points(SEQUENCER, loops)
 
 
 def _bms(design: Design) -> list[Point]:

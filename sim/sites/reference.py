@@ -1,4 +1,4 @@
-"""The two reference sites as data: `campus` and `frontier`.
+"""The reference sites as data: `campus`, `frontier`, and `campus-storage`, a campus with a tank.
 
 Every figure is a nameplate or a design choice of an engineer, with its source; what
 only the simulator knows (curves, leakage, fouling) is in ``plant.toml``.
@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.equipment import (
+    CDU,
+    CRAH,
+    Chiller,
+    CoolingLoop,
+    Hall,
+    Rack,
+    RackKind,
+    StorageTank,
+    Tower,
+)
 
 # Coolant at design: 1.35 L/min for each kW, within the 1.0 to 1.5 of CDU check lists.
 TCS_LS_PER_KW = 1.35 / 60.0
@@ -46,6 +56,7 @@ class Design:
     """Setpoints of the plant's fixed control, by quantity."""
     jumping: frozenset[str]
     """Devices that jump on release instead of ramping."""
+    storage_tanks: tuple[StorageTank, ...] = ()
 
 
 def campus() -> Design:
@@ -151,7 +162,25 @@ def frontier() -> Design:
     )
 
 
-DESIGNS: dict[str, Callable[[], Design]] = {"campus": campus, "frontier": frontier}
+def campus_storage() -> Design:
+    """The campus with a tank of chilled water on its cool loop.
+
+    400 m³ hold 3.5 MWh of cold over the loop's design range of 7.5 K: two hours of full discharge,
+    of which a quarter is kept for the minutes that chillers need to come back after a blip.
+    """
+    return replace(
+        campus(),
+        id="campus-storage",
+        name="Campus reference hall, 6.6 MW, with a chilled-water tank",
+        storage_tanks=(StorageTank("tank1", "cool", 400.0, 60.0, 25.0),),
+    )
+
+
+DESIGNS: dict[str, Callable[[], Design]] = {
+    "campus": campus,
+    "frontier": frontier,
+    "campus-storage": campus_storage,
+}
 """The reference sites by name."""
 
 

@@ -25,7 +25,7 @@ def problems(site_toml: str, points: str) -> list[str]:
 def test_a_tank_and_its_setpoint_are_read(files: tuple[str, str]) -> None:
     site = parse_site(*files)
     tank = site.storage_tanks["tank1"]
-    assert (tank.loop, tank.volume_m3, tank.reserve_pct) == ("cool", 400.0, 25.0)
+    assert (tank.loop, tank.volume_m3, tank.reserve_pct) == ("cool", 250.0, 25.0)
     charge = site.actuators["tank1.charge_setpoint"]
     assert (charge.minimum, charge.maximum, charge.fallback) == (-100.0, 100.0, 0.0)
     assert charge.cooling is Cooling.LOWER
@@ -57,8 +57,8 @@ def test_sites_without_a_tank_have_none(files: tuple[str, str]) -> None:
     [
         ('loop = "cool"\nvolume', 'loop = "cold"\nvolume', "there is no loop 'cold'"),
         ('loop = "cool"\nvolume', 'loop = "warm"\nvolume', "no chiller is on 'warm'"),
-        ("volume_m3 = 400.0", "volume_m3 = 0.0", "volume_m3: 0 is out of range"),
-        ("volume_m3 = 400.0\n", "", "volume_m3: it is missing"),
+        ("volume_m3 = 250.0", "volume_m3 = 0.0", "volume_m3: 0 is out of range"),
+        ("volume_m3 = 250.0\n", "", "volume_m3: it is missing"),
         ("reserve_pct = 25.0", "reserve_pct = 100.0", "reserve_pct: 100 is out of range"),
         ("loss_pct_per_day = 2.0", "loss_per_day = 2.0", "loss_per_day"),
         ('id = "tank1"\nloop', 'id = "cool"\nloop', "'cool' is a loop or a chiller too"),

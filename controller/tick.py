@@ -21,7 +21,7 @@ from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
 from controller.estimation.peak import Peak, followed
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
-from controller.planning import limits, proposal, request, standing
+from controller.planning import limits, proposal, request, standing, storage_state
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import Plan, Planner, PlanOutcome, PlanRequest
 from controller.records import TickRecord
@@ -186,6 +186,7 @@ def _request(
     if state.estimate is None:
         raise ValueError("the hall's state has not been estimated")
     times = [now_s + (k + 0.5) * settings.step_s for k in range(settings.steps)]
+    later = storage_state.hours_later(site, now_s, settings)
     return request.request_of(
         state.number,
         now_s,
@@ -200,6 +201,9 @@ def _request(
         None if state.peak is None else state.peak.kw,
         site.tariff.demand_per_kw_month,
         _asked_again(state.proposal, snapshot, site),
+        storage_state.charges_of(site),
+        storage_state.states_of(site, snapshot),
+        forecasts.prices_of(site, parts.prices, later) if later else (),
     )
 
 

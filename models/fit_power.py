@@ -55,7 +55,9 @@ def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
             found["tower_fans"].append(point.tag)
         elif point.quantity == "pump_power" and point.equipment == tower:
             found["tower_pumps"].append(point.tag)
-        elif point.quantity == "pump_power" and point.equipment in site.loops:
+        elif point.quantity == "pump_power" and (
+            point.equipment in site.loops or point.equipment in site.storage_tanks
+        ):
             found["fws_pumps"].append(point.tag)
     return {name: tuple(tags) for name, tags in found.items() if tags}
 
@@ -131,7 +133,7 @@ def _block_mean(values: Array) -> Tensor:
 
 
 def _blocks(layout: PowerLayout, history: History, split: float) -> _Blocks:
-    exogenous = layout.exogenous(history.it_power_kw)
+    exogenous = layout.exogenous(history.it_power_kw, history.setpoints)
     usable = _block_mean(history.usable.astype(float)) > 0.999
     seen = _block_mean(layout.seen(history))
     weight = torch.as_tensor(rest_of(history))

@@ -16,6 +16,7 @@ from facility.site import Site
 from models.contract import Array, Inputs
 from models.dataset import History
 from models.layout import Layout
+from models.storage import charge_heat
 
 TOWER, CHILLED, WARM = (
     "cw_supply_temperature_setpoint",
@@ -79,6 +80,8 @@ class PowerLayout:
     """(G,) -1 where lower is more cooling, 1 where higher is."""
     measured: tuple[int, ...]
     """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
+    charge: Array
+    """(G, E) load that a unit of a storage tank's setpoint adds; 0 of all others."""
 
     @classmethod
     def of(cls, site: Site, layout: Layout) -> PowerLayout:
@@ -120,26 +123,35 @@ class PowerLayout:
         for index, node in enumerate(layout.nodes):
             if node.setpoint >= 0 and node.tag is not None:
                 measured[node.setpoint] = index
+        liquid_kw = max(float((heat * (1.0 - to_air)).sum()), 1e-9)
+        air_kw = max(float((heat * to_air).sum()), 1e-9)
+        charge = np.stack(charge_heat(site, layout), axis=1) / (liquid_kw, air_kw)
         return cls(
             matrix=matrix,
             shift=shift,
             per_wet_bulb=per_wet_bulb,
-            liquid=(1.0 - to_air) / max(float((heat * (1.0 - to_air)).sum()), 1e-9),
-            air=to_air / max(float((heat * to_air).sum()), 1e-9),
+            liquid=(1.0 - to_air) / liquid_kw,
+            air=to_air / air_kw,
             minimum=np.array([m[0].minimum for m in members]),
             maximum=np.array([m[0].maximum for m in members]),
             cooling=np.array([float(m[0].cooling.sign) for m in members]),
             measured=tuple(measured),
+            charge=charge,
         )
 
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
-        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load."""
-        values = inputs.setpoints if setpoints is None else setpoints
-        return self._features(values, inputs.wet_bulb_c), self.exogenous(inputs.it_power_kw)
+        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of the load.
 
-    def exogenous(self, it_power_kw: Array) -> Array:
-        """(T, E) of the load."""
-        return np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+        What storage tanks take is of the load, and hence of ``inputs`` whatever the setpoints.
+        """
+        values = inputs.setpoints if setpoints is None else setpoints
+        load = self.exogenous(inputs.it_power_kw, inputs.setpoints)
+        return self._features(values, inputs.wet_bulb_c), load
+
+    def exogenous(self, it_power_kw: Array, setpoints: Array) -> Array:
+        """(T, E) of the load: of the racks, and what charging of storage tanks adds to it."""
+        load = np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+        return load + setpoints @ self.charge if self.charge.any() else load
 
     def seen(self, history: History) -> Array:
         """(N, F) features of what was reached rather than set, for fitting."""

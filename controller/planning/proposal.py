@@ -23,6 +23,7 @@ from facility.commands import Effect, Mode, Move, Proposal, Shortfall
 from facility.devices import Actuator
 from facility.site import Site
 from facility.telemetry import Snapshot
+from models.storage import CHARGE
 from safety.arithmetic import grains
 from safety.encoding import nearest_on_wire
 
@@ -178,6 +179,11 @@ def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:
 def _what_it_is_for(effect: Effect) -> str:
     more = "more" if effect.saving_kw >= 0.0 else "less"
     name = effect.quantity.replace("_", " ")
+    if effect.quantity == CHARGE:
+        return (
+            f"Storage is {effect.stopped_by}: on average {abs(effect.saving_kw):.1f} kW {more} "
+            f"without it over the horizon; {effect.shadow_price:.3f} {effect.unit}."
+        )
     said = (
         f"Without the moves of {name}: {abs(effect.saving_kw):.1f} kW {more}, and "
         f"{effect.room_without_k:.1f} K of room for the warmest rack in place of "

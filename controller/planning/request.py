@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.estimation.forecasts import Outlook
-from controller.planning.words import GroupLimits, Plan, PlanRequest, Row, row, table
+from controller.planning.words import (
+    GroupLimits,
+    Plan,
+    PlanRequest,
+    Row,
+    StorageState,
+    row,
+    table,
+)
 from facility.site import Site
 
 
@@ -23,6 +31,9 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
     peak_kw: float | None = None,
     demand_per_kw: float = 0.0,
     standing: Mapping[str, float] | None = None,
+    charges: tuple[str, ...] = (),
+    storage: tuple[StorageState, ...] = (),
+    price_later_per_kwh: Row = (),
 ) -> PlanRequest:
     """Everything that the plan of this step depends on."""
     groups = tuple(limit.group for limit in limits)
@@ -48,6 +59,9 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
         peak_kw=peak_kw,
         demand_per_kw=demand_per_kw,
         standing=standing or {},
+        charges=charges,
+        storage=storage,
+        price_later_per_kwh=price_later_per_kwh,
     )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from controller.planning import assemble
 from controller.planning.backup import BackupRule
+from controller.planning.charging import asked_again, charges, with_charges
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import Named, named_of
@@ -124,9 +125,13 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            situation = replace(situation, corridor=unhurried(urgent, hold.blocks))
+            situation, hold, urgent = self._with_storage(situation, hold)
+            yardstick = _Yardstick(situation, hold)
+            situation = replace(situation, corridor=unhurried(urgent, urgent.holding()))
         standing = look_again(
-            situation, hold, lambda each: _words(situation, yardstick.against(each))
+            replace(situation, corridor=asked_again(situation.corridor)),
+            hold,
+            lambda each: _words(situation, yardstick.against(each)),
         )
         search = _Search()
         self._solve(situation, yardstick, search)
@@ -144,7 +149,8 @@ class PlanMaker:
             since = time.perf_counter()
             ramp = yardstick.ramp
             if not yardstick.too_warm:
-                ramp = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
+                still = replace(urgent, schedule={})
+                ramp = rollout(situation, ramp_to_cooling(still, GENTLE_SHARE))
             plan = plan_of(situation, ramp, hold, "ramp", True, ())
             search.note("ramp", 0, "by rule", "", since)
         return PlanOutcome(
@@ -153,6 +159,26 @@ class PlanMaker:
             seconds=time.perf_counter() - started,
             standing=standing,
         )
+
+    def _with_storage(
+        self, situation: Situation, hold: Prospect
+    ) -> tuple[Situation, Prospect, Corridor]:
+        """Tanks on their schedules, where those pay with all else held; ``hold`` stays as it is.
+
+        All else held is enough to tell: what a schedule is worth hangs on prices, weather and
+        load, and hardly on the setpoints beside it.
+        """
+        plain = situation.corridor
+        if not situation.request.storage:
+            return situation, hold, plain
+        found = charges(situation, hold)
+        situation = replace(situation, worth=found.worth)
+        hold = rollout(situation, hold.blocks)
+        follows = with_charges(plain, found)
+        trial = rollout(replace(situation, corridor=follows), follows.holding())
+        pays = self._saving_kw(situation, hold, trial) > 0.0
+        corridor = follows if pays and found.schedule else plain
+        return replace(situation, corridor=corridor), hold, corridor
 
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
         return (hold.merit - other.merit) / float(situation.hours.sum())
@@ -200,6 +226,9 @@ class PlanMaker:
     def _starting_point(self, situation: Situation, yardstick: _Yardstick) -> Prospect:
         """The best of holding, the last plan and, where holding is too warm, the ramp."""
         found = [yardstick.hold]
+        if situation.corridor.schedule:
+            # Where tanks follow a schedule, every point that is started from follows it.
+            found = [rollout(situation, situation.corridor.holding())]
         previous = situation.corridor.previous()
         if previous is not None:
             found.append(rollout(situation, previous))

@@ -136,7 +136,7 @@ class Commissioned:
     def loops_of(self, actuators: Index) -> Index:
         """Row of the loop of each of these actuators, which all set a tank's charge."""
         first = self.part[CHARGE].start
-        return self.tank_loop[self.actuator_row[actuators] - first]
+        return np.asarray(self.tank_loop[self.actuator_row[actuators] - first])
 
     def follow_storage(self, setpoints: Array, now: Standing) -> None:
         """Put what local control asks of the tanks by itself in its place among ``setpoints``."""

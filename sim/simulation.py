@@ -354,8 +354,9 @@ class Simulation:
                 local[self._actuator[name]] = value
         setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
         if len(self._charge):
-            remote = self._authority.not_local()[self._charge]
-            self._memory.state.loops["tank_remote"][self._charged_loop] = remote
+            by_others = self._authority.not_local()[self._charge]
+            by_others |= [i in self._at_panel for i in self._charge]
+            self._memory.state.loops["tank_asked"][self._charged_loop] = by_others
         self._commissioned.lead(setpoints)
         self._memory.block[self._setpoint_places] = setpoints
         if self._faults is not None:

@@ -126,7 +126,7 @@ class Sequencer:
             own = storage.command(p, s, tanks[k], storage.tuning.spare_part_load * capacity - load)
             s["tank_own_pct"] = 100.0 * own
             s["tank_command"] = own
-            if s["tank_remote"] > 0.5:
+            if s["tank_asked"] > 0.5:
                 asked = float(s["tank_setpoint_pct"]) / 100.0
                 # What charging takes of them already is not lost to it.
                 most_kw = storage.tuning.asked_part_load * capacity

@@ -37,7 +37,7 @@ STATE = {
     "tank_rate_pct": "water through it over its full flow, charging positive, percent",
     "tank_setpoint_pct": "flow that is asked of it over its full flow, in force, percent",
     "tank_own_pct": "the same that local control asks by itself, percent",
-    "tank_remote": "1 while somebody else sets it, or it is on its way back",
+    "tank_asked": "1 while a remote or a person at the panel sets it, or it is on its way back",
     "plant_ls": "water through exchangers and chillers, L/s",
 }
 

@@ -191,6 +191,16 @@ def test_a_charge_takes_no_more_than_running_chillers_have_to_spare(hall: TankHa
     assert hall.shown("tank1.charge_setpoint_in_force") == 50.0
 
 
+def test_a_person_at_the_panel_sets_a_tank_as_a_remote_does(hall: TankHall) -> None:
+    hall.fill(0.5)
+    hall.plant.set_at_panel({CHARGE: -50.0})
+    hall.run(120)
+    assert hall.shown(RATE) == pytest.approx(-50.0, abs=0.5)
+    hall.plant.set_at_panel({})
+    hall.run(120)
+    assert hall.shown(RATE) > 0.0
+
+
 def test_released_the_tank_is_filled_again_by_the_plants_own_control(hall: TankHall) -> None:
     hall.fill(0.5)
     hall.run(20)

@@ -13,6 +13,7 @@ from torch import nn
 
 from controller.planning.limits import group_limits
 from controller.planning.settings import PlanningSettings
+from controller.planning.storage_state import charges_of
 from controller.planning.words import PlanRequest, row, table
 from facility.commands import Mode
 from facility.devices import Actuator
@@ -39,6 +40,7 @@ USUAL = {
     "cw_supply_temperature_setpoint": 21.0,
     "chw_supply_temperature_setpoint": 15.0,
     "supply_air_temperature_setpoint": 22.0,
+    "charge_setpoint": 0.0,
 }
 """What a plant's own control might hold; flows and fans at 0.7 of their highest."""
 PUMP_SHARE, FAN_SHARE, PLANT_SHARE = 0.012, 0.03, 0.02
@@ -171,4 +173,5 @@ def planned_request(
         price_per_kwh=price,
         state=json.dumps(bundle.thermal.settled(now).to_json()),
         model_version=bundle.version,
+        charges=charges_of(site),
     )

@@ -140,7 +140,8 @@ def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ..
             "the last verified plan goes on" if plan.link == "previous" else "more cooling by rule"
         )
         reasons.insert(0, f"No solver gave a plan that stands the roll-out: {how}.")
-    reasons += [_what_it_is_for(effect) for effect in plan.effects[:EFFECTS_SAID]]
+    told = [e for i, e in enumerate(plan.effects) if i < EFFECTS_SAID or e.quantity == CHARGE]
+    reasons += [_what_it_is_for(effect) for effect in told]
     reasons += [_what_is_not_kept(each) for each in plan.shortfalls[:SHORTFALLS_SAID]]
     reasons += [f"{b.constraint} binds: {b.shadow_price:.2f} {b.unit}." for b in plan.binding[:3]]
     where = "above" if plan.worst_excess_k > 0 else "below"

@@ -25,7 +25,7 @@ from models.forecast import LEADS_S as LOAD_LEADS_S
 from models.forecast import LEVELS, QUANTILES, WINDOWS, LoadModel, WeatherModel
 from models.layout import layout_of, rack_groups
 from models.power import SIGNS, PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout
+from models.power_features import PowerLayout
 from models.registry import Bundle, ModelCard, code_hash
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
@@ -52,7 +52,8 @@ def untrained(site: Site, seed: int = 1) -> Bundle:
     layout = layout_of(site)
     noise = OffsetNoise(1e-6, 0.05)
     racks = list(site.racks.values())
-    plant = nn.ModuleDict({name: new_plant(name, len(EXOGENOUS), seed) for name in SIGNS})
+    features = PowerLayout.of(site, layout)
+    plant = nn.ModuleDict({name: new_plant(name, features, seed) for name in SIGNS})
     heat_kw = sum(rack.rated_kw for rack in racks)
     for net in plant.values():
         net.scale_kw.fill_(PLANT_SHARE * heat_kw)  # type: ignore[operator]
@@ -63,7 +64,7 @@ def untrained(site: Site, seed: int = 1) -> Bundle:
     return Bundle(
         thermal=ThermalModel(layout, ThermalNet(layout, seed), noise, noise),
         power=PowerModel(
-            PowerLayout.of(site, layout),
+            features,
             plant,
             _units(site),
             Leakage(0.001 * liquid, 0.0 * liquid, 40.0 + 0.0 * liquid),

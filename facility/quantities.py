@@ -107,7 +107,7 @@ def _table() -> dict[str, Quantity]:
             "charge_level",
             pct,
             "cold in a storage tank between its loop's supply setpoint and design return",
-            "Level_Sensor",
+            "Energy_Sensor",
         ),
         Quantity(
             "charge_rate",

@@ -18,7 +18,7 @@ from models.dataset import History
 from models.layout import Layout, tower_loop
 from models.leakage import find_leakage
 from models.power import EXPONENT_RANGE, SIGNS, PlantPower, PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout, block_mean, rest_of
+from models.power_features import PowerLayout, block_mean, rest_of
 
 ITERATIONS = 1500
 RATE = 0.08
@@ -101,7 +101,7 @@ def fit_power(
     plant = nn.ModuleDict()
     errors: dict[str, float] = {}
     for number, (name, tags) in enumerate(meters.items()):
-        net = new_plant(name, len(EXOGENOUS), seed + number)
+        net = new_plant(name, layout, seed + number)
         stage = checkpoint.stage(f"power.{name}") if checkpoint is not None else None
         if stage is not None and (last := stage.last()) is not None:
             net.load_state_dict(last["net"])

@@ -24,7 +24,7 @@ from models.contract import Leakage
 from models.forecast import LoadModel, WeatherModel
 from models.layout import layout_of
 from models.power import PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout
+from models.power_features import PowerLayout
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
 from models.uncertainty import ErrorModel
@@ -189,8 +189,9 @@ def _rebuild(
         raise KeyError(f"it was trained on site {data['site']}")
     seed = int(data["seed"])
     net = ThermalNet(layout, seed)
+    features = PowerLayout.of(site, layout)
     plant = nn.ModuleDict(
-        {name: new_plant(name, len(EXOGENOUS), seed) for name in data["power_components"]}
+        {name: new_plant(name, features, seed) for name in data["power_components"]}
     )
     for part, module in (("thermal.", net), ("power.", plant)):
         weights = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
@@ -206,7 +207,7 @@ def _rebuild(
             OffsetNoise(**data["rack_noise"]),
         ),
         power=PowerModel(
-            PowerLayout.of(site, layout),
+            features,
             plant,
             tuple(UnitPower(**unit) for unit in data["power_units"]),
             Leakage(**leak),

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from facility.site import Site
 from models.contract import Inputs
 from models.dataset import DatasetError, History
 from models.fit_power import plant_meters
 from models.layout import layout_of
-from models.power_features import PowerLayout
+from models.power import SIGNS, new_plant
+from models.power_features import FEATURES, PowerLayout
 from models.storage import charge_heat, full_kw
 from tests.planning_plant import reference_site
 
@@ -101,3 +103,26 @@ def test_a_charge_beyond_full_flow_is_a_wrong_unit(site: Site) -> None:
 
 def test_a_tanks_pumps_are_among_the_facility_waters(site: Site) -> None:
     assert "tank1.pump_power" in plant_meters(site)["fws_pumps"]
+
+
+def test_with_a_tank_power_rises_with_the_load_and_ever_more_steeply(site: Site) -> None:
+    """Whatever was learned: the slope that a tank is charged by has the sign of physics."""
+    power, features = PowerLayout.of(site, layout_of(site)), torch.zeros(41, len(FEATURES)).double()
+    air = torch.linspace(-0.5, 1.5, 41, dtype=torch.float64)
+    load = torch.stack([torch.full_like(air, 0.6), air], dim=1)
+    for seed, name in enumerate(SIGNS):
+        net = new_plant(name, power, seed)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(torch.randn(parameter.shape, dtype=torch.float64))
+            slope = torch.diff(net(features, load))
+        assert (slope > 0.0).all()
+        assert (torch.diff(slope) > -1e-9).all()
+
+
+def test_a_site_without_a_tank_learns_as_it_always_did() -> None:
+    plain = reference_site("campus")
+    net = new_plant("chillers", PowerLayout.of(plain, layout_of(plain)), 1)
+    inside, outside = net.load_weights()
+    assert inside is net.outdoor
+    assert outside is net.outward_load

@@ -112,7 +112,8 @@ def planned(site: Site, bundle: Bundle) -> dict[str, Any]:
     for name, colour, label in (("w", STILL, "tank stands still"), ("t", OURS, "tank charged")):
         axes[1].step(hours, drawn[name], where="post", color=colour, label=label)
     axes[2].step(hours, column(plan), where="post", color=OURS)
-    _draw_level(axes[2], hours + settings.step_s / 3600.0, level, state.reserve_pct)
+    ends = np.asarray(hours + settings.step_s / 3600.0, dtype=np.float64)
+    _draw_level(axes[2], ends, level, state.reserve_pct)
     _save(figure, axes, "storage")
     window = {
         "before": slice(0, DEAR_FROM), "in": slice(DEAR_FROM, DEAR_TO),

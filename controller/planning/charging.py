@@ -23,6 +23,10 @@ from models.contract import Array
 
 LEAST_SHARE = 0.05
 """Of full flow: with less than that to spare a tank is not charged, or not discharged."""
+READY_SHARE = 0.1
+"""So much more than its cheapest refill a full tank is worth, for ride-through: one that an
+emergency has used is filled again at a flat price, and none is used for a few percent of a price,
+which is less than the models know."""
 ASKED_SHARE = 0.5
 """Of the most that it can take or give, where the marginal power is asked at."""
 
@@ -132,7 +136,7 @@ def problem_of(situation: Situation, hold: Prospect, state: StorageState, g: int
         least=(state.reserve_pct + settings.storage_margin_pct) / 100.0 * state.full_kwh,
         full=state.full_kwh,
         # What is missing at the end must be put back, in the cheapest hour that is known.
-        worth=float((prices * costs).min()),
+        worth=(1.0 + READY_SHARE) * float((prices * costs).min()),
         now=limit.in_force / 100.0 * full,
         rise=rise,
         fall=fall,

@@ -52,20 +52,21 @@ def parts() -> Parts:
     )
 
 
-def shot(time_s: float = NOON_S, charge: float = 0.0, **readings: float | None) -> Snapshot:
-    """The hall at rest, its tank half full, one chiller running."""
+def shot(
+    time_s: float = NOON_S, charge: float = 0.0, *, level: float = 50.0, lost: str = ""
+) -> Snapshot:
+    """The hall at rest, its tank half full, one chiller running, a reading of it ``lost``."""
     usual = usual_setpoints(SITE)
     usual[list(SITE.groups).index(CHARGE)] = charge
     it = np.array([[0.6 * rack.rated_kw for rack in SITE.racks.values()]])
     found = snapshot_for(SITE, usual, PLANT.settled(usual[None, :], it)[0], time_s=time_s)
-    values: dict[str, float | None] = {"charge_level": 50.0, "charge_rate": charge, **readings}
-    shown = {f"tank1.{name}": value for name, value in values.items()}
+    shown = {"tank1.charge_level": level, "tank1.charge_rate": charge}
     for i, (runs, kw) in enumerate(((1.0, 1000.0), (0.0, 0.0), (0.0, 0.0)), start=1):
         shown |= {f"chiller{i}.running": runs, f"chiller{i}.cooling_load": kw}
     extra = {
         tag: Reading(value, Quality.GOOD, time_s)
         for tag, value in shown.items()
-        if value is not None
+        if tag != f"tank1.{lost}"
     }
     return replace(found, readings={**found.readings, **extra})
 
@@ -93,14 +94,14 @@ async def test_in_the_dear_hour_the_tank_gives() -> None:
     state, _ = await tick(TickState.start(SITE), shot(), wired)
     charge = written(wired)[-1]
     now_s = DEAR_FROM_S + 60.0
-    await tick(state, shot(now_s, charge, charge_level=80.0), wired)
+    await tick(state, shot(now_s, charge, level=80.0), wired)
     assert written(wired)[-1] < -20.0
 
 
 @pytest.mark.parametrize("lost", ["charge_level", "charge_rate"])
 async def test_without_a_reading_of_it_the_tank_is_let_stand(lost: str) -> None:
     wired = parts()
-    _, record = await tick(TickState.start(SITE), shot(**{lost: None}), wired)
+    _, record = await tick(TickState.start(SITE), shot(lost=lost), wired)
     assert record.request is not None
     assert record.request.storage == ()
     assert record.outcome is not None

@@ -113,6 +113,7 @@ def by_simplex(p: StorageProblem) -> float:
     )
     found = linprog(cost, np.array(less), np.array(most), np.array(equal), np.array(right), bounds)
     assert found.success, found.message
+    assert found.fun is not None
     return float(found.fun)
 
 
@@ -226,7 +227,7 @@ def test_a_tank_is_charged_before_a_dear_hour_and_gives_in_it(
     assert charge(plan)[DEAR_STEPS].max() < -90.0
     level = 50.0 + np.cumsum(charge(plan)) / 100.0 / 12.0 * tank().full_kw / tank().full_kwh * 100.0
     assert level.min() >= 25.0
-    assert level.max() <= 100.0 + 1e-6
+    assert level.max() <= 100.5  # less the loss, which is not counted here
 
 
 def test_a_proposal_says_at_which_prices_a_tank_is_charged(
@@ -303,17 +304,29 @@ def test_a_charge_in_force_comes_to_rest_no_faster_than_its_rates(base: PlanRequ
     assert corridor.charges[COLUMN][:3].tolist() == [-80.0, -80.0, -50.0]
 
 
+def test_at_a_flat_price_a_tank_is_filled_for_ride_through_and_never_used(
+    maker: PlanMaker, base: PlanRequest
+) -> None:
+    flat = replace(base, price_later_per_kwh=(FLAT,) * 20)
+    plan = made(maker, replace(flat, storage=(tank(),)))
+    assert charge(plan).min() >= 0.0
+    assert charge(plan).sum() > 100.0
+    full = made(maker, replace(flat, storage=(tank(level_pct=100.0),)))
+    assert np.all(charge(full) == 0.0)
+
+
 def test_a_price_known_for_a_day_fills_a_tank_for_an_evening_beyond_the_horizon(
     maker: PlanMaker, base: PlanRequest
 ) -> None:
     later = np.full(20, FLAT)
+    later[12:] = 0.5 * FLAT
     asked = replace(base, storage=(tank(),))
-    still = made(maker, replace(asked, price_later_per_kwh=tuple(later)))
-    assert np.abs(charge(still)).max() == 0.0
+    cheaper_at_night = made(maker, replace(asked, price_later_per_kwh=tuple(later)))
+    assert np.all(charge(cheaper_at_night) <= 0.0)
     later[2:6] = DEAR
-    plan = made(maker, replace(asked, price_later_per_kwh=tuple(later)))
-    assert charge(plan).min() >= 0.0
-    assert charge(plan).sum() > 100.0
+    before_the_evening = made(maker, replace(asked, price_later_per_kwh=tuple(later)))
+    assert charge(before_the_evening).min() >= 0.0
+    assert charge(before_the_evening).sum() > 100.0
 
 
 # -- what is read -------------------------------------------------------------------------------

@@ -74,18 +74,20 @@ def with_charges(corridor: Corridor, found: Charges) -> Corridor:
 def asked_again(corridor: Corridor) -> Corridor:
     """A corridor whose tanks go where the proposal that waits for a person would take them.
 
-    For as long as such a proposal is looked at; standing still after it, since somebody has been
-    asked again by then.
+    For as long as such a proposal is looked at; then as scheduled, since somebody has been asked
+    again by then.
     """
     settings, request = corridor.settings, corridor.request
-    if not request.charges:
-        return corridor
     asked = {name: request.standing[name] for name in request.charges if name in request.standing}
+    if not asked:
+        return corridor
     soon = corridor.starts_s < request.now_s + settings.advisory_check_s
-    return replace(
-        corridor,
-        schedule={name: tuple(np.where(soon, v, 0.0).tolist()) for name, v in asked.items()},
-    )
+    none = (0.0,) * corridor.blocks
+    changed = {
+        name: tuple(np.where(soon, value, corridor.schedule.get(name, none)).tolist())
+        for name, value in asked.items()
+    }
+    return replace(corridor, schedule={**corridor.schedule, **changed})
 
 
 def problem_of(situation: Situation, hold: Prospect, state: StorageState, g: int) -> StorageProblem:

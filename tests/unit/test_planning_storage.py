@@ -244,6 +244,20 @@ def test_a_proposal_says_at_which_prices_a_tank_is_charged(
     assert not any(GROUP in binding.constraint for binding in plan.binding)
 
 
+def test_a_charge_that_waits_for_a_person_stands_while_it_is_worth_it(
+    maker: PlanMaker, base: PlanRequest
+) -> None:
+    dear = replace(base, price_per_kwh=tuple(dear_hour(base.steps)), storage=(tank(),))
+    charging = maker.make(replace(dear, standing={GROUP: 40.0})).standing
+    assert charging is not None
+    assert charging.objection == ""
+    flat = replace(base, storage=(tank(),), standing={GROUP: -40.0})
+    giving = maker.make(flat).standing
+    assert giving is not None
+    assert giving.saving_kw > 0.0
+    assert giving.objection == "it would save nothing any more"
+
+
 def test_in_every_plan_the_level_stays_between_reserve_and_full(
     maker: PlanMaker, base: PlanRequest
 ) -> None:

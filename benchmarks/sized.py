@@ -13,6 +13,7 @@ from torch import nn
 
 from controller.planning.limits import group_limits
 from controller.planning.settings import PlanningSettings
+from controller.planning.storage_state import charges_of
 from controller.planning.words import PlanRequest, row, table
 from facility.commands import Mode
 from facility.devices import Actuator
@@ -24,7 +25,7 @@ from models.forecast import LEADS_S as LOAD_LEADS_S
 from models.forecast import LEVELS, QUANTILES, WINDOWS, LoadModel, WeatherModel
 from models.layout import layout_of, rack_groups
 from models.power import SIGNS, PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, PowerLayout
+from models.power_features import PowerLayout
 from models.registry import Bundle, ModelCard, code_hash
 from models.state import OffsetNoise
 from models.thermal import ThermalModel, ThermalNet
@@ -39,6 +40,7 @@ USUAL = {
     "cw_supply_temperature_setpoint": 21.0,
     "chw_supply_temperature_setpoint": 15.0,
     "supply_air_temperature_setpoint": 22.0,
+    "charge_setpoint": 0.0,
 }
 """What a plant's own control might hold; flows and fans at 0.7 of their highest."""
 PUMP_SHARE, FAN_SHARE, PLANT_SHARE = 0.012, 0.03, 0.02
@@ -50,7 +52,8 @@ def untrained(site: Site, seed: int = 1) -> Bundle:
     layout = layout_of(site)
     noise = OffsetNoise(1e-6, 0.05)
     racks = list(site.racks.values())
-    plant = nn.ModuleDict({name: new_plant(name, len(EXOGENOUS), seed) for name in SIGNS})
+    features = PowerLayout.of(site, layout)
+    plant = nn.ModuleDict({name: new_plant(name, features, seed) for name in SIGNS})
     heat_kw = sum(rack.rated_kw for rack in racks)
     for net in plant.values():
         net.scale_kw.fill_(PLANT_SHARE * heat_kw)  # type: ignore[operator]
@@ -61,7 +64,7 @@ def untrained(site: Site, seed: int = 1) -> Bundle:
     return Bundle(
         thermal=ThermalModel(layout, ThermalNet(layout, seed), noise, noise),
         power=PowerModel(
-            PowerLayout.of(site, layout),
+            features,
             plant,
             _units(site),
             Leakage(0.001 * liquid, 0.0 * liquid, 40.0 + 0.0 * liquid),
@@ -171,4 +174,5 @@ def planned_request(
         price_per_kwh=price,
         state=json.dumps(bundle.thermal.settled(now).to_json()),
         model_version=bundle.version,
+        charges=charges_of(site),
     )

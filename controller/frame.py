@@ -221,7 +221,10 @@ def component_power_kw(site: Site, snapshot: Snapshot) -> dict[str, float | None
     tags: dict[str, list[str | None]] = {
         "chillers": [site.tag(name, "power") for name in site.chillers],
         "towers": [site.tag(name, "fan_power") for name in site.towers],
-        "pumps": [site.tag(name, "pump_power") for name in (*site.loops, "tower_water")],
+        "pumps": [
+            site.tag(name, "pump_power")
+            for name in (*site.loops, "tower_water", *site.storage_tanks)
+        ],
         "fans": [site.tag(name, "fan_power") for name in site.crahs],
         "cdus": [site.tag(name, "pump_power") for name in site.cdus],
     }

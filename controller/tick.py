@@ -23,7 +23,7 @@ from controller.estimation import estimate as estimation
 from controller.estimation import forecasts, history
 from controller.estimation.peak import Peak, followed
 from controller.gateway_link import GatewayLink, GatewayRefusedError, GatewayUnavailableError
-from controller.planning import limits, proposal, request, staging, standing
+from controller.planning import limits, proposal, request, staging, standing, storage_state
 from controller.planning.settings import PlanningSettings
 from controller.planning.stage_choice import StageMemory
 from controller.planning.words import Plan, Planner, PlanOutcome, PlanRequest
@@ -201,6 +201,7 @@ def _request(
         raise ValueError("the hall's state has not been estimated")
     times = [now_s + (k + 0.5) * settings.step_s for k in range(settings.steps)]
     found = limits.group_limits(site, snapshot, state.setpoints, overrides, state.writes, settings)
+    later = storage_state.hours_later(site, now_s, settings)
     return request.request_of(
         state.number,
         now_s,
@@ -216,6 +217,9 @@ def _request(
         site.tariff.demand_per_kw_month,
         _asked_again(state.proposal, snapshot, site),
         staging.choices_of(site, snapshot, state.stages, found, settings, state.plan_s),
+        storage_state.charges_of(site),
+        storage_state.states_of(site, snapshot),
+        forecasts.prices_of(site, parts.prices, later) if later else (),
     )
 
 

@@ -128,6 +128,23 @@ class Chiller:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageTank:
+    """A stratified tank of chilled water between a loop's supply and its return."""
+
+    id: str
+    loop: str
+    volume_m3: float
+    """Water between its diffusers."""
+    rated_flow_ls: float
+    """Through it at full charge or full discharge."""
+    reserve_pct: float
+    """Charge level that is kept for ride-through: no discharge for economy goes below it."""
+    loss_pct_per_day: float = 2.0
+    """Of a full tank's cold, that it loses standing: insulated steel or concrete lose 1 to 5
+    (ASHRAE Handbook HVAC Applications 2019, chapter 51)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tower:
     """A cooling tower cell."""
 

@@ -106,6 +106,25 @@ def _table() -> dict[str, Quantity]:
             "differential pressure of a loop",
             "Water_Differential_Pressure_Sensor",
         ),
+        # storage tanks
+        Quantity(
+            "charge_level",
+            pct,
+            "cold in a storage tank between its loop's supply setpoint and design return",
+            "Energy_Sensor",
+        ),
+        Quantity(
+            "charge_rate",
+            pct,
+            "flow through a storage tank over its full flow, charging positive",
+            "Water_Flow_Sensor",
+        ),
+        Quantity(
+            "charge_setpoint",
+            pct,
+            "set: flow through a storage tank over its full flow, charging positive",
+            "Water_Flow_Setpoint",
+        ),
         Quantity("cw_supply_temperature", t, "tower water to the condensers", temp),
         Quantity("cw_return_temperature", t, "water back to the towers", temp),
         Quantity("cw_supply_temperature_setpoint", t, "set: tower water", setpoint),

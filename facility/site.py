@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from facility.devices import Actuator, Device
-from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, Tower
+from facility.equipment import (
+    CDU,
+    CRAH,
+    Chiller,
+    CoolingLoop,
+    Hall,
+    Rack,
+    StorageTank,
+    Tower,
+)
 from facility.go_no_go import GoCriteria
 from facility.outside import FeedSource, Tariff
 from facility.points import Point
@@ -73,6 +82,7 @@ class Site:
     go_no_go: GoCriteria = field(default_factory=GoCriteria)
     feeds: tuple[FeedSource, ...] = ()
     worst_case: WorstCase = field(default_factory=WorstCase)
+    storage_tanks: Mapping[str, StorageTank] = field(default_factory=dict)
     source: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each file that the site was read from, ports and rules for people left out."""
 

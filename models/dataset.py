@@ -22,6 +22,7 @@ from facility.site import Site
 from facility.units import Kind
 from models.contract import Array, Inputs
 from models.layout import Layout, layout_of
+from models.storage import CHARGE, CHARGE_PCT, RATE, measured_tag
 
 STEP_S = 60.0
 """Spacing of every table that models see."""
@@ -282,7 +283,15 @@ def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
     problems = [f"{tag}: the column holds text, not numbers" for tag in known if tag not in counted]
     values = frame[numeric].to_numpy(dtype=float, na_value=np.nan)
     none = (-np.inf, np.inf)
-    bounds = np.array([PLAUSIBLE.get(kinds[tag], none) for tag in numeric]).reshape(-1, 2)
+    both_ways = {CHARGE, f"{CHARGE}_in_force", RATE}
+    bounds = np.array(
+        [
+            CHARGE_PCT
+            if site.points[str(tag)].quantity in both_ways
+            else PLAUSIBLE.get(kinds[tag], none)
+            for tag in numeric
+        ]
+    ).reshape(-1, 2)
     # A comparison with NaN is False: what is not there is not wrong.
     wrong = ((values < bounds[:, 0]) | (values > bounds[:, 1])).any(axis=0)
     for place in np.flatnonzero(wrong):
@@ -325,7 +334,10 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
 
     members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
     names = set(frame.columns)
-    tags = [a.read_back if a.read_back in names else a.id for _, a in members]
+    tags = [
+        measured_tag(site, a, names) or (a.read_back if a.read_back in names else a.id)
+        for _, a in members
+    ]
     # A setpoint holds until it changes, so a gap carries the last value on.
     said = pd.DataFrame(columns(tags)).ffill().T
     held = said.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)

@@ -55,7 +55,9 @@ def plant_meters(site: Site) -> dict[str, tuple[str, ...]]:
             found["tower_fans"].append(point.tag)
         elif point.quantity == "pump_power" and point.equipment == tower:
             found["tower_pumps"].append(point.tag)
-        elif point.quantity == "pump_power" and point.equipment in site.loops:
+        elif point.quantity == "pump_power" and (
+            point.equipment in site.loops or point.equipment in site.storage_tanks
+        ):
             found["fws_pumps"].append(point.tag)
     return {name: tuple(tags) for name, tags in found.items() if tags}
 
@@ -99,7 +101,7 @@ def fit_power(
     plant = nn.ModuleDict()
     errors: dict[str, float] = {}
     for number, (name, tags) in enumerate(meters.items()):
-        net = new_plant(name, len(layout.exogenous_names), seed + number)
+        net = new_plant(name, layout, seed + number)
         stage = checkpoint.stage(f"power.{name}") if checkpoint is not None else None
         if stage is not None and (last := stage.last()) is not None:
             net.load_state_dict(last["net"])

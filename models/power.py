@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from models.contract import Array, Inputs, Leakage, PowerCuts, UnitCuts
-from models.power_features import FEATURES, PowerLayout
+from models.power_features import EXOGENOUS, FEATURES, PowerLayout
 
 HIDDEN = 24
 FREE = 2
@@ -43,10 +43,17 @@ LEAKAGE = "it_leakage"
 
 
 class PlantPower(nn.Module):
-    """One metered component of the plant: kW, convex in the features."""
+    """One metered component of the plant: kW, convex in the features.
 
-    def __init__(self, signs: tuple[int, ...], exogenous: int, seed: int) -> None:
+    With ``rises`` it also rises with the load, ever more steeply: where a storage tank is charged
+    by that slope, it must not be what chance left of it where little was seen.
+    """
+
+    def __init__(
+        self, signs: tuple[int, ...], exogenous: int, seed: int, *, rises: bool = False
+    ) -> None:
         super().__init__()
+        self.rises = rises
         draw = torch.Generator().manual_seed(seed)
 
         def normal(*shape: int, scale: float) -> Tensor:
@@ -68,10 +75,25 @@ class PlantPower(nn.Module):
         signed = sign * softplus(self.inward)
         return torch.where(sign == FREE, self.inward, signed)
 
+    def load_weights(self) -> tuple[Tensor, Tensor]:
+        """(H, E) each: of the load inside, and of what each unit counts for.
+
+        What rises, rises with the load alone, and not with what is given behind it.
+        """
+        if not self.rises:
+            return self.outdoor, self.outward_load
+        rising = softplus(self.outdoor), softplus(self.outward_load - 2.0)
+        load = torch.arange(self.outdoor.shape[1]) < len(EXOGENOUS)
+        return (
+            torch.where(load, rising[0], self.outdoor),
+            torch.where(load, rising[1], self.outward_load),
+        )
+
     def forward(self, features: Tensor, exogenous: Tensor) -> Tensor:
         """(..., F) and (..., E) -> (...) kW."""
-        inner = features @ self.weights().T + exogenous @ self.outdoor.T + self.bias
-        outer = softplus(self.outward + exogenous @ self.outward_load.T)
+        inside, outside = self.load_weights()
+        inner = features @ self.weights().T + exogenous @ inside.T + self.bias
+        outer = softplus(self.outward + exogenous @ outside.T)
         share = (softplus(inner) * outer).sum(-1) + softplus(self.floor)
         return cast(Tensor, self.scale_kw) * share
 
@@ -216,7 +238,11 @@ class PowerModel:
         return value.detach().numpy(), (gradient.numpy() * gain) @ self.layout.matrix
 
 
-def new_plant(name: str, exogenous: int, seed: int) -> PlantPower:
-    """An untrained model of the component ``name`` of `SIGNS`."""
+def new_plant(name: str, layout: PowerLayout, seed: int) -> PlantPower:
+    """An untrained model of the component ``name`` of `SIGNS`.
+
+    It rises with the load where a site charges storage tanks.
+    """
     assert len(SIGNS[name]) == len(FEATURES)  # noqa: S101  # a table in this file
-    return PlantPower(SIGNS[name], exogenous, seed)
+    rises = bool(layout.charge.any())
+    return PlantPower(SIGNS[name], len(layout.exogenous_names), seed, rises=rises)

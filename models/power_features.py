@@ -17,6 +17,7 @@ from facility.site import Site
 from models.contract import Array, Inputs
 from models.dataset import History
 from models.layout import Layout
+from models.storage import charge_heat
 
 TOWER, CHILLED, WARM = (
     "cw_supply_temperature_setpoint",
@@ -84,6 +85,8 @@ class PowerLayout:
     """(G,) -1 where lower is more cooling, 1 where higher is."""
     measured: tuple[int, ...]
     """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
+    charge: Array
+    """(G, E) load that a unit of a storage tank's setpoint adds; 0 of all others."""
     stages: tuple[tuple[int, str], ...] = ()
     """Groups that are stage requests, and the tag of what their sequencer runs."""
     stage: Array | None = None
@@ -131,12 +134,15 @@ class PowerLayout:
         for index, node in enumerate(layout.nodes):
             if node.setpoint >= 0 and node.tag is not None:
                 measured[node.setpoint] = index
+        liquid_kw = max(float((heat * (1.0 - to_air)).sum()), 1e-9)
+        air_kw = max(float((heat * to_air).sum()), 1e-9)
+        charge = np.stack(charge_heat(site, layout), axis=1) / (liquid_kw, air_kw)
         return cls(
             matrix=matrix,
             shift=shift,
             per_wet_bulb=per_wet_bulb,
-            liquid=(1.0 - to_air) / max(float((heat * (1.0 - to_air)).sum()), 1e-9),
-            air=to_air / max(float((heat * to_air).sum()), 1e-9),
+            liquid=(1.0 - to_air) / liquid_kw,
+            air=to_air / air_kw,
             minimum=np.array([m[0].minimum for m in members]),
             maximum=np.array([m[0].maximum for m in members]),
             # A stage is no part of «more cooling»: tangents are taken at the one that is planned.
@@ -147,6 +153,7 @@ class PowerLayout:
                 ]
             ),
             measured=tuple(measured),
+            charge=charge,
             stages=tuple(
                 (g, tag)
                 for g, m in enumerate(members)
@@ -163,17 +170,26 @@ class PowerLayout:
         return EXOGENOUS if self.stage is None else (*EXOGENOUS, STAGE)
 
     def features(self, inputs: Inputs, setpoints: Array | None = None) -> tuple[Array, Array]:
-        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of what is given."""
+        """(T, F) of the setpoints, those of ``inputs`` by default, and (T, E) of what is given.
+
+        What storage tanks take is of the load, and the chillers that run are what a plan holds:
+        both hence of ``inputs`` whatever the setpoints.
+        """
         values = inputs.setpoints if setpoints is None else setpoints
-        given = self.exogenous(inputs.it_power_kw, values)
+        given = self.exogenous(inputs.it_power_kw, inputs.setpoints)
         return self._features(values, inputs.wet_bulb_c), given
 
     def exogenous(self, it_power_kw: Array, setpoints: Array) -> Array:
-        """(T, E) of the load, and of the chillers that run where somebody may ask for them."""
-        found = [it_power_kw @ self.liquid, it_power_kw @ self.air]
-        if self.stage is not None:
-            found.append(setpoints @ self.stage + self.stage_shift)
-        return np.stack(found, axis=1)
+        """(T, E) of the load, and of the chillers that run where somebody may ask for them.
+
+        The load is the racks', and what charging of storage tanks adds to it.
+        """
+        load = np.stack([it_power_kw @ self.liquid, it_power_kw @ self.air], axis=1)
+        if self.charge.any():
+            load = load + setpoints @ self.charge
+        if self.stage is None:
+            return load
+        return np.column_stack([load, setpoints @ self.stage + self.stage_shift])
 
     def seen(self, history: History) -> Array:
         """(N, F) features of what was reached rather than set, for fitting."""

@@ -189,12 +189,9 @@ def _rebuild(
         raise KeyError(f"it was trained on site {data['site']}")
     seed = int(data["seed"])
     net = ThermalNet(layout, seed)
-    power = PowerLayout.of(site, layout)
+    features = PowerLayout.of(site, layout)
     plant = nn.ModuleDict(
-        {
-            name: new_plant(name, len(power.exogenous_names), seed)
-            for name in data["power_components"]
-        }
+        {name: new_plant(name, features, seed) for name in data["power_components"]}
     )
     for part, module in (("thermal.", net), ("power.", plant)):
         weights = {k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)}
@@ -210,7 +207,7 @@ def _rebuild(
             OffsetNoise(**data["rack_noise"]),
         ),
         power=PowerModel(
-            power,
+            features,
             plant,
             tuple(UnitPower(**unit) for unit in data["power_units"]),
             Leakage(**leak),

@@ -17,7 +17,7 @@ from safety.arithmetic import Interval, allowance, grains, is_number, units
 from safety.authority import covered, why_not
 from safety.backup_held import WorstCase
 from safety.guards import ActuatorLimits, Effect, Limits
-from safety.interlocks import Situation, dew_point_interval
+from safety.interlocks import Situation, dew_point_interval, storing_interval
 from safety.state import EnvelopeState
 
 
@@ -241,6 +241,11 @@ def overcooled(case: Case) -> Interval:
     return Interval("overcooled")
 
 
+def storage_reserve(case: Case) -> Interval:
+    """What a tank keeps for ride-through is not taken out of it, nor anything from one unknown."""
+    return storing_interval(case.situation)
+
+
 def safety_direction(case: Case) -> Interval:
     """What calls itself a move to safety moves towards more cooling."""
     if case.command.origin is not Origin.SAFETY:
@@ -267,6 +272,7 @@ LIMITERS: tuple[Limiter, ...] = (
     backup,
     interlocks,
     overcooled,
+    storage_reserve,
     blind,
     safety_direction,
     authorised,

@@ -80,6 +80,7 @@ def guards_of(site: Site, actuator: Actuator, racks: tuple[Rack, ...]) -> Iterat
     yield from _inlet_air(site, racks)
     yield from _redundancy(site, actuator.equipment)
     yield from _water(site, actuator.equipment)
+    yield from _storage(site, actuator)
 
 
 def _contacts(site: Site, where: Iterable[str]) -> Iterator[Interlock]:
@@ -266,6 +267,15 @@ def _condenser(site: Site, chiller: Chiller) -> Iterator[Interlock]:
             "cold_condenser", seen, False, Effect.AWAY, 1, Effect.AWAY,
             running=_running(site, (chiller.id,)),
         )  # fmt: skip
+
+
+def _storage(site: Site, actuator: Actuator) -> Iterator[Interlock]:
+    """A tank under its reserve, or of unknown level, gives nothing on our word."""
+    tank = site.storage_tanks.get(actuator.equipment)
+    if tank is not None:
+        level = find(site, tank.id, "charge_level")
+        seen = () if level is None else (watch(level, tank.reserve_pct),)
+        yield Interlock("storage_reserve", seen, False, Effect.STORE, 1, Effect.STORE)
 
 
 def _running(site: Site, machines: Iterable[str]) -> tuple[Sensor, ...]:

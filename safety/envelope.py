@@ -21,7 +21,13 @@ from safety.checks import LIMITERS, REFUSALS, Case, Finding
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Limits
 from safety.in_force import Action, Correction, judge_value_in_force, release
-from safety.interlocks import Conditions, dew_point_interval, survey, worst_dew_point
+from safety.interlocks import (
+    Conditions,
+    dew_point_interval,
+    storing_interval,
+    survey,
+    worst_dew_point,
+)
 from safety.readings import Looks
 from safety.sightings import honest, observe
 from safety.state import ActuatorState, EnvelopeState
@@ -344,7 +350,7 @@ def _preload(own: ActuatorLimits, state: EnvelopeState, moment: Conditions) -> V
             return _refuse(Finding(condition.name, condition.detail, condition.saw))
     start = situation.starts[0]
     dew_point = dew_point_interval(own, situation.dew_point_c)
-    intervals = (*own.static, situation.hand_back, dew_point)
+    intervals = (*own.static, situation.hand_back, dew_point, storing_interval(situation))
     saw = {"start": units(start)}
     for interval in intervals:
         if not interval.holds(start):

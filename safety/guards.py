@@ -38,6 +38,8 @@ class Effect(Enum):
     """Only moves towards more cooling."""
     AWAY = "away"
     """Only moves away from cooling: more of it would freeze, condense or starve something."""
+    STORE = "store"
+    """Nothing is taken out of a storage tank: values of 0 and above."""
     HOLD = "hold"
     """No move at all."""
     ISOLATE = "isolate"

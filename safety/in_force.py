@@ -19,7 +19,13 @@ from safety.backup_held import WorstCase
 from safety.checks import Finding, no_read_back, rate_interval, why_nothing
 from safety.encoding import nearest_on_wire
 from safety.guards import ActuatorLimits, Effect, Limits
-from safety.interlocks import Conditions, Situation, dew_point_interval, survey
+from safety.interlocks import (
+    Conditions,
+    Situation,
+    dew_point_interval,
+    storing_interval,
+    survey,
+)
 from safety.state import ActuatorState, EnvelopeState
 
 
@@ -134,7 +140,11 @@ def _keep_within(
     """Correct the value in force where it is outside what is admissible now, or release."""
     start = situation.starts[0]
     static = (*own.static, situation.hand_back)
-    plain = (*static, dew_point_interval(own, situation.dew_point_c))
+    plain = (
+        *static,
+        dew_point_interval(own, situation.dew_point_c),
+        storing_interval(situation),
+    )
     admissible = meet((*plain, backup))
     if admissible.conflict is not None:
         return memory, release(own, _finding(admissible.conflict, "no value is within every limit"))

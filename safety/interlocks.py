@@ -245,6 +245,14 @@ def dew_point_interval(own: ActuatorLimits, dew_point_c: float | None) -> Interv
     )
 
 
+def storing_interval(situation: Situation) -> Interval:
+    """Values that take nothing out of a storage tank, while a condition says so; else all."""
+    for condition in situation.having(Effect.STORE):
+        detail = f"{condition.detail}, so nothing is taken out of it"
+        return Interval(condition.name, lower=0, detail=detail, saw=condition.saw)
+    return Interval("storage_reserve")
+
+
 def _starts(
     own: ActuatorLimits, in_force: float | None, read_back: float | None
 ) -> tuple[int, ...]:

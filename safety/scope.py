@@ -18,10 +18,12 @@ EVERYWHERE = "site"
 def racks_served(site: Site, equipment: str) -> tuple[Rack, ...]:
     """The racks that a unit, or the loop of a unit, cools; of a loop with none of its own, all.
 
-    A loop also serves the loops that it trims; a chiller is its loop.
+    A loop also serves the loops that it trims; a chiller or a storage tank is its loop.
     """
     if equipment in site.chillers:
         equipment = site.chillers[equipment].loop
+    if equipment in site.storage_tanks:
+        equipment = site.storage_tanks[equipment].loop
     if equipment in site.cdus or equipment in site.crahs:
         units = {equipment}
     else:
@@ -50,9 +52,9 @@ def watch(of: Sensor, threshold: float) -> Watch:
 
 
 def loop_of(site: Site, equipment: str) -> CoolingLoop | None:
-    """The facility loop that a loop or chiller is or belongs to; None for other equipment."""
-    chiller = site.chillers.get(equipment)
-    return site.loops.get(equipment if chiller is None else chiller.loop)
+    """The facility loop that a loop, chiller or storage tank is or belongs to; None for others."""
+    member = site.chillers.get(equipment) or site.storage_tanks.get(equipment)
+    return site.loops.get(equipment if member is None else member.loop)
 
 
 def dew_points(site: Site, racks: Iterable[Rack]) -> dict[str, tuple[Point, ...]]:

@@ -169,6 +169,13 @@ class DeviceAuthority:
         for name, device in self._devices.items():
             device.at_panel = name in devices
 
+    def not_local(self) -> NDArray[np.bool_]:
+        """By actuator: whether its setpoint in force was a remote's, or on its way back.
+
+        In the order of ``site.actuators``, as of the last call of `in_force`.
+        """
+        return self._was_remote | self._returning
+
     def is_all_local(self) -> bool:
         """Whether nothing but local control holds or can take a device without a new write."""
         return not self._away and not any(device.enabled for device in self._registers)

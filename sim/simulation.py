@@ -22,7 +22,7 @@ from sim.beginning import merged_weather, settle
 from sim.bms.control import PERIOD_S, LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
-from sim.bms.setpoints import Commissioned
+from sim.bms.setpoints import CHARGE, Commissioned
 from sim.bms.stage_requests import asked_of, show_own_stages
 from sim.contacts import Contacts
 from sim.faults import Fault, FaultEngine
@@ -105,6 +105,9 @@ class Simulation:
         self._wanted = self._commissioned.value.copy()
         self._at_panel: dict[int, float] = {}
         self._actuator = {name: i for i, name in enumerate(site.actuators)}
+        charged = [i for i, a in enumerate(site.actuators.values()) if a.quantity == CHARGE]
+        self._charge = np.array(charged, dtype=np.int64)
+        self._charged_loop = self._commissioned.loops_of(self._charge)
         self._next_control_s = self._now_s
         self._inputs_from_s = self._inputs_to_s = self._now_s
         self._load_kw: Array = np.zeros((0, len(site.racks)))
@@ -166,6 +169,7 @@ class Simulation:
                 self._wanted = self._local.update(self._memory.state, PERIOD_S)
                 show_own_stages(self._commissioned, self._memory.state, self._wanted)
                 self._local.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
+                self._commissioned.follow_storage(self._wanted, self._memory.state)
                 self._next_control_s = self._now_s + PERIOD_S
             # Who holds a device can only change from one second to the next while it is not
             # local control that holds them all.
@@ -359,6 +363,10 @@ class Simulation:
             for name, value in self._faults.panel.items():
                 local[self._actuator[name]] = value
         setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
+        if len(self._charge):
+            by_others = self._authority.not_local()[self._charge]
+            by_others |= [i in self._at_panel for i in self._charge]
+            self._memory.state.loops["tank_asked"][self._charged_loop] = by_others
         self._commissioned.lead(setpoints)
         self._memory.block[self._setpoint_places] = setpoints
         if self._faults is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from adapters.driver import LinkStatus, WriteFailed
 from adapters.gateway.lockstep import LockStepGateway
@@ -55,7 +56,7 @@ class Hall:
     number: int = 0
 
     @classmethod
-    def under(cls, site: Site, plant: Simulation, record: Path | None = None) -> Hall:
+    def under(cls, site: Site, plant: Simulation, record: Path | None = None) -> Self:
         """A hall whose gateway has seen every device, in automatic; nothing is held yet."""
         recorder = Recorder(record)
         drivers = {

@@ -131,6 +131,16 @@ class AnalyticPlant:
 
     # ---- power
 
+    def _charge_kw(self) -> Array:
+        """(G,) heat that a percent of a storage tank's charge puts on the plant."""
+        found = np.zeros(len(self.site.groups))
+        for g, members in enumerate(self.site.groups.values()):
+            tank = self.site.storage_tanks.get(members[0].equipment)
+            if tank is not None:
+                loop = self.site.loops[tank.loop]
+                found[g] = 0.01 * tank.rated_flow_ls * loop.rated_kw / loop.design_flow_ls
+        return found
+
     def _units(self) -> list[tuple[str, int, float, float]]:
         """Pumps and fans: name, group, full scale, kW at it."""
         found = []
@@ -148,7 +158,7 @@ class AnalyticPlant:
         cw = names.index("tower_water.cw_supply_temperature_setpoint")
         warm = names.index("warm.fws_supply_temperature_setpoint")
         tcs = [g for g, name in enumerate(names) if "tcs_supply" in name]
-        heat = inputs.it_power_kw.sum(axis=1)
+        heat = inputs.it_power_kw.sum(axis=1) + inputs.setpoints @ self._charge_kw()
         slope = np.zeros_like(setpoints)
         lift = setpoints[:, cw] - setpoints[:, chw] + 10.0
         chilled = 0.01 * heat * np.logaddexp(0.0, lift / 4.0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from controller.planning.settings import PlanningSettings
+from controller.planning.storage_state import charges_of
 from controller.planning.words import GroupLimits, PlanRequest, table
 from facility.commands import Mode
 from facility.site import Site
@@ -26,6 +27,7 @@ def usual_setpoints(site: Site) -> Array:
         "cw_supply_temperature_setpoint": 18.0,
         "chw_supply_temperature_setpoint": 12.0,
         "supply_air_temperature_setpoint": 20.0,
+        "charge_setpoint": 0.0,
     }
     return np.array([usual.get(m[0].quantity, 0.8 * m[0].maximum) for m in site.groups.values()])
 
@@ -40,6 +42,7 @@ def request_for(
     settings: PlanningSettings | None = None,
     price: Sequence[float] | None = None,
     limits: Mapping[str, Mapping[str, Any]] | None = None,
+    **more: Any,
 ) -> PlanRequest:
     """A request at noon, with the hall settled unless told otherwise."""
     site, settings = plant.site, settings or PlanningSettings()
@@ -61,6 +64,8 @@ def request_for(
         price_per_kwh=tuple(price) if price is not None else (0.1,) * steps,
         state=plant.to_text((NOON_S, racks)),
         model_version=plant.version,
+        charges=charges_of(site),
+        **more,
     )
 
 

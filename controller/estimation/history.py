@@ -83,7 +83,7 @@ def tags_used(site: Site) -> tuple[str, ...]:
         *LIMITED_TEMPERATURE.values(),
         *("it_power", "wet_bulb_temperature", "dry_bulb_temperature", "dew_point_temperature"),
         *("cw_supply_temperature", "fws_supply_temperature"),
-        *("tcs_supply_temperature", "supply_air_temperature"),
+        *("tcs_supply_temperature", "supply_air_temperature", "charge_rate"),
         *METERS,
         CHILLER_STAGE,
     }

@@ -25,6 +25,7 @@ QUANTITY_NAMES = {
     "tcs_flow_setpoint": "CDU secondary flow",
     "supply_air_temperature_setpoint": "CRAH supply air",
     "fan_speed_setpoint": "CRAH fan speed",
+    "charge_setpoint": "charge of storage tanks",
 }
 SIGNS = {"degC": "°C"}
 

@@ -112,7 +112,10 @@ def component_tags(site: Site) -> dict[str, list[str | None]]:
     return {
         "chillers": [site.tag(name, "power") for name in site.chillers],
         "towers": [site.tag(name, "fan_power") for name in site.towers],
-        "pumps": [site.tag(name, "pump_power") for name in (*site.loops, "tower_water")],
+        "pumps": [
+            site.tag(name, "pump_power")
+            for name in (*site.loops, "tower_water", *site.storage_tanks)
+        ],
         "fans": [site.tag(name, "fan_power") for name in site.crahs],
         "cdus": [site.tag(name, "pump_power") for name in site.cdus],
     }

@@ -6,7 +6,8 @@ Arithmetic on a request alone; no model is asked, so the rule of last resort nee
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from controller.planning.backup import BackupRule
 from controller.planning.settings import PlanningSettings
-from controller.planning.words import PlanRequest
+from controller.planning.words import PlanRequest, Row
 from models.contract import Array
 
 PERSON_SPAN = 100.0
@@ -34,6 +35,9 @@ class Corridor:
     rates towards cooling count, not the economical pace."""
     economical: bool = False
     """Nothing is too warm: towers keep their least approach."""
+    schedule: Mapping[str, Row] = field(default_factory=dict)
+    """(B,) by group that sets a storage tank's charge: where it is wanted. The others of
+    `PlanRequest.charges` stand still."""
 
     @property
     def blocks(self) -> int:
@@ -63,14 +67,28 @@ class Corridor:
         return np.asarray(highest[self.block_start + np.array(self.settings.blocks) - 1])
 
     @cached_property
-    def fixed(self) -> NDArray[np.bool_]:
-        """Whether a person's or another's hand holds the setpoint in a block."""
+    def by_hand(self) -> NDArray[np.bool_]:
+        """(B, G) whether a person's or another's hand holds the setpoint in a block."""
         until = np.array([limit.fixed_until_s or -np.inf for limit in self.request.limits])
         return np.asarray(self.starts_s[:, None] < until[None, :])
 
     @cached_property
+    def fixed(self) -> NDArray[np.bool_]:
+        """(B, G) the same, or a storage tank's schedule."""
+        fixed = self.by_hand.copy()
+        fixed[:, list(self.charges)] = True
+        return fixed
+
+    @cached_property
     def fixed_at(self) -> Array:
-        """(G,) where fixed setpoints are held; the setpoint in force of the others."""
+        """(G,) where fixed setpoints are held at first; the setpoint in force of the others."""
+        found = self._by_hand_at.copy()
+        for g, values in self.charges.items():
+            found[g] = values[0]
+        return found
+
+    @cached_property
+    def _by_hand_at(self) -> Array:
         return np.array(
             [
                 limit.in_force if limit.fixed_at is None else limit.fixed_at
@@ -79,12 +97,46 @@ class Corridor:
         )
 
     @cached_property
+    def charges(self) -> dict[int, Array]:
+        """(B,) by column of a group that sets a storage tank's charge: where it goes.
+
+        As scheduled, or to standing still, within range, rates and dwell; a person's hand first.
+        """
+        rise, fall = self.site_rates
+        found = {}
+        for g, limit in enumerate(self.request.limits):
+            if limit.group not in self.request.charges:
+                continue
+            wanted = self.schedule.get(limit.group, (0.0,) * self.blocks)
+            at, before = np.empty(self.blocks), limit.in_force
+            for b in range(self.blocks):
+                if self.by_hand[b, g]:
+                    before = self._by_hand_at[g]
+                else:
+                    inside = min(max(wanted[b], limit.lower), limit.upper)
+                    before = min(max(inside, before - fall[b, g]), before + rise[b, g])
+                at[b] = before
+            found[g] = np.round(at, 6)
+        return found
+
+    @cached_property
     def rates(self) -> tuple[Array, Array]:
-        """Largest rise and fall into each block.
+        """Largest rise and fall into each block: `site_rates`, from which people are exempt.
+
+        So is the return from what a person held, and a schedule, which has kept them.
+        """
+        rise, fall = self.site_rates
+        none = np.zeros((1, len(self.request.limits)), dtype=bool)
+        exempt = self.fixed | np.vstack([none, self.fixed[:-1]])
+        span = PERSON_SPAN + np.array([limit.upper - limit.lower for limit in self.request.limits])
+        return np.where(exempt, span, rise), np.where(exempt, span, fall)
+
+    @cached_property
+    def site_rates(self) -> tuple[Array, Array]:
+        """(B, G) largest rise and fall into each block, by the site's rates and ours.
 
         A change into a block may use the time since the block before it began, a write for
-        each dwell. Nothing optimised moves before its dwell and its budget of writes let it; a
-        person's moves are exempt from rates, and so is the return from them.
+        each dwell. Nothing optimised moves before its dwell and its budget of writes let it.
         """
         request, settings = self.request, self.settings
         steps = np.concatenate([[1], settings.blocks[:-1]])
@@ -103,11 +155,7 @@ class Corridor:
             # The first move after a wait is of one write, however long the wait was.
             before = np.vstack([np.ones((1, len(request.limits)), dtype=bool), waiting[:-1]])
             rates.append(np.where(waiting, 0.0, np.where(before, 1.0, writes) * one))
-        none = np.zeros((1, len(request.limits)), dtype=bool)
-        person = self.fixed | np.vstack([none, self.fixed[:-1]])
-        span = PERSON_SPAN + np.array([limit.upper - limit.lower for limit in request.limits])
-        rise, fall = (np.where(person, span, rate) for rate in rates)
-        return rise, fall
+        return rates[0], rates[1]
 
     @cached_property
     def waiting(self) -> NDArray[np.bool_]:
@@ -135,8 +183,11 @@ class Corridor:
         rise, fall = self.rates
         reach_up = self.request.in_force + np.cumsum(rise, axis=0)
         reach_down = self.request.in_force - np.cumsum(fall, axis=0)
-        lower = np.where(self.fixed, self.fixed_at, np.minimum(lower, reach_up))
-        upper = np.where(self.fixed, self.fixed_at, np.maximum(upper, reach_down))
+        held = np.tile(self._by_hand_at, (self.blocks, 1))
+        for g, values in self.charges.items():
+            held[:, g] = values
+        lower = np.where(self.fixed, held, np.minimum(lower, reach_up))
+        upper = np.where(self.fixed, held, np.maximum(upper, reach_down))
         return lower, np.maximum(lower, upper)
 
     @cached_property

@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.planning.explain import NEGLIGIBLE_PER_H, Named
 from controller.planning.situation import Situation
+from controller.planning.stored import why_moved
 from controller.planning.verify import Prospect
 from facility.commands import Effect
 from models.contract import Array
@@ -43,6 +44,11 @@ def effects_of(
         direction[groups] = np.sign(away[:, groups].sum(axis=0))
         stop = max(felt, key=lambda each: float(each.pull @ direction), default=None)
         stops = stop is not None and float(stop.pull @ direction) > 0.0
+        stored = [g for g in groups if g in situation.corridor.charges]
+        if stored:
+            # A schedule of its own; what stops it is told in its own words.
+            found.append(_of_storage(situation, prospect, stored, without_kw - drawn_kw, quantity))
+            continue
         found.append(
             Effect(
                 quantity=quantity,
@@ -56,6 +62,26 @@ def effects_of(
             )
         )
     return tuple(sorted(found, key=lambda effect: (-effect.saving_kw, effect.quantity)))
+
+
+def _of_storage(
+    situation: Situation, prospect: Prospect, groups: list[int], saving_kw: float, quantity: str
+) -> Effect:
+    """What tanks do to the power of the horizon; what stored cold is worth stands as its price."""
+    names = [situation.layout.group_names[g] for g in groups]
+    reasons = [why_moved(situation, g, prospect.blocks) for g in groups]
+    currency = situation.site.tariff.currency
+    room_k = -float(prospect.excess_k.max())
+    return Effect(
+        quantity=quantity,
+        groups=tuple(names),
+        saving_kw=round(saving_kw, 3),
+        room_k=round(room_k, 3),
+        room_without_k=round(room_k, 3),
+        stopped_by="; ".join(reason for reason in reasons if reason),
+        shadow_price=round(max((situation.worth.get(n, 0.0) for n in names), default=0.0), 4),
+        unit=f"{currency} per kWh of cold stored",
+    )
 
 
 def _what_if(situation: Situation, blocks: Array) -> tuple[float, float]:

@@ -77,6 +77,8 @@ def named_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Na
         # An end that only the round's trust region set is no constraint of the plant.
         ours = np.abs(used - real) > 0.01
         for b, g in zip(*np.nonzero((duals > 1e-6) & ~ours), strict=True):
+            if g in corridor.charges:
+                continue  # a schedule of its own, which this problem only takes as given
             limit = request.limits[g]
             if limit.fixed_by == STAGE:  # held by the plan itself, and no part of a machine saves
                 continue
@@ -88,6 +90,8 @@ def named_of(situation: Situation, answer: Answer, numbers: Numbers) -> tuple[Na
     for key, sign in (("rise", 1.0), ("fall", -1.0)):
         duals = answer.duals.get(key, np.zeros_like(numbers.rise))
         for b, g in zip(*np.nonzero(duals > 1e-6), strict=True):
+            if g in corridor.charges:
+                continue
             limit, dual = request.limits[g], float(duals[b, g])
             what = "dwell" if corridor.waiting_away[b, g] else "rate"
             pull = count(f"{what} of {limit.group}", limit.unit, dual, float(layout.scale[g]))

@@ -14,6 +14,7 @@ from controller.planning.settings import PlanningSettings
 from controller.planning.words import STAGE, GroupLimits
 from facility.commands import Mode, Override
 from facility.devices import Actuator, Release
+from facility.equipment import StorageTank
 from facility.quantities import QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
@@ -193,6 +194,9 @@ def _lower_ends(
         else:
             guard = actuator.dew_point_margin_k + settings.dew_point_reserve_k
             ends.append(End(min(worst + guard, actuator.maximum), "dew point"))
+    tank = site.storage_tanks.get(actuator.equipment)
+    if tank is not None and not _gives(site, snapshot, tank):
+        ends.append(End(0.0, "storage reserve"))
     loop = _loop_of(site, actuator)
     if loop is not None:
         ends.append(End(site.loops[loop].supply_min_c, "supply minimum"))
@@ -219,6 +223,13 @@ def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]
     if site.devices[actuator.device].release is Release.JUMP:
         ends.append(End(_hand_back(snapshot, actuator)[1], "hand-back jump"))
     return ends
+
+
+def _gives(site: Site, snapshot: Snapshot, tank: StorageTank) -> bool:
+    """Whether a tank may be discharged: its level is known, and not under its reserve."""
+    tag = site.tag(tank.id, "charge_level")
+    level = None if tag is None else snapshot.good(tag)
+    return level is not None and level >= tank.reserve_pct
 
 
 def _short_lifts(site: Site, snapshot: Snapshot) -> frozenset[str]:

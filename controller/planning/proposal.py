@@ -24,6 +24,7 @@ from facility.commands import Effect, Mode, Move, Proposal, Shortfall
 from facility.devices import Actuator, Cooling
 from facility.site import Site
 from facility.telemetry import Snapshot
+from models.storage import CHARGE
 from safety.arithmetic import grains
 from safety.encoding import nearest_on_wire
 
@@ -156,7 +157,8 @@ def reasons_of(plan: Plan, site: Site, moves: tuple[Move, ...]) -> tuple[str, ..
             "the last verified plan goes on" if plan.link == "previous" else "more cooling by rule"
         )
         reasons.insert(0, f"No solver gave a plan that stands the roll-out: {how}.")
-    reasons += [_what_it_is_for(effect) for effect in plan.effects[:EFFECTS_SAID]]
+    told = [e for i, e in enumerate(plan.effects) if i < EFFECTS_SAID or e.quantity == CHARGE]
+    reasons += [_what_it_is_for(effect) for effect in told]
     reasons += [_what_is_not_kept(each) for each in plan.shortfalls[:SHORTFALLS_SAID]]
     reasons += [f"{b.constraint} binds: {b.shadow_price:.2f} {b.unit}." for b in plan.binding[:3]]
     reasons += plan.remarks
@@ -199,6 +201,11 @@ def _what_moves(site: Site, moves: tuple[Move, ...]) -> list[str]:
 def _what_it_is_for(effect: Effect) -> str:
     more = "more" if effect.saving_kw >= 0.0 else "less"
     name = effect.quantity.replace("_", " ")
+    if effect.quantity == CHARGE:
+        return (
+            f"Storage is {effect.stopped_by}: on average {abs(effect.saving_kw):.1f} kW {more} "
+            f"without it over the horizon; {effect.shadow_price:.3f} {effect.unit}."
+        )
     said = (
         f"Without the moves of {name}: {abs(effect.saving_kw):.1f} kW {more}, and "
         f"{effect.room_without_k:.1f} K of room for the warmest rack in place of "

@@ -36,8 +36,10 @@ def look_again(situation: Situation, hold: Prospect, objects: Objects) -> Rechec
     worst = np.maximum(prospect.worst_excess_k, worst_excess_k(situation, blocks[-1]))
     objection = objects(replace(prospect, excess_k=near, worst_excess_k=worst))
     saved = _drawn_kw(hold) - _drawn_kw(prospect)
-    # What keeps racks cooler may cost power: then it is worth it for that.
-    if not objection and saved.mean() <= 0.0 and prospect.merit >= hold.merit:
+    # What keeps racks cooler may cost power: then it is worth it for that. Cold that is taken out
+    # of storage saves power and may be worth more than that later.
+    saves = saved.mean() > 0.0 and not request.storage
+    if not objection and not saves and prospect.merit >= hold.merit:
         objection = "it would save nothing any more"
     room_k = -near.max(axis=0)
     hottest = int(np.argmin(room_k))

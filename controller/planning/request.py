@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from controller.estimation.forecasts import Outlook
 from controller.planning.stage_choice import StageChoice
-from controller.planning.words import GroupLimits, Plan, PlanRequest, Row, row, table
+from controller.planning.words import (
+    GroupLimits,
+    Plan,
+    PlanRequest,
+    Row,
+    StorageState,
+    row,
+    table,
+)
 from facility.site import Site
 
 
@@ -25,6 +33,9 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
     demand_per_kw: float = 0.0,
     standing: Mapping[str, float] | None = None,
     stages: tuple[StageChoice, ...] = (),
+    charges: tuple[str, ...] = (),
+    storage: tuple[StorageState, ...] = (),
+    price_later_per_kwh: Row = (),
 ) -> PlanRequest:
     """Everything that the plan of this step depends on."""
     groups = tuple(limit.group for limit in limits)
@@ -51,6 +62,9 @@ def request_of(  # noqa: PLR0913, PLR0917 - one argument for each thing that a p
         demand_per_kw=demand_per_kw,
         standing=standing or {},
         stages=stages,
+        charges=charges,
+        storage=storage,
+        price_later_per_kwh=price_later_per_kwh,
     )
 
 

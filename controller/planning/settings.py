@@ -62,6 +62,14 @@ class PlanningSettings:
     """Kept above the envelope's margin to the dew point, since air moves while a plan stands."""
     hold_below_kw: float = 0.5
     """A plan that saves less than this against holding still holds still."""
+    storage_part_load: float = 0.8
+    """Charging a storage tank takes running chillers no further: plants start another one at
+    about 0.85, and a tank is not worth a start."""
+    storage_margin_pct: float = 2.0
+    """Of full, kept above a tank's reserve: the envelope judges between two steps."""
+    storage_look_ahead_h: float = 24.0
+    """How far the schedule of a storage tank looks, by hours beyond the horizon; prices are known
+    so far, load and weather are taken to stay as at the horizon's end."""
     wall_clock_limit_s: float = 20.0
     """The worker is killed and the rule takes over after so long."""
     advisory_stand_s: float = 1200.0

@@ -6,8 +6,8 @@ tests can put an analytic plant in their place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -107,6 +107,9 @@ class Situation:
     layout: Layout
     corridor: Corridor
     predictor: Predictor
+    worth: Mapping[str, float] = field(default_factory=dict)
+    """By group that sets a storage tank's charge: what a kWh of cold in it is worth at the end of
+    the horizon, in the site's currency."""
 
     @cached_property
     def limit_c(self) -> Array:

@@ -21,6 +21,7 @@ import numpy as np
 
 from controller.planning import assemble, staging
 from controller.planning.backup import BackupRule
+from controller.planning.charging import asked_again, charges, with_charges
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
 from controller.planning.explain import Named, named_of
@@ -193,7 +194,9 @@ class PlanMaker:
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            situation = replace(situation, corridor=unhurried(urgent, hold.blocks))
+            situation, hold, urgent = self._with_storage(situation, hold)
+            yardstick = _Yardstick(situation, hold)
+            situation = replace(situation, corridor=unhurried(urgent, urgent.holding()))
         standing = look_again(
             self._as_asked(situation),
             hold,
@@ -213,19 +216,37 @@ class PlanMaker:
             since = time.perf_counter()
             prospect, link, named = yardstick.ramp, "ramp", _nothing_binds
             if not yardstick.too_warm:
-                prospect = rollout(situation, ramp_to_cooling(urgent, GENTLE_SHARE))
+                still = replace(urgent, schedule={})
+                prospect = rollout(situation, ramp_to_cooling(still, GENTLE_SHARE))
             search.note("ramp", 0, "by rule", "", since)
         return _Found(situation, hold, prospect, link, named, yardstick.too_warm, standing)
 
     def _as_asked(self, situation: Situation) -> Situation:
-        """The situation with the stages that the proposal which waits asks for."""
+        """The situation with what the proposal that waits asks of sequencers and tanks."""
         request = situation.request
         asked = staging.with_stages(request, request.standing)
-        if asked == request:
-            return situation
-        return replace(
-            situation, request=asked, corridor=replace(situation.corridor, request=asked)
-        )
+        corridor = asked_again(replace(situation.corridor, request=asked))
+        return replace(situation, request=asked, corridor=corridor)
+
+    def _with_storage(
+        self, situation: Situation, hold: Prospect
+    ) -> tuple[Situation, Prospect, Corridor]:
+        """Tanks on their schedules, where those pay with all else held; ``hold`` stays as it is.
+
+        All else held is enough to tell: what a schedule is worth hangs on prices, weather and
+        load, and hardly on the setpoints beside it.
+        """
+        plain = situation.corridor
+        if not situation.request.storage:
+            return situation, hold, plain
+        found = charges(situation, hold)
+        situation = replace(situation, worth=found.worth)
+        hold = rollout(situation, hold.blocks)
+        follows = with_charges(plain, found)
+        trial = rollout(replace(situation, corridor=follows), follows.holding())
+        pays = self._saving_kw(situation, hold, trial) > 0.0
+        corridor = follows if pays and found.schedule else plain
+        return replace(situation, corridor=corridor), hold, corridor
 
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
         return (hold.merit - other.merit) / float(situation.hours.sum())
@@ -273,6 +294,9 @@ class PlanMaker:
     def _starting_point(self, situation: Situation, yardstick: _Yardstick) -> Prospect:
         """The best of holding, the last plan and, where holding is too warm, the ramp."""
         found = [yardstick.hold]
+        if situation.corridor.schedule:
+            # Where tanks follow a schedule, every point that is started from follows it.
+            found = [rollout(situation, situation.corridor.holding())]
         previous = situation.corridor.previous()
         if previous is not None:
             found.append(rollout(situation, previous))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.planning.situation import Situation, fine_steps
+from controller.planning.stored import stored_kwh
 from models.contract import Array
 
 UNAVOIDABLE_K = 0.2
@@ -43,7 +44,7 @@ class Prospect:
     """kWh at the mean price, with the terminal cost and the leakage."""
     merit: float
     """``energy``, what the moves cost, and the exact penalty on what is above the limits or the
-    recommended temperatures."""
+    recommended temperatures, less what storage tanks then hold."""
 
     @property
     def peak_k(self) -> float:
@@ -83,7 +84,9 @@ def rollout(situation: Situation, blocks: Array) -> Prospect:
         power_kw=power,
         leakage_kw=leakage,
         energy=energy,
-        merit=energy + float(moving + penalty + peak_cost(situation, power)),
+        merit=energy
+        + float(moving + penalty + peak_cost(situation, power))
+        - stored_kwh(situation, blocks),
     )
 
 

@@ -71,6 +71,27 @@ class GroupLimits:
     it is ``lower``."""
 
 
+@dataclass(frozen=True, slots=True)
+class StorageState:
+    """A storage tank as a plan finds it; heat in thermal kW and kWh."""
+
+    group: str
+    """Of its charge setpoint, a percent of full flow, charging positive."""
+    level_pct: float
+    """Of cold that it holds, between empty and full."""
+    reserve_pct: float
+    """Of full: what is kept for ride-through."""
+    full_kwh: float
+    full_kw: float
+    """Heat that full flow carries."""
+    loss_pct_per_day: float
+    """Of what it holds."""
+    load_kw: float
+    """Heat that the running chillers of its loop would carry if the tank stood still."""
+    running_kw: float
+    """Their rating."""
+
+
 @dataclass(frozen=True)
 class PlanRequest:
     """Everything that a plan depends on, besides the site and the models."""
@@ -104,6 +125,12 @@ class PlanRequest:
     """By actuator group: where the proposal that waits for a person would go; empty without."""
     stages: tuple[StageChoice, ...] = ()
     """By sequencer that takes stage requests: which stages may be planned."""
+    charges: tuple[str, ...] = ()
+    """Actuator groups that set the charge of a storage tank: they stand still unless scheduled."""
+    storage: tuple[StorageState, ...] = ()
+    """The tanks that can be scheduled: what there is to know of them has been read."""
+    price_later_per_kwh: Row = ()
+    """Hourly means after the horizon, energy and carbon together; for storage tanks alone."""
 
     @property
     def steps(self) -> int:

@@ -178,6 +178,11 @@ def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
             inside = limit.lower <= value <= limit.upper
             reach = limit.fall_per_step if value < asked else limit.rise_per_step
             near = abs(value - asked) <= reach
+            if limit.group in request.charges and limit.fixed_at is None:
+                # Nobody knows what it is worth now: a tank stands still, as near as its rate lets.
+                still = max(limit.in_force - limit.fall_per_step, 0.0)
+                values.append(min(still, limit.in_force + limit.rise_per_step))
+                continue
             values.append(value if cools_more and free and inside and near else asked)
         setpoints.append(tuple(values))
     return replace(

@@ -52,6 +52,7 @@ def graph(site: Site) -> Graph:
     found.bind("", here)
     _equipment(site, found, here)
     equipment = {*site.racks, *site.cdus, *site.crahs, *site.chillers, *site.towers}
+    equipment |= set(site.storage_tanks)
     for point in site.points.values():
         node = _name(here, f"point:{point.tag}")
         found.add((node, RDF.type, BRICK[_class(point)]))
@@ -103,6 +104,13 @@ def _equipment(site: Site, found: Graph, here: Namespace) -> None:
     for chiller in site.chillers.values():
         node = add(chiller.id, "Chiller")
         found.add((_name(here, chiller.loop), REC.includes, node))
+    for tank in site.storage_tanks.values():
+        node = add(
+            tank.id,
+            "Chilled_Water_Thermal_Energy_Storage_Tank",
+            f"chilled-water storage tank {tank.id}",
+        )
+        found.add((_name(here, tank.loop), REC.includes, node))
     for tower in site.towers.values():
         found.add((add(tower.id, "Cooling_Tower"), REC.locatedIn, whole))
     for rack in site.racks.values():

@@ -14,6 +14,7 @@ from facility.loading.actuators import build_actuators
 from facility.loading.crosscheck import check_control, check_points, check_topology
 from facility.loading.points_csv import NumberedPoint, read_points, write_points
 from facility.loading.problems import Problem, SiteError
+from facility.loading.storage import check_charge, check_tanks
 from facility.loading.topology import read_topology
 from facility.site import Site
 
@@ -97,11 +98,13 @@ def _site(
 ) -> Site:
     found = read_topology(data, problems)
     check_topology(found, problems)
+    check_tanks(found.storage_tanks, found.loops, found.chillers, problems)
     check_points(numbered, found, problems)
     actuators = build_actuators(numbered, found, problems)
     by_tag = {item.point.tag: item.point for item in numbered}
     if numbered:
         check_control(by_tag, actuators, found, problems)
+        check_charge(by_tag, actuators, found.storage_tanks, problems)
     if problems:
         raise SiteError(problems)
     return Site(
@@ -124,6 +127,7 @@ def _site(
         gateway=found.gateway,
         feeds=found.feeds,
         worst_case=found.worst_case,
+        storage_tanks=found.storage_tanks,
         people=found.people,
         go_no_go=found.go_no_go,
         source=source,

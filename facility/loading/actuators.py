@@ -42,8 +42,13 @@ COOLING = {
     "supply_air_temperature_setpoint": Cooling.LOWER,
     "fan_speed_setpoint": Cooling.HIGHER,
     STAGE_REQUEST: Cooling.HIGHER,
+    # Discharging gives the racks cold, charging takes it from what chillers have to spare.
+    "charge_setpoint": Cooling.LOWER,
 }
 """The quantities that Isotherm can set, and which way is more cooling."""
+
+# A tank stands still where nobody asks: neither end of its range is the plant's own.
+OWN_FALLBACK = {"charge_setpoint": 0.0}
 
 # An uninsulated secondary loop condenses on the racks: keep 3 K above the dew point.
 GUARDED = {"tcs_supply_temperature_setpoint": 3.0}
@@ -125,7 +130,7 @@ def _actuator(
         tolerance=point.tolerance,
         fallback=reader.number(
             "fallback",
-            minimum if cooling is Cooling.LOWER else maximum,
+            OWN_FALLBACK.get(point.quantity, minimum if cooling is Cooling.LOWER else maximum),
             minimum=minimum,
             maximum=maximum,
         ),

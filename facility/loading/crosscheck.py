@@ -216,7 +216,7 @@ def _addresses(point: Point) -> list[str]:
 def _equipment(topology: Topology) -> set[str]:
     tables: tuple[Mapping[str, object], ...] = (
         *(topology.halls, topology.racks, topology.loops, topology.cdus, topology.crahs),
-        *(topology.chillers, topology.towers, topology.devices),
+        *(topology.chillers, topology.towers, topology.devices, topology.storage_tanks),
     )
     return {name for table in tables for name in table} | {"outdoor", "tower_water", "site"}
 

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from facility.devices import Device, HandBackClass, Login, Protocol, Release, Report
-from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.equipment import (
+    CDU,
+    CRAH,
+    Chiller,
+    CoolingLoop,
+    Hall,
+    Rack,
+    RackKind,
+    StorageTank,
+    Tower,
+)
 from facility.go_no_go import GoCriteria
 from facility.loading.feeds import read_feeds
 from facility.loading.go_no_go import read_go_no_go
 from facility.loading.problems import Problem
+from facility.loading.storage import read_tank
 from facility.loading.table import TableReader
 from facility.loading.worst_case import read_worst_case
 from facility.outside import FeedSource, Tariff
@@ -58,6 +69,7 @@ class Topology:
     worst_case: WorstCase
     actuator_rules: Mapping[str, Mapping[str, Any]]
     feeds: tuple[FeedSource, ...]
+    storage_tanks: Mapping[str, StorageTank]
 
 
 def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
@@ -76,6 +88,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
             "chillers",
         ),
         *("towers", "cdus", "crahs", "racks", "devices", "actuators", "feeds"),
+        "storage_tanks",
     ):
         root.text(name, "")
     root.done()
@@ -103,6 +116,7 @@ def read_topology(data: Mapping[str, Any], problems: list[Problem]) -> Topology:
         worst_case=read_worst_case(_single(data, "worst_case", problems, needed=False)),
         actuator_rules=_rules(data, problems),
         feeds=read_feeds(data, halls, problems),
+        storage_tanks=_many(data, "storage_tanks", read_tank, problems, needed=False),
     )
     site.done()
     return topology

@@ -124,6 +124,7 @@ class BuildingControl:
         wanted = self._control.update(self._memory.state, dt_s)
         show_own_stages(self._commissioned, self._memory.state, wanted)
         self._control.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
+        self._commissioned.follow_storage(wanted, self._memory.state)
         self._memory.block[self._setpoint_places] = wanted
         state, ids = self._memory.state, self._ids
         headers = [*zip(ids["loops"], state.loops, strict=True)]

@@ -20,7 +20,7 @@ class Fixed:
     def __init__(self, units: Units, links: Links, commissioned: Commissioned) -> None:
         self._units = units
         self._setpoints = commissioned.value.copy()
-        self.sequencer = Sequencer(units, links)
+        self.sequencer = Sequencer(units, links, reserve_share=commissioned.reserve_share)
 
     def update(self, now: Standing, dt_s: float) -> Array:
         now.loops["dp_setpoint_kpa"] = self._units.loops["design_dp_kpa"]

@@ -116,7 +116,7 @@ class Guideline36:
     ) -> None:
         self.tuning = tuning or Tuning()
         self._units, self._links, self._set = units, links, commissioned
-        self.sequencer = Sequencer(units, links)
+        self.sequencer = Sequencer(units, links, reserve_share=commissioned.reserve_share)
         t = self.tuning
         self._resets = [self._reset() for _ in range(len(units.loops))]
         self._tower = self._reset()

@@ -8,11 +8,12 @@ start to start) and Guideline 36 (15 min a stage, 20 min an economiser).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sim.bms.storage import Storage
+from sim.bms.storage import Storage, charging_kw
 from sim.bms.trim_respond import Held
 from sim.plant.layout import Array
 from sim.plant.plant import Links, Standing, Units
@@ -99,14 +100,22 @@ class _Loop:
 class Sequencer:
     """Starts and stops the plant's machines. Keeps only timers; commands lie in the plant."""
 
-    def __init__(self, units: Units, links: Links, sequence: Sequence | None = None) -> None:
+    def __init__(
+        self,
+        units: Units,
+        links: Links,
+        sequence: Sequence | None = None,
+        *,
+        reserve_share: Mapping[int, float] | None = None,
+    ) -> None:
         self.sequence = sequence or Sequence()
         self._units, self._links = units, links
         count = len(units.loops)
         self._loops = [_Loop() for _ in range(count)]
         self._plants = [_Plant() for _ in range(count)]
         self._pumps = [_Pumps() for _ in range(count + 1)]
-        self._storage = [Storage() for _ in range(count)]
+        reserves = reserve_share or {}
+        self._storage = [Storage(reserve_share=reserves.get(k, 0.0)) for k in range(count)]
         self.asked: dict[int, int] = {}
         """By row of a loop: the stage that somebody asks for. A loop that is left out is staged
         by this sequencer alone."""
@@ -121,11 +130,16 @@ class Sequencer:
             mine = (self._links.chiller_loop == k) & (now.chillers["running"] > 0.5)
             capacity = float(self._units.chillers["capacity_kw"][mine].sum())
             load = float(now.chillers["cooling_load"][mine].sum())
-            storage = self._storage[k]
-            spare = storage.tuning.spare_part_load * capacity - load
-            now.loops["tank_command"][k] = storage.command(
-                self._units.loops[k], now.loops[k], tanks[k], spare
-            )
+            storage, p, s = self._storage[k], self._units.loops[k], now.loops[k]
+            own = storage.command(p, s, tanks[k], storage.tuning.spare_part_load * capacity - load)
+            s["tank_own_pct"] = 100.0 * own
+            s["tank_command"] = own
+            if s["tank_asked"] > 0.5:
+                asked = float(s["tank_setpoint_pct"]) / 100.0
+                # What charging takes of them already is not lost to it.
+                most_kw = storage.tuning.asked_part_load * capacity
+                spare = most_kw - load + charging_kw(s, tanks[k])
+                s["tank_command"] = storage.carry_out(asked, own, p, s, tanks[k], spare)
 
     def update(self, now: Standing, dt_s: float) -> None:
         """Decide what runs, from how the plant stands."""

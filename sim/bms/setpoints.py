@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from sim.plant.fws_loop import TOWER_WATER
 from sim.plant.layout import Array, Index
-from sim.plant.plant import Memory, unit_ids
+from sim.plant.plant import Memory, Standing, unit_ids
 
 CHW = "chw_supply_temperature_setpoint"
 FWS = "fws_supply_temperature_setpoint"
@@ -20,6 +20,7 @@ TCS = "tcs_supply_temperature_setpoint"
 TCS_FLOW = "tcs_flow_setpoint"
 AIR = "supply_air_temperature_setpoint"
 FAN = "fan_speed_setpoint"
+CHARGE = "charge_setpoint"
 
 COLUMNS = (
     ("chillers", "setpoint_c", CHW),
@@ -32,11 +33,11 @@ COLUMNS = (
 )
 """Where each setpoint lies in the plant's state: table, column, quantity."""
 
-DEFAULTS = {CHW: 12.0, FWS: 20.0, CW: 22.0, TCS: 25.0, AIR: 20.0, FAN: 85.0}
+DEFAULTS = {CHW: 12.0, FWS: 20.0, CW: 22.0, TCS: 25.0, AIR: 20.0, FAN: 85.0, CHARGE: 0.0}
 """Commissioned values where the site names no actuator, °C and percent."""
 RANGES = {
     CHW: (7.0, 18.0), FWS: (15.0, 36.0), CW: (12.0, 32.0), TCS: (18.0, 40.0),
-    AIR: (15.0, 27.0), FAN: (30.0, 100.0),
+    AIR: (15.0, 27.0), FAN: (30.0, 100.0), CHARGE: (-100.0, 100.0),
 }  # fmt: skip
 
 
@@ -63,6 +64,10 @@ class Commissioned:
     led: tuple[tuple[int, Index], ...] = ()
     """Loops whose supply setpoint is that of their chillers, since nobody sets it itself: its
     row in the vector, and the rows of the chillers."""
+    tank_loop: Index = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Row of the loop of each storage tank, whose charge comes behind the units' setpoints."""
+    reserve_share: Mapping[int, float] = field(default_factory=dict)
+    """By row of a loop: what its tank keeps for ride-through, of full."""
 
     @classmethod
     def of(cls, site: Site) -> Commissioned:
@@ -80,6 +85,11 @@ class Commissioned:
             names = ids[table] if table != "tower_water" else (TOWER_WATER,)
             part[quantity] = slice(len(keys), len(keys) + len(names))
             keys += [(name, quantity) for name in names]
+        tanks = tuple(site.storage_tanks.values())
+        part[CHARGE] = slice(len(keys), len(keys) + len(tanks))
+        keys += [(tank.id, CHARGE) for tank in tanks]
+        tank_loop = np.array([ids["loops"].index(tank.loop) for tank in tanks], np.int64)
+        reserves = [tank.reserve_pct / 100.0 for tank in tanks]
         by_key = {(a.equipment, a.quantity): a for a in site.actuators.values()}
         asked = [k for k, name in enumerate(ids["loops"]) if (name, STAGE_REQUEST) in by_key]
         staged = tuple((len(keys) + i, k) for i, k in enumerate(asked))
@@ -109,7 +119,18 @@ class Commissioned:
                 if mine and quantity == FWS:
                     led.append((i, np.array([row[one, CHW] for one in mine], np.int64)))
         rows = np.array([row[(a.equipment, a.quantity)] for a in site.actuators.values()], np.int64)
-        return cls(tuple(keys), value, low, high, part, rows, staged, tuple(led))
+        return cls(
+            keys=tuple(keys),
+            value=value,
+            low=low,
+            high=high,
+            part=part,
+            actuator_row=rows,
+            staged=staged,
+            led=tuple(led),
+            tank_loop=tank_loop,
+            reserve_share=dict(zip(tank_loop.tolist(), reserves, strict=True)),
+        )
 
     def lead(self, setpoints: Array) -> None:
         """Give loops that follow their chillers the mean of these chillers' setpoints.
@@ -120,6 +141,15 @@ class Commissioned:
         for loop, chillers in self.led:
             setpoints[loop] = setpoints[chillers].mean()
 
+    def loops_of(self, actuators: Index) -> Index:
+        """Row of the loop of each of these actuators, which all set a tank's charge."""
+        first = self.part[CHARGE].start
+        return np.asarray(self.tank_loop[self.actuator_row[actuators] - first])
+
+    def follow_storage(self, setpoints: Array, now: Standing) -> None:
+        """Put what local control asks of the tanks by itself in its place among ``setpoints``."""
+        setpoints[self.part[CHARGE]] = now.loops["tank_own_pct"][self.tank_loop]
+
     def places(self, memory: Memory) -> Index:
         """Where in the plant's block each setpoint lies."""
         return np.array(list(self._places(memory)), dtype=np.int64)
@@ -129,5 +159,7 @@ class Commissioned:
             part = self.part[quantity]
             for i in range(part.stop - part.start):
                 yield memory.place(table, i, column)
+        for loop in self.tank_loop:
+            yield memory.place("loops", int(loop), "tank_setpoint_pct")
         for _, k in self.staged:
             yield memory.place("loops", k, "stage_setpoint")

@@ -41,7 +41,7 @@ class Headline:
         self._components = {
             "chillers": self._tags(site.chillers, "power"),
             "towers": self._tags(site.towers, "fan_power"),
-            "pumps": self._tags((*site.loops, "tower_water"), "pump_power"),
+            "pumps": self._tags((*site.loops, "tower_water", *site.storage_tanks), "pump_power"),
             "cdus": self._tags(site.cdus, "pump_power"),
             "crahs": self._tags(site.crahs, "fan_power"),
         }

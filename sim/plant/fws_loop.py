@@ -120,6 +120,9 @@ def parameters(site: Site, rng: np.random.Generator, tower_dp_kpa: float) -> Tab
             "valve_gain": 0.03,
             "valve_reset_s": 45.0,
         }
+        for each in site.storage_tanks.values():
+            if each.loop == loop.id:
+                row |= tank.parameters(each.volume_m3, each.rated_flow_ls)
         if loop.trim:
             row |= _trim(site, loop, [other.id for other in loops].index(loop.trim))
         rows.append(row)

@@ -27,6 +27,8 @@ FLOAT_QUANTUM = {
     Kind.POWER: 0.01,
 }  # fmt: skip
 """Resolution of a transmitter whose point is a floating-point number."""
+BOTH_WAYS = frozenset({"charge_rate"})
+"""Of a flow that turns round; meters of other flows, and of power, show no less than 0."""
 BIAS_LIMIT = 2.0
 """Of a bias, in its sigmas: worse probes are replaced at commissioning."""
 
@@ -47,8 +49,13 @@ class Sensors:
         self._quantum = np.array([_quantum(p, k) for p, k in zip(points, kinds, strict=True)])
         # Where raw zero lies in the canonical unit: the grid of an integer register.
         self._origin = np.array([p.to_canonical(0.0) for p in points])
-        power = np.array([k in (Kind.POWER, Kind.FLOW, Kind.PERCENT) for k in kinds])
-        self._floor = np.where(power, 0.0, -np.inf)
+        positive = np.array(
+            [
+                k in (Kind.POWER, Kind.FLOW, Kind.PERCENT) and p.quantity not in BOTH_WAYS
+                for p, k in zip(points, kinds, strict=True)
+            ]
+        )
+        self._floor = np.where(positive, 0.0, -np.inf)
 
     def measure(self, truth: Array, step: int, errors: Array | None = None) -> Array:
         """What the sensors show of ``truth`` at the plant's ``step``-th second.

@@ -97,6 +97,14 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """By table: the quantity of a point, and the column that holds it in its canonical unit."""
 
+STORAGE = {
+    "charge_level": "tank_level_pct",
+    "charge_rate": "tank_rate_pct",
+    "charge_setpoint": "tank_setpoint_pct",
+    "pump_power": "tank_pump_kw",
+}
+"""The same of a storage tank, which lies in the row of its loop."""
+
 
 def places(site: Site, memory: Memory) -> dict[tuple[str, str], int]:
     """Where in the plant's block each (equipment, quantity) lies."""
@@ -109,3 +117,7 @@ def _places(site: Site, memory: Memory) -> Iterator[tuple[tuple[str, str], int]]
         for row, name in enumerate(ids[table]):
             for quantity, column in columns.items():
                 yield (name, quantity), memory.place(table, row, column)
+    for tank in site.storage_tanks.values():
+        for quantity, column in STORAGE.items():
+            row = ids["loops"].index(tank.loop)
+            yield (tank.id, quantity), memory.place("loops", row, column)

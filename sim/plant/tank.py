@@ -33,6 +33,11 @@ STATE = {
     "tank_pump_kw": "electric power of its pumps, kW",
     "tank_heat_kw": "their heat in the water, kW",
     "tank_loss_kw": "heat lost to its surroundings, kW; negative where it gains",
+    "tank_level_pct": "cold in it between the supply setpoint and the design return, percent",
+    "tank_rate_pct": "water through it over its full flow, charging positive, percent",
+    "tank_setpoint_pct": "flow that is asked of it over its full flow, in force, percent",
+    "tank_own_pct": "the same that local control asks by itself, percent",
+    "tank_asked": "1 while a remote or a person at the panel sets it, or it is on its way back",
     "plant_ls": "water through exchangers and chillers, L/s",
 }
 
@@ -127,6 +132,9 @@ def step(p: Record, s: Record, layers: Array, plant_c: float, dt_s: float) -> No
         layers[i] -= moved
         layers[i + 1] += moved
     _turn_over(layers)
+    s.tank_rate_pct = 100.0 * s.tank_flow_ls / p.tank_ls
+    warm_c = s.setpoint_c + p.design_range_k
+    s.tank_level_pct = 100.0 * charge_share(layers, s.setpoint_c, warm_c)
 
 
 @kernel

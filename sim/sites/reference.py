@@ -1,4 +1,6 @@
-"""The reference sites as data: `campus` and `frontier`, and `campus-stages` beside them.
+"""The reference sites as data: `campus` and `frontier`.
+
+Beside them `campus-stages`, whose sequencer takes stage requests, and `campus-storage`, with a tank.
 
 Every figure is a nameplate or a design choice of an engineer, with its source; what
 only the simulator knows (curves, leakage, fouling) is in ``plant.toml``.
@@ -10,7 +12,17 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from facility.equipment import CDU, CRAH, Chiller, CoolingLoop, Hall, Rack, RackKind, Tower
+from facility.equipment import (
+    CDU,
+    CRAH,
+    Chiller,
+    CoolingLoop,
+    Hall,
+    Rack,
+    RackKind,
+    StorageTank,
+    Tower,
+)
 
 # Coolant at design: 1.35 L/min for each kW, within the 1.0 to 1.5 of CDU check lists.
 TCS_LS_PER_KW = 1.35 / 60.0
@@ -48,6 +60,7 @@ class Design:
     """Devices that jump on release instead of ramping."""
     staged: tuple[str, ...] = ()
     """Loops whose sequencer takes stage requests."""
+    storage_tanks: tuple[StorageTank, ...] = ()
 
 
 def campus() -> Design:
@@ -168,10 +181,26 @@ def campus_stages() -> Design:
     )
 
 
+def campus_storage() -> Design:
+    """The campus with a tank of chilled water on its cool loop.
+
+    250 m³ hold 2.2 MWh of cold over the loop's design range of 7.5 K: 2.8 hours at full flow, which
+    is about what the air-cooled racks and the hall's air take at 60 % of load. A quarter is kept
+    for the minutes that chillers need to come back after a blip.
+    """
+    return replace(
+        campus(),
+        id="campus-storage",
+        name="Campus reference hall, 6.6 MW, with a chilled-water tank",
+        storage_tanks=(StorageTank("tank1", "cool", 250.0, 25.0, 25.0),),
+    )
+
+
 DESIGNS: dict[str, Callable[[], Design]] = {
     "campus": campus,
     "frontier": frontier,
     "campus-stages": campus_stages,
+    "campus-storage": campus_storage,
 }
 """The reference sites by name."""
 

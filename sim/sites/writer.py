@@ -34,6 +34,9 @@ AIR: dict[str, Value] = {"hand_back": "air", "scan_s": 10.0, "heartbeat_s": 5.0,
 
 SEQUENCER = "sequencer"
 """A device of its own, so that it is taken over and given back apart from water setpoints."""
+CHARGE_RULE: dict[str, Value] = {"fallback": 0.0, "rate_away_per_min": 10.0}
+"""Charging loads chillers, which follow by a tenth of their capacity a minute."""
+CHARGE_RANGE_PCT = (-100.0, 100.0)
 FAN_RANGE_PCT = (30.0, 100.0)
 SUPPLY_AIR_RANGE_C = (15.0, 27.0)
 
@@ -81,6 +84,7 @@ def site_toml(design: Design, base_port: int) -> str:
             ("cdus", design.cdus),
             ("crahs", design.crahs),
             ("racks", design.racks),
+            ("storage_tanks", design.storage_tanks),
         )
         if items
     ]
@@ -89,6 +93,8 @@ def site_toml(design: Design, base_port: int) -> str:
         table(f"[actuators.{quantity}]", {"fallback": value})
         for quantity, value in design.fixed_c.items()
     ]
+    if design.storage_tanks:
+        parts.append(table("[actuators.charge_setpoint]", CHARGE_RULE))
     return "\n".join(parts)
 
 
@@ -96,14 +102,23 @@ def device_names(design: Design) -> tuple[str, ...]:
     """The devices of a design, in the order of their ports."""
     crahs = ("crahs",) if design.crahs else ()
     cdus = (cdu.id for cdu in design.cdus)
+    tanks = (tank.id for tank in design.storage_tanks)
     sequencer = (SEQUENCER,) if design.staged else ()
-    return (*cdus, *(chiller.id for chiller in design.chillers), "bms", *crahs, *sequencer)
+    return (
+        *cdus,
+        *(chiller.id for chiller in design.chillers),
+        "bms",
+        *crahs,
+        *tanks,
+        *sequencer,
+    )
 
 
 def _devices(design: Design, base_port: int) -> Iterator[dict[str, Value]]:
     liquid = {cdu.id for cdu in design.cdus}
+    tanks = {tank.id for tank in design.storage_tanks}
     for number, name in enumerate(device_names(design)):
-        opcua = name in ("bms", "crahs")
+        opcua = name in ("bms", "crahs") or name in tanks
         yield {
             "id": name,
             "protocol": "opcua" if opcua else "modbus",
@@ -170,6 +185,7 @@ def _points(design: Design) -> Iterator[Point]:
     if design.staged:
         loops = {k: sum(c.loop == k for c in design.chillers) for k in design.staged}
         yield from sequencer_points(SEQUENCER, loops)
+    yield from _tanks(design)
 
 
 def _bms(design: Design) -> list[Point]:
@@ -246,6 +262,17 @@ def _crahs(design: Design) -> list[Point]:
             *("fan_power", "valve_position"),
         )
     return crahs.points
+
+
+def _tanks(design: Design) -> Iterator[Point]:
+    """Storage tanks, each with a controller of its own."""
+    charge = Setting(*CHARGE_RANGE_PCT, dead_band=2.0, tolerance=0.1)
+    for tank in design.storage_tanks:
+        nodes = NodeMap(tank.id)
+        nodes.control()
+        nodes.setpoint(tank.id, "charge_setpoint", charge)
+        nodes.sensor(tank.id, "charge_level", "charge_rate", "pump_power")
+        yield from nodes.points
 
 
 def texts(design: Design, base_port: int) -> Mapping[str, str]:

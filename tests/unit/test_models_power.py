@@ -14,7 +14,7 @@ from models.dataset import History
 from models.layout import layout_of
 from models.leakage import PRIOR_PER_K, find_leakage
 from models.power import SIGNS, PowerModel, UnitPower, new_plant
-from models.power_features import EXOGENOUS, FEATURES, PowerLayout
+from models.power_features import FEATURES, PowerLayout
 from tests.models_hall import LEAKAGE_PER_K, small_bundle, small_history, small_inputs, small_site
 
 SITE = small_site()
@@ -24,7 +24,10 @@ LAYOUT = layout_of(SITE)
 def random_power(seed: int) -> PowerModel:
     """Untrained: convexity must not depend on the fit."""
     plant = nn.ModuleDict(
-        {name: new_plant(name, len(EXOGENOUS), seed + i) for i, name in enumerate(SIGNS)}
+        {
+            name: new_plant(name, PowerLayout.of(SITE, LAYOUT), seed + i)
+            for i, name in enumerate(SIGNS)
+        }
     )
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():

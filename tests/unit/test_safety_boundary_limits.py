@@ -292,4 +292,4 @@ def test_what_a_site_does_not_say_of_its_limits() -> None:
 
 
 def test_effects_are_kept_with_the_limits_by_these_words() -> None:
-    assert [each.value for each in Effect] == ["towards", "away", "hold", "isolate"]
+    assert [each.value for each in Effect] == ["towards", "away", "store", "hold", "isolate"]

@@ -169,7 +169,9 @@ def power_tags(site: Site) -> dict[str, list[str]]:
     pairs = {
         "chillers": [(name, "power") for name in site.chillers],
         "tower fans": [(name, "fan_power") for name in site.towers],
-        "plant pumps": [(name, "pump_power") for name in (*site.loops, "tower_water")],
+        "plant pumps": [
+            (name, "pump_power") for name in (*site.loops, "tower_water", *site.storage_tanks)
+        ],
         "CRAH fans": [(name, "fan_power") for name in site.crahs],
         "CDU pumps": [(name, "pump_power") for name in site.cdus],
     }

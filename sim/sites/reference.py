@@ -1,6 +1,6 @@
 """The reference sites as data: `campus` and `frontier`.
 
-Beside them `campus-stages`, whose sequencer takes stage requests, and `campus-storage`, with a tank.
+Beside them `campus-stages`, whose sequencer takes requests, and `campus-storage`, with a tank.
 
 Every figure is a nameplate or a design choice of an engineer, with its source; what
 only the simulator knows (curves, leakage, fouling) is in ``plant.toml``.

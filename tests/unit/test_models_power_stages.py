@@ -26,9 +26,7 @@ ROWS = 10
 def power_of(seed: int) -> PowerModel:
     """Untrained: what holds must not depend on the fit."""
     own = PowerLayout.of(SITE, LAYOUT)
-    plant = nn.ModuleDict(
-        {name: new_plant(name, len(own.exogenous_names), seed + i) for i, name in enumerate(SIGNS)}
-    )
+    plant = nn.ModuleDict({name: new_plant(name, own, seed + i) for i, name in enumerate(SIGNS)})
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in plant.parameters():

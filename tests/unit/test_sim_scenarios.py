@@ -21,7 +21,7 @@ def test_the_library_has_every_kind_of_scenario_that_was_promised() -> None:
     tags = {tag for scenario in library() for tag in scenario.tags}
     assert {"season", "climate", "weather", "grid", "load", "fault", "commissioning"} <= tags
     assert len(names()) >= 14
-    assert {s.site for s in library()} == {"campus", "frontier"}
+    assert {s.site for s in library()} == {"campus", "frontier", "campus-stages"}
 
 
 @pytest.mark.parametrize("name", names())

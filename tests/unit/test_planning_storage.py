@@ -113,8 +113,9 @@ def by_simplex(p: StorageProblem) -> float:
     )
     found = linprog(cost, np.array(less), np.array(most), np.array(equal), np.array(right), bounds)
     assert found.success, found.message
-    assert found.fun is not None
-    return float(found.fun)
+    least = found.fun
+    assert least is not None
+    return float(least)
 
 
 @pytest.mark.parametrize("seed", range(12))

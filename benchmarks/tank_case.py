@@ -24,7 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.closed_loop import site_and_model
-from benchmarks.plan_cases import DEAR, DEAR_FROM, DEAR_TO, FLAT, IMAGES, settled
+from benchmarks.plan_cases import DEAR, FLAT, IMAGES, settled
 from benchmarks.sized import planned_request
 from controller.planning.predictor import LearnedPredictor
 from controller.planning.settings import PlanningSettings
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 TANK, CHARGE = "tank1", "tank1.charge_setpoint"
 SCENARIO, SITE = "campus-price-day", "campus-storage"
+DEAR_FROM, DEAR_TO = 24, 36
+"""Steps of the dear hour, which is one block of the plan: further ahead a plan sees hours."""
 START, HOURS = "2024-07-16T10:00:00", 8.0
 """From four hours before the dear ones (14 to 19 h) to their last."""
 LEVEL_PCT, LOAD_KW, RUNNING_KW = 50.0, 1000.0, 3600.0
@@ -99,8 +101,16 @@ def planned(site: Site, bundle: Bundle) -> dict[str, Any]:
     price = np.full(settings.steps, FLAT)
     price[DEAR_FROM:DEAR_TO] = DEAR
     later = (FLAT,) * int(settings.storage_look_ahead_h - 4.0)
+    # The level of the case is given; none was read, so that its limits forbid a discharge.
+    limits = tuple(
+        replace(limit, lower=-100.0, lower_name="range") if limit.group == CHARGE else limit
+        for limit in base.limits
+    )
     alone: PlanRequest = replace(
-        base, price_per_kwh=tuple(map(float, price)), price_later_per_kwh=later
+        base,
+        limits=limits,
+        price_per_kwh=tuple(map(float, price)),
+        price_later_per_kwh=later,
     )
     state = state_of(site)
     without, plan = settled(maker, alone), settled(maker, replace(alone, storage=(state,)))
@@ -226,12 +236,13 @@ def _axes(title: str, below: str) -> tuple[Any, list[Axes]]:
 def _draw_level(axis: Axes, hours: Array, level: Array, reserve_pct: float) -> None:
     axis.plot(hours, level, color=OURS, linestyle=":")
     axis.axhline(reserve_pct, color=GREY, linewidth=0.6)
-    axis.annotate("reserve", (hours[-1], reserve_pct), ha="right", va="bottom", fontsize=8)
+    beside = ("axes fraction", "data")
+    axis.annotate(" reserve", (1.0, reserve_pct), xycoords=beside, va="center", fontsize=8)
     axis.set_ylim(-105.0, 105.0)
 
 
 def _save(figure: Any, axes: list[Axes], name: str) -> None:
-    axes[1].legend(frameon=False, loc="upper right")
+    axes[1].legend(frameon=False, loc="best")
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(IMAGES / f"{name}.svg", metadata={"Date": None})

@@ -18,6 +18,7 @@ from controller.planning.solve import PlanMaker
 from controller.planning.storage import StorageProblem, price_of, schedule
 from controller.planning.storage_state import hours_later, states_of
 from controller.planning.words import Plan, PlanRequest, StorageState
+from controller.planning.worker import carry_on
 from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array
 from models.storage import full_kw
@@ -113,8 +114,9 @@ def by_simplex(p: StorageProblem) -> float:
     )
     found = linprog(cost, np.array(less), np.array(most), np.array(equal), np.array(right), bounds)
     assert found.success, found.message
-    assert found.fun is not None
-    return float(found.fun)
+    least = found.fun
+    assert least is not None
+    return float(least)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -306,6 +308,17 @@ def test_a_persons_charge_is_planned_around(maker: PlanMaker, base: PlanRequest)
     plan = made(maker, asked)
     assert np.all(charge(plan)[:9] == 30.0)
     assert not any("override" in binding.constraint for binding in plan.binding)
+
+
+def test_a_plan_that_is_carried_on_without_a_planner_lets_the_tank_stand(
+    maker: PlanMaker, base: PlanRequest
+) -> None:
+    asked = replace(base, price_per_kwh=tuple(dear_hour(base.steps)), storage=(tank(),))
+    plan = made(maker, asked)
+    later = replace(asked, now_s=asked.now_s + 600.0)
+    carried = carry_on(plan, later)
+    assert carried is not None
+    assert np.all(charge(carried) == 0.0)
 
 
 def test_a_charge_in_force_comes_to_rest_no_faster_than_its_rates(base: PlanRequest) -> None:

@@ -47,8 +47,8 @@ TANK, CHARGE = "tank1", "tank1.charge_setpoint"
 SCENARIO, SITE = "campus-price-day", "campus-storage"
 DEAR_FROM, DEAR_TO = 24, 36
 """Steps of the dear hour, which is one block of the plan: further ahead a plan sees hours."""
-START, HOURS = "2024-07-16T10:00:00", 8.0
-"""From four hours before the dear ones (14 to 19 h) to their last."""
+START, HOURS = "2024-07-16T18:00:00", 3.0
+"""UTC: an hour before the dear ones, and two of their five (14 to 19 h there)."""
 LEVEL_PCT, LOAD_KW, RUNNING_KW = 50.0, 1000.0, 3600.0
 """Of the planned case: half full, one chiller at a quarter of its rating."""
 OURS, STILL, GREY = "#0b6e75", "0.55", "0.3"
@@ -208,7 +208,7 @@ def _cooling_kw(site: Site, truth: Any) -> Array:
 
 
 def _draw_lived(day: Prepared, truths: Mapping[str, Any]) -> None:
-    figure, axes = _axes("A summer day at a time-of-use price, lived", "hour of the day")
+    figure, axes = _axes("A summer day at a time-of-use price, lived", "hour of the day, UTC")
     for name, colour, label in (("still", STILL, "tank stands still"), ("tank", OURS, "tank used")):
         truth = truths[name]
         hours = _times_s(truth) % 86_400.0 / 3600.0

@@ -1,9 +1,10 @@
 """``python -m benchmarks.tank_case``: a storage tank and a dear hour, planned and then lived.
 
 The campus with a tank and a trained model of it (made where none is kept, in a quarter of an hour).
-First one plan before a dear hour, with the tank and without it; then some hours of a summer day at
-a time-of-use price in closed loop, through control loop, gateway core and envelope, with the tank
-left to plans and with it left standing. The plots lie in docs/images/optimiser.
+One plan before a dear hour, with the tank and without it; with ``--hours``, so many hours of a
+summer day at a time-of-use price besides, in closed loop, through control loop, gateway core and
+envelope, with the tank left to plans and with it left standing. The plots lie in
+docs/images/optimiser.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ TANK, CHARGE = "tank1", "tank1.charge_setpoint"
 SCENARIO, SITE = "campus-price-day", "campus-storage"
 DEAR_FROM, DEAR_TO = 24, 36
 """Steps of the dear hour, which is one block of the plan: further ahead a plan sees hours."""
-START, HOURS = "2024-07-16T10:00:00", 8.0
-"""From four hours before the dear ones (14 to 19 h) to their last."""
+START = "2024-07-16T17:00:00"
+"""UTC: of what is lived, two hours before the five dear ones (14 to 19 h there)."""
 LEVEL_PCT, LOAD_KW, RUNNING_KW = 50.0, 1000.0, 3600.0
 """Of the planned case: half full, one chiller at a quarter of its rating."""
 OURS, STILL, GREY = "#0b6e75", "0.55", "0.3"
@@ -208,7 +209,7 @@ def _cooling_kw(site: Site, truth: Any) -> Array:
 
 
 def _draw_lived(day: Prepared, truths: Mapping[str, Any]) -> None:
-    figure, axes = _axes("A summer day at a time-of-use price, lived", "hour of the day")
+    figure, axes = _axes("A summer day at a time-of-use price, lived", "hour of the day, UTC")
     for name, colour, label in (("still", STILL, "tank stands still"), ("tank", OURS, "tank used")):
         truth = truths[name]
         hours = _times_s(truth) % 86_400.0 / 3600.0
@@ -254,7 +255,7 @@ def main() -> int:
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=HOURS, help="lived in closed loop; 0: none")
+    parser.add_argument("--hours", type=float, default=0.0, help="to live in closed loop besides")
     parser.add_argument("--home", default=MODELS, help="where trained models are kept")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -18,6 +18,8 @@ import numpy as np
 from models.contract import Array
 
 SOLVED = ("optimal", "optimal_inaccurate")
+LEAST_APART = 0.05
+"""Of full: levels that are nearer than this say little of what lies between them."""
 IDLE_PER_KWH = 1e-6
 """Price of moving a kWh either way, so that nothing is charged and discharged at once for nothing.
 """
@@ -159,17 +161,19 @@ def price_of(problem: StorageProblem, charge: Array) -> float:
 
 
 def worth_after(problem: StorageProblem, found: Schedule, block: int) -> float:
-    """What a kWh more is worth in the tank after ``block`` blocks, by the rest of the schedule.
+    """What a kWh is worth in the tank after ``block`` blocks, by the rest planned anew.
 
-    The dearest hour in which it could still be given, up to what keeping it costs; at the end what
-    the problem says. By trial: a kWh more or less at that time, and the rest planned anew.
+    The mean between what the schedule leaves there and what standing still would: only those two
+    are compared, and the last kWh of a full tank is worth less than the first. Where the two are
+    about the same, of a twentieth more and less. At the end, what the problem says.
     """
     p = problem
     if block >= p.blocks:
         return p.worth
-    start = float(found.level[block - 1])
-    step = 0.05 * p.full
-    low, high = max(start - step, p.least), min(start + step, p.full)
+    step = LEAST_APART * p.full
+    low, high = sorted((float(found.level[block - 1]), float(hold(p, p.still)[block - 1])))
+    if high - low < step:
+        low, high = max(low - step, min(p.least, low)), min(high + step, p.full)
     if high - low < 1e-6:
         return p.worth
     costs = [_rest(p, found, block, level) for level in (low, high)]

@@ -166,6 +166,12 @@ def test_what_a_kilowatt_hour_is_worth_later_is_what_the_dear_hour_pays_for_it()
     answer = schedule(p)
     assert answer is not None
     assert storage.worth_after(p, answer, 10) == pytest.approx(0.5 * 0.2, rel=0.02)
+    # The dear hour can use 800 kWh; what standing still would have besides waits for the end.
+    dear = replace(p, level=2000.0, price=np.where(np.arange(18) < 10, 0.45, price))
+    used = schedule(dear)
+    assert used is not None
+    assert used.level[9] == pytest.approx(500.0 + 800.0, abs=5.0)
+    assert storage.worth_after(dear, used, 10) == pytest.approx(p.worth, rel=0.1)
     assert storage.worth_after(p, answer, 18) == p.worth
 
 

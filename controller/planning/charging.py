@@ -27,6 +27,9 @@ READY_SHARE = 0.1
 """So much more than its cheapest refill a full tank is worth, for ride-through: one that an
 emergency has used is filled again at a flat price, and none is used for a few percent of a price,
 which is less than the models know."""
+LATER_SHARE_PER_H = 0.005
+"""A saving so many hours ahead counts for so much less: it hangs on forecasts. Of two hours that are
+as dear a tank is used in the first, and not put off from one step to the next."""
 ASKED_SHARE = 0.5
 """Of the most that it can take or give, where the marginal power is asked at."""
 
@@ -125,12 +128,13 @@ def problem_of(situation: Situation, hold: Prospect, state: StorageState, g: int
     rise, fall = (rate[:, g] / 100.0 * full for rate in corridor.site_rates)
     power_kw = mean @ (request.it_power.sum(axis=1) + np.sum(list(hold.power_kw.values()), axis=0))
     prices, costs = np.maximum(price, 0.0), all_blocks(cost)
+    ahead_h = np.cumsum(hours) - 0.5 * hours
     span = MOVE_UNIT_SHARE * (limit.upper - limit.lower) / 100.0 * full
     return StorageProblem(
         hours=hours,
         price=prices,
         charge_cost=costs,
-        discharge_gain=all_blocks(gain),
+        discharge_gain=all_blocks(gain) * (1.0 - LATER_SHARE_PER_H * ahead_h),
         charge_most=all_blocks(charge_most),
         discharge_most=all_blocks(discharge_most),
         loss=state.loss_pct_per_day / 100.0 * state.full_kwh / 24.0,

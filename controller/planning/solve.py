@@ -34,7 +34,7 @@ from controller.planning.report import plan_of
 from controller.planning.rows import Extra
 from controller.planning.settings import PlanningSettings
 from controller.planning.situation import Predictor, Situation
-from controller.planning.verify import Prospect, objections, rollout
+from controller.planning.verify import Prospect, objections, rollout, said_against
 from controller.planning.words import Attempt, PlanOutcome, PlanRequest
 from facility.commands import Recheck
 from facility.site import Site
@@ -200,7 +200,7 @@ class PlanMaker:
         standing = look_again(
             self._as_asked(situation),
             hold,
-            lambda each: _words(situation, yardstick.against(each)),
+            lambda each: said_against(situation, yardstick.against(each)),
         )
         self._solve(situation, yardstick, search)
         if not search.verified:
@@ -273,12 +273,12 @@ class PlanMaker:
             wanted = situation.corridor.settle(numbers.nominal + self.layout.scale * answer.v)
             prospect, share = self._line_search(situation, best, wanted)
             against = yardstick.against(prospect)
-            why = _words(situation, against)
+            why = said_against(situation, against)
             search.note(link, round_, answer.status, why, since)
             if not why:
                 named = partial(named_of, situation, answer, numbers)
                 search.verified.append((prospect, link, named))
-                if not _words(situation, yardstick.against(best)):
+                if not said_against(situation, yardstick.against(best)):
                     search.verified.append((best, link, named))
             else:
                 _demand(situation, against["temperature"], tightening, hot)
@@ -340,7 +340,7 @@ class PlanMaker:
             return
         since = time.perf_counter()
         prospect = rollout(situation, blocks)
-        why = _words(situation, yardstick.against(prospect))
+        why = said_against(situation, yardstick.against(prospect))
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
             search.verified.append((prospect, "previous", _nothing_binds))
@@ -363,22 +363,6 @@ def unhurried(urgent: Corridor, holding: Array) -> Corridor:
         return calm
     partly = replace(quick, urgent=hurried)
     return partly if np.array_equal(partly.holding(), holding) else quick
-
-
-def _words(situation: Situation, against: dict[str, Array]) -> str:
-    """The roll-out's objection in words; empty where there is none."""
-    names = situation.layout.rack_names
-    over = against["temperature"]
-    if over.any():
-        k, r = np.unravel_index(int(np.argmax(over)), over.shape)
-        minutes = situation.fine_lead_s[k] / 60.0
-        return f"rack {names[r]} is {over[k, r]:.2f} K too warm after {minutes:.0f} min"
-    worst = against["worst step"]
-    if worst.any():
-        hottest = int(np.argmax(worst))
-        over_k = worst[hottest]
-        return f"rack {names[hottest]} is {over_k:.2f} K too warm after the worst credible step"
-    return ""
 
 
 def _demand(

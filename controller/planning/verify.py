@@ -142,3 +142,19 @@ def objections(prospect: Prospect, ramp: Prospect, tolerance_k: float) -> dict[s
         "temperature": np.maximum(prospect.excess_k - allowed, 0.0),
         "worst step": np.maximum(prospect.worst_excess_k - allowed_worst, 0.0),
     }
+
+
+def said_against(situation: Situation, against: dict[str, Array]) -> str:
+    """The roll-out's objection in words; empty where there is none."""
+    names = situation.layout.rack_names
+    over = against["temperature"]
+    if over.any():
+        k, r = np.unravel_index(int(np.argmax(over)), over.shape)
+        minutes = situation.fine_lead_s[k] / 60.0
+        return f"rack {names[r]} is {over[k, r]:.2f} K too warm after {minutes:.0f} min"
+    worst = against["worst step"]
+    if worst.any():
+        hottest = int(np.argmax(worst))
+        over_k = worst[hottest]
+        return f"rack {names[hottest]} is {over_k:.2f} K too warm after the worst credible step"
+    return ""

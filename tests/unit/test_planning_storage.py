@@ -238,6 +238,23 @@ def test_a_tank_is_charged_before_a_dear_hour_and_gives_in_it(
     assert level.max() <= 100.5  # less the loss, which is not counted here
 
 
+def test_of_hours_that_are_as_dear_a_tank_is_used_in_the_first(
+    maker: PlanMaker, base: PlanRequest
+) -> None:
+    """Evenly over the hours of the horizon, and not put off to the one after it."""
+    asked = replace(
+        base,
+        price_per_kwh=(0.60,) * base.steps,
+        price_later_per_kwh=(0.60, *(0.10,) * 19),
+        storage=(tank(),),
+    )
+    found = charge(made(maker, asked))
+    assert found[2:].max() < -10.0
+    given = -found.sum() / 100.0 / 12.0 * tank().full_kw
+    spare = (tank().level_pct - tank().reserve_pct) / 100.0 * tank().full_kwh
+    assert given == pytest.approx(spare, rel=0.15)
+
+
 def test_a_proposal_says_at_which_prices_a_tank_is_charged(
     maker: PlanMaker, base: PlanRequest
 ) -> None:

@@ -28,7 +28,7 @@ READY_SHARE = 0.1
 emergency has used is filled again at a flat price, and none is used for a few percent of a price,
 which is less than the models know."""
 LATER_SHARE_PER_H = 0.005
-"""A saving so many hours ahead counts for so much less: it hangs on forecasts. Of two hours that are
+"""A saving an hour further ahead counts for so much less: it hangs on forecasts. Of hours that are
 as dear a tank is used in the first, and not put off from one step to the next."""
 ASKED_SHARE = 0.5
 """Of the most that it can take or give, where the marginal power is asked at."""

@@ -187,7 +187,8 @@ def test_the_checks_stand_in_the_order_of_the_specification() -> None:
         ["authority", "age", "expiry", "telemetry", "hold"],
         [
             *("hand_back", "dew_point", "dew_point_unknown", "condensation", "backup"),
-            *("interlocks", "overcooled", "blind", "safety_direction", "authorised", "rate"),
+            *("interlocks", "overcooled", "storage_reserve", "blind", "safety_direction"),
+            *("authorised", "rate"),
         ],
     ]
 

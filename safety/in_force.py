@@ -18,7 +18,7 @@ from safety.arithmetic import Interval, Meeting, grains, meet, units
 from safety.backup_held import WorstCase
 from safety.checks import Finding, no_read_back, rate_interval, why_nothing
 from safety.encoding import nearest_on_wire
-from safety.guards import ActuatorLimits, Effect, Limits
+from safety.guards import STORAGE_RESERVE, ActuatorLimits, Effect, Limits
 from safety.interlocks import (
     Conditions,
     Situation,
@@ -160,14 +160,17 @@ def _keep_within(
     if against:
         return memory, release(own, _finding(bound, f"but {against[0].detail}"))
     rate = rate_interval(limits, own, (start,), memory.moved_at_s, now_s)
-    within_rate = meet((*static, rate))
+    kept = bound.check == STORAGE_RESERVE
+    # What a tank keeps is kept at once: its pumps stop at their own pace.
+    within_rate = meet(static) if kept else meet((*static, rate))
     if within_rate.conflict is not None:
         return memory, release(own, _finding(bound, f"out of reach: {rate.detail}"))
     if now_s - since_s < comes_s and all(interval.holds(start) for interval in plain):
         # Only the worst case asks for it, and flow that was set a moment ago may do: no water is
         # made colder for fans that stood low until then.
         return memory, None
-    value = _step(own, start, target, admissible, within_rate)
+    inward = 0 if kept else grains(own.dead_band)
+    value = _step(own, start, target, admissible, within_rate, inward)
     if value is None:
         return memory, None
     memory = dwell.accepted(memory, value, Origin.SAFETY, way, now_s)
@@ -178,14 +181,18 @@ def _keep_within(
 
 
 def _step(
-    own: ActuatorLimits, start: int, target: int, admissible: Meeting, within_rate: Meeting
+    own: ActuatorLimits,
+    start: int,
+    target: int,
+    admissible: Meeting,
+    within_rate: Meeting,
+    inward: int,
 ) -> float | None:
     """The next value on the way from ``start`` to ``target``; None where the rate allows none yet.
 
-    It goes in by a dead band, so that a reading that wavers about a limit moves it once.
+    It goes in by ``inward``, so that a reading that wavers about a limit moves it once.
     """
-    inward = grains(own.dead_band) if target > start else -grains(own.dead_band)
-    aim, _ = admissible.nearest(target + inward)
+    aim, _ = admissible.nearest(target + (inward if target > start else -inward))
     aim, _ = within_rate.nearest(aim)
     floor = max(admissible.floor, within_rate.floor)
     ceiling = min(admissible.ceiling, within_rate.ceiling)

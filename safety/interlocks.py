@@ -13,6 +13,7 @@ from facility.commands import Mode
 from facility.telemetry import Authority, DeviceStatus, Snapshot
 from safety.arithmetic import Interval, grains, units
 from safety.guards import (
+    STORAGE_RESERVE,
     ActuatorLimits,
     DewGuard,
     Effect,
@@ -250,7 +251,7 @@ def storing_interval(situation: Situation) -> Interval:
     for condition in situation.having(Effect.STORE):
         detail = f"{condition.detail}, so nothing is taken out of it"
         return Interval(condition.name, lower=0, detail=detail, saw=condition.saw)
-    return Interval("storage_reserve")
+    return Interval(STORAGE_RESERVE)
 
 
 def _starts(

@@ -284,7 +284,10 @@ class Inbox:
                 f"{', '.join(gone[:3])}{' and more' if len(gone) > 3 else ''}: nothing of the "
                 "move is left, since the plant's own control is there already"
             )
-        return self._worst_case.smaller(left, share, snapshot)
+        made = self._worst_case.smaller(left, share, snapshot)
+        if not made:
+            raise InvalidError("a number of chillers has no share: approve it whole")
+        return made
 
     def _settle(self, change: Record, *add: Record) -> None:
         try:

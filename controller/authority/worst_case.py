@@ -13,6 +13,7 @@ from functools import cached_property
 
 from facility.commands import Command, Move
 from facility.devices import Actuator, Cooling
+from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
 from safety.arithmetic import grains, units
@@ -50,7 +51,10 @@ class WorstCaseSeen:
         """
 
         def made(part: float) -> tuple[Move, ...]:
-            return tuple(_part(m, part if self._cools(m) else share) for m in moves)
+            return tuple(_part(m, part if self._cools(m) else share) for m in whole)
+
+        # There is no half of a machine: a stage is approved whole or not at all.
+        whole = [m for m in moves if share == 1.0 or self._of(m).quantity != STAGE_REQUEST]
 
         if share == 1.0 or self._bears(made(share), snapshot):
             return made(share)
@@ -61,14 +65,30 @@ class WorstCaseSeen:
         return made(min(1.0, high + SPARE))
 
     def ready(self, commands: Sequence[Command], snapshot: Snapshot) -> tuple[Command, ...]:
-        """Those of some commands that would be taken now; all of them where none would."""
+        """Those of some commands that would be taken now, or that no other could help.
+
+        A supply waits for a flow of its circuit, a flow for a supply; all go where none is left.
+        """
         worst = self._worst({}, snapshot)
+        cooled, moved = self._circuits(commands)
         found = []
         for command in commands:
             if self._is_taken(command, worst, snapshot):
                 worst.accepted(command.actuator, command.value)
                 found.append(command)
+                continue
+            supplied, driven = self._circuits((command,))
+            if not (supplied & moved or driven & cooled):
+                found.append(command)  # nothing beside it comes that it could wait for
         return tuple(found or commands)
+
+    def _circuits(self, commands: Iterable[Command]) -> tuple[set[int], set[int]]:
+        """The circuits whose supply some commands set, and those whose flow."""
+        supplied, driven = set(), set()
+        for command in commands:
+            supplied |= {i for i, _ in self._backup.paths.get(command.actuator, ())}
+            driven |= {i for i, _ in self._backup.flows.get(command.actuator, ())}
+        return supplied, driven
 
     def _is_taken(self, command: Command, worst: WorstCase, snapshot: Snapshot) -> bool:
         actuator = self._site.actuators[command.actuator]

@@ -38,6 +38,9 @@ class Corridor:
     schedule: Mapping[str, Row] = field(default_factory=dict)
     """(B,) by group that sets a storage tank's charge: where it is wanted. The others of
     `PlanRequest.charges` stand still."""
+    keeps_discharge: bool = False
+    """Tanks without a schedule that give cold go on with it, where it may be needed; the
+    envelope's reserve ends that."""
 
     @property
     def blocks(self) -> int:
@@ -107,7 +110,8 @@ class Corridor:
         for g, limit in enumerate(self.request.limits):
             if limit.group not in self.request.charges:
                 continue
-            wanted = self.schedule.get(limit.group, (0.0,) * self.blocks)
+            rest = min(limit.in_force, 0.0) if self.keeps_discharge else 0.0
+            wanted = self.schedule.get(limit.group, (rest,) * self.blocks)
             at, before = np.empty(self.blocks), limit.in_force
             for b in range(self.blocks):
                 if self.by_hand[b, g]:

@@ -19,6 +19,7 @@ from facility.quantities import QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
+from models.storage import CHARGE
 from safety.guards import AWAY_WINDOW_S
 from safety.hand_back import ends, hand_back_of, own_values
 
@@ -40,10 +41,15 @@ class End:
     name: str
 
 
+DISPENSABLE = frozenset({CHARGE, STAGE_REQUEST})
+"""Setpoints without which all others can be planned."""
+
+
 def in_force(site: Site, snapshot: Snapshot, last: Mapping[str, float]) -> dict[str, float]:
     """By group: the setpoint in force, from read-backs; ``last`` where none is good now.
 
-    A group whose setpoint has never been seen is left out.
+    A group whose setpoint has never been seen is left out; but what only a storage tank or a
+    sequencer is asked for counts as the plant's own, since racks can be planned for without it.
     """
     found = {}
     for group, members in site.groups.items():
@@ -52,6 +58,8 @@ def in_force(site: Site, snapshot: Snapshot, last: Mapping[str, float]) -> dict[
             found[group] = sum(values) / len(values)
         elif group in last:
             found[group] = last[group]
+        elif members[0].quantity in DISPENSABLE:
+            found[group] = members[0].fallback
     return found
 
 
@@ -104,6 +112,9 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     stage = members[0].quantity == STAGE_REQUEST and not held and not not_ours
     not_moved = not_ours or stage
     fixed_until = held[-1].expires_at_s if held else (FOR_GOOD_S if not_moved else None)
+    if members[0].quantity == STAGE_REQUEST:
+        # What comes after a person's stage is for the step to say in which it ends.
+        fixed_until = FOR_GOOD_S
     return GroupLimits(
         group=group,
         unit=members[0].unit,

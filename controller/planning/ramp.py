@@ -43,7 +43,7 @@ def ramp_plan(request: PlanRequest, settings: PlanningSettings) -> Plan:
 
     It is not verified and says so; what is expected of it is unknown, so it claims nothing.
     """
-    corridor = Corridor(request, settings)
+    corridor = Corridor(request, settings, keeps_discharge=True)
     nothing = tuple(() for _ in range(request.steps))
     return Plan(
         start_s=request.now_s,

@@ -13,7 +13,7 @@ Among the verified plans the cheapest by the nonlinear models wins, and holding 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -175,7 +175,8 @@ class PlanMaker:
         """The best of the stages that may be asked for."""
 
         def plan(asked: PlanRequest) -> _Found | None:
-            found = self._found(replace(asked, standing={}), _Search())
+            worth = held.situation.worth
+            found = self._found(replace(asked, standing={}), _Search(), worth)
             return None if found.by_rule or found.too_warm else found
 
         return staging.best(
@@ -187,16 +188,31 @@ class PlanMaker:
             hours=float(held.situation.hours.sum()),
         )
 
-    def _found(self, request: PlanRequest, search: _Search) -> _Found:
+    def _found(
+        self,
+        request: PlanRequest,
+        search: _Search,
+        worth: Mapping[str, float] | None = None,
+    ) -> _Found:
+        """What a request comes to, its stages held.
+
+        ``worth`` of what tanks hold: of the plan that this one is compared with, if of any.
+        """
         state = self.predictor.state(request.state)
         urgent = Corridor(request, self.settings, self._rule)
         situation = Situation(self.site, request, state, self.layout, urgent, self.predictor)
         hold = rollout(situation, urgent.holding())
         yardstick = _Yardstick(situation, hold)
         if not yardstick.too_warm:
-            situation, hold, urgent = self._with_storage(situation, hold)
+            situation, hold, urgent = self._with_storage(situation, hold, worth)
             yardstick = _Yardstick(situation, hold)
             situation = replace(situation, corridor=unhurried(urgent, urgent.holding()))
+        elif request.charges:
+            # Cold that a tank gives is not taken away from racks that are too warm.
+            urgent = replace(urgent, keeps_discharge=True)
+            situation = replace(situation, corridor=urgent)
+            hold = rollout(situation, urgent.holding())
+            yardstick = _Yardstick(situation, hold)
         standing = look_again(
             self._as_asked(situation),
             hold,
@@ -216,7 +232,7 @@ class PlanMaker:
             since = time.perf_counter()
             prospect, link, named = yardstick.ramp, "ramp", _nothing_binds
             if not yardstick.too_warm:
-                still = replace(urgent, schedule={})
+                still = replace(urgent, schedule={}, keeps_discharge=True)
                 prospect = rollout(situation, ramp_to_cooling(still, GENTLE_SHARE))
             search.note("ramp", 0, "by rule", "", since)
         return _Found(situation, hold, prospect, link, named, yardstick.too_warm, standing)
@@ -229,7 +245,7 @@ class PlanMaker:
         return replace(situation, request=asked, corridor=corridor)
 
     def _with_storage(
-        self, situation: Situation, hold: Prospect
+        self, situation: Situation, hold: Prospect, worth: Mapping[str, float] | None
     ) -> tuple[Situation, Prospect, Corridor]:
         """Tanks on their schedules, where those pay with all else held; ``hold`` stays as it is.
 
@@ -240,7 +256,7 @@ class PlanMaker:
         if not situation.request.storage:
             return situation, hold, plain
         found = charges(situation, hold)
-        situation = replace(situation, worth=found.worth)
+        situation = replace(situation, worth=found.worth if worth is None else worth)
         hold = rollout(situation, hold.blocks)
         follows = with_charges(plain, found)
         trial = rollout(replace(situation, corridor=follows), follows.holding())

@@ -16,6 +16,7 @@ from facility.devices import Actuator
 from facility.quantities import CHILLER_STAGE, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
+from models.storage import RATE, full_kw
 from safety.arithmetic import grains
 from safety.conditions import stage_limits
 from safety.guards import CLOCK_SLACK_S
@@ -128,7 +129,12 @@ def stage_choices(
             found.append(StageChoice(group, present, kept_out=(f"The stage stays: {why}.",)))
             continue
         options, kept_out = [], []
-        for value in neighbours(actuator, present):
+        run = round(memory.stages[group][0])
+        # Where fewer run than are asked for, for want of one, what runs may be asked for.
+        below = (run,) if 1 <= run < present - 1 else ()
+        for value in (*below, *neighbours(actuator, present)):
+            if value > present > run:
+                continue
             reason = _why_not(site, actuator, present, value, memory, snapshot)
             if reason:
                 kept_out.append(
@@ -176,7 +182,7 @@ def _why_stays(
         return "nobody can see which chillers run"
     run, _ = memory.stages[actuator.group]
     now_s = snapshot.time_s
-    if round(run) != present:
+    if round(run) > present:
         return f"the sequencer runs {run:g} by its own rules where {present} are asked for"
     if now_s + CLOCK_SLACK_S < ready_s:
         return f"its dwell runs for another {math.ceil((ready_s - now_s) / 60.0)} min"
@@ -202,9 +208,32 @@ def _why_not(
     tags = [site.tag(chiller.id, "cooling_load") for chiller in mine]
     loads = [load for tag in tags if tag is not None and (load := snapshot.good(tag)) is not None]
     carried_kw = PART_LOAD * sum(sorted(chiller.rated_kw for chiller in mine)[:value])
-    if value < present and sum(loads) > carried_kw:
-        return f"they would have to carry {sum(loads):.0f} kW, more than {carried_kw:.0f} kW"
+    if value >= present:
+        return ""
+    given_kw = _given_kw(site, actuator.equipment, snapshot)
+    if given_kw is None:
+        return "what its storage tank gives is not known"
+    load_kw = sum(loads) + given_kw
+    if load_kw > carried_kw:
+        return f"they would have to carry {load_kw:.0f} kW, more than {carried_kw:.0f} kW"
     return ""
+
+
+def _given_kw(site: Site, loop: str, snapshot: Snapshot) -> float | None:
+    """What storage tanks give to a loop now, which chillers carry when they are empty, kW.
+
+    None where that is not known.
+    """
+    total_kw = 0.0
+    for tank in site.storage_tanks.values():
+        if tank.loop != loop:
+            continue
+        tag = site.tag(tank.id, RATE)
+        rate_pct = None if tag is None else snapshot.good(tag)
+        if rate_pct is None:
+            return None
+        total_kw += max(-rate_pct, 0.0) / 100.0 * full_kw(site, tank)
+    return total_kw
 
 
 def _watched(site: Site, actuator: Actuator) -> _Watched:

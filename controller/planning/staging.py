@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from controller.planning.settings import PlanningSettings
 from controller.planning.stage_choice import StageChoice, StageMemory, stage_choices
-from controller.planning.words import STAGE, GroupLimits, PlanRequest
+from controller.planning.words import STAGE, GroupLimits, PlanRequest, StorageState
 from facility.quantities import STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
@@ -114,7 +114,7 @@ def best(
     taken, least = held, held.merit - must_save
     for choice, value in others(request):
         name = _named(site, choice, value)
-        found = plan(with_stages(request, {choice.group: float(value)}))
+        found = plan(_asking(site, request, choice, value))
         if found is None:
             remarks.append(f"{name}: no plan with it is verified.")
             continue
@@ -126,6 +126,18 @@ def best(
         if found.merit < least:
             taken, least = found, found.merit
     return taken, tuple(remarks)
+
+
+def _asking(site: Site, request: PlanRequest, choice: StageChoice, value: int) -> PlanRequest:
+    """A request with another stage, and with what that leaves to charge tanks of its loop by."""
+    asked = with_stages(request, {choice.group: float(value)})
+    loop, share = site.groups[choice.group][0].equipment, value / max(choice.present, 1)
+
+    def left(state: StorageState) -> StorageState:
+        tank = site.storage_tanks[site.groups[state.group][0].equipment]
+        return replace(state, running_kw=state.running_kw * share) if tank.loop == loop else state
+
+    return replace(asked, storage=tuple(left(state) for state in asked.storage))
 
 
 def in_words(site: Site, actuator: str, now: float, proposed: float) -> str:

@@ -179,8 +179,10 @@ def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
             reach = limit.fall_per_step if value < asked else limit.rise_per_step
             near = abs(value - asked) <= reach
             if limit.group in request.charges and limit.fixed_at is None:
-                # Nobody knows what it is worth now: a tank stands still, as near as its rate lets.
-                still = max(limit.in_force - limit.fall_per_step, 0.0)
+                # Nobody knows what it is worth now: a tank stands still, as near as its rate lets,
+                # but for one that gives cold, which may be needed.
+                rest = min(max(limit.in_force, limit.lower), 0.0)
+                still = max(limit.in_force - limit.fall_per_step, rest)
                 values.append(min(still, limit.in_force + limit.rise_per_step))
                 continue
             values.append(value if cools_more and free and inside and near else asked)

@@ -107,8 +107,8 @@ def test_a_stage_whose_plans_are_not_verified_is_not_taken(
     ours = maker()
     found = ours._found
 
-    def spoilt(asked: PlanRequest, search: Any) -> Any:
-        held = found(asked, search)
+    def spoilt(asked: PlanRequest, search: Any, *worth: Any) -> Any:
+        held = found(asked, search, *worth)
         return held if asked.limits[G].fixed_at == 3.0 else replace(held, link="ramp")
 
     monkeypatch.setattr(ours, "_found", spoilt)  # no solver's answer stands there

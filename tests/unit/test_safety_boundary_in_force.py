@@ -338,5 +338,5 @@ def test_the_next_step_of_a_correction(
     allowed, reachable = (
         Meeting(grains(low), grains(high)) for low, high in (admissible, within_rate)
     )
-    found = _step(own, grains(start), grains(target), allowed, reachable)
+    found = _step(own, grains(start), grains(target), allowed, reachable, grains(dead_band))
     assert found == (None if expected is None else pytest.approx(expected))

@@ -171,3 +171,16 @@ def test_only_a_tank_has_a_reserve() -> None:
     (reserve,) = found.pop(CHARGE)
     assert reserve.name == "storage_reserve"
     assert not any(found.values())
+
+
+@pytest.mark.parametrize("level", [24.0, None])
+@pytest.mark.parametrize("start", [-100.0, -20.0])
+def test_what_a_tank_keeps_is_kept_at_once_and_it_is_not_charged_for_it(
+    start: float, level: float | None
+) -> None:
+    """The rate away from cooling is for racks; the tank's pumps stop at their own pace."""
+    correction = scan(level, start)
+    assert correction is not None
+    assert correction.action is Action.CORRECT
+    assert correction.check == "storage_reserve"
+    assert correction.value == 0.0

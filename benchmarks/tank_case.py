@@ -209,10 +209,11 @@ def _cooling_kw(site: Site, truth: Any) -> Array:
 
 
 def _draw_lived(day: Prepared, truths: Mapping[str, Any]) -> None:
-    figure, axes = _axes("A summer day at a time-of-use price, lived", "hour of the day, UTC")
+    figure, axes = _axes("A summer day at a time-of-use price, lived", "hours since midnight, UTC")
     for name, colour, label in (("still", STILL, "tank stands still"), ("tank", OURS, "tank used")):
         truth = truths[name]
-        hours = _times_s(truth) % 86_400.0 / 3600.0
+        times_s = _times_s(truth)
+        hours = (times_s - times_s[0] // 86_400.0 * 86_400.0) / 3600.0
         kw = np.convolve(_cooling_kw(day.site, truth), np.ones(15) / 15.0, mode="same")
         inner = slice(8, -8)
         axes[1].plot(hours[inner], kw[inner], color=colour, label=label)

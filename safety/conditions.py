@@ -15,7 +15,6 @@ from facility.quantities import QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from safety.guards import (
-    STORAGE_RESERVE,
     Effect,
     Guard,
     Interlock,
@@ -276,7 +275,7 @@ def _storage(site: Site, actuator: Actuator) -> Iterator[Interlock]:
     if tank is not None:
         level = find(site, tank.id, "charge_level")
         seen = () if level is None else (watch(level, tank.reserve_pct),)
-        yield Interlock(STORAGE_RESERVE, seen, False, Effect.STORE, 1, Effect.STORE)
+        yield Interlock("storage_reserve", seen, False, Effect.STORE, 1, Effect.STORE)
 
 
 def _running(site: Site, machines: Iterable[str]) -> tuple[Sensor, ...]:

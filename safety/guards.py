@@ -20,8 +20,6 @@ from safety.backup import Backup
 
 AWAY_WINDOW_S = 300.0
 """Of the rate away from cooling; a jump that way is at most what it allows in one such window."""
-STORAGE_RESERVE = "storage_reserve"
-"""The condition of a tank that keeps what it has for ride-through."""
 CLOCK_SLACK_S = 1.0
 
 

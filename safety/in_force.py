@@ -18,7 +18,7 @@ from safety.arithmetic import Interval, Meeting, grains, meet, units
 from safety.backup_held import WorstCase
 from safety.checks import Finding, no_read_back, rate_interval, why_nothing
 from safety.encoding import nearest_on_wire
-from safety.guards import STORAGE_RESERVE, ActuatorLimits, Effect, Limits
+from safety.guards import ActuatorLimits, Effect, Limits
 from safety.interlocks import (
     Conditions,
     Situation,
@@ -160,7 +160,7 @@ def _keep_within(
     if against:
         return memory, release(own, _finding(bound, f"but {against[0].detail}"))
     rate = rate_interval(limits, own, (start,), memory.moved_at_s, now_s)
-    kept = bound.check == STORAGE_RESERVE
+    kept = bound.check == "storage_reserve"
     # What a tank keeps is kept at once: its pumps stop at their own pace.
     within_rate = meet(static) if kept else meet((*static, rate))
     if within_rate.conflict is not None:

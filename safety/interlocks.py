@@ -13,7 +13,6 @@ from facility.commands import Mode
 from facility.telemetry import Authority, DeviceStatus, Snapshot
 from safety.arithmetic import Interval, grains, units
 from safety.guards import (
-    STORAGE_RESERVE,
     ActuatorLimits,
     DewGuard,
     Effect,
@@ -251,7 +250,7 @@ def storing_interval(situation: Situation) -> Interval:
     for condition in situation.having(Effect.STORE):
         detail = f"{condition.detail}, so nothing is taken out of it"
         return Interval(condition.name, lower=0, detail=detail, saw=condition.saw)
-    return Interval(STORAGE_RESERVE)
+    return Interval("storage_reserve")
 
 
 def _starts(

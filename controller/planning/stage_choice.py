@@ -129,12 +129,7 @@ def stage_choices(
             found.append(StageChoice(group, present, kept_out=(f"The stage stays: {why}.",)))
             continue
         options, kept_out = [], []
-        run = round(memory.stages[group][0])
-        # Where fewer run than are asked for, for want of one, what runs may be asked for.
-        below = (run,) if 1 <= run < present - 1 else ()
-        for value in (*below, *neighbours(actuator, present)):
-            if value > present > run:
-                continue
+        for value in neighbours(actuator, present):
             reason = _why_not(site, actuator, present, value, memory, snapshot)
             if reason:
                 kept_out.append(
@@ -182,7 +177,7 @@ def _why_stays(
         return "nobody can see which chillers run"
     run, _ = memory.stages[actuator.group]
     now_s = snapshot.time_s
-    if round(run) > present:
+    if round(run) != present:
         return f"the sequencer runs {run:g} by its own rules where {present} are asked for"
     if now_s + CLOCK_SLACK_S < ready_s:
         return f"its dwell runs for another {math.ceil((ready_s - now_s) / 60.0)} min"

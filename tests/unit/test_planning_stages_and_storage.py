@@ -147,12 +147,6 @@ def test_no_chiller_is_stopped_whose_load_a_tank_only_carries_for_a_while(
     assert options(2, readings(2, rate)) == left
 
 
-def test_where_fewer_run_than_were_asked_for_those_may_be_asked_for() -> None:
-    """Else a machine that comes back after a week starts at once, whatever the load."""
-    assert max(options(5, readings(3, 0.0)), default=5) < 5
-    assert options(3, readings(4, 0.0)) == ()
-
-
 @pytest.mark.parametrize("gone", [STAGES, CHARGE])
 def test_a_hall_is_planned_though_its_sequencer_or_tank_has_never_been_read(gone: str) -> None:
     shown = snapshot_for(SITE, usual_setpoints(SITE), np.full(len(SITE.racks), 30.0))

@@ -27,11 +27,12 @@ def read_settings(path: Path) -> PlanningSettings:
 def settings_of(given: Mapping[str, Any], name: str) -> PlanningSettings:
     """Settings from plain values; ``name`` is said in errors."""
     known = {field.name: field.default for field in fields(PlanningSettings)}
+    optional = {field.name for field in fields(PlanningSettings) if "None" in str(field.type)}
     wrong = [f"{name}: {key} is no setting of the planner" for key in given if key not in known]
     wrong += [
         f"{name}: {key} has to be {_shape(known[key])}"
         for key, value in given.items()
-        if key in known and not _fits(value, known[key])
+        if key in known and not (key in optional and value is None) and not _fits(value, known[key])
     ]
     if wrong:
         raise BacktestError("\n".join([*wrong, f"there are {', '.join(known)}"]))
@@ -39,7 +40,7 @@ def settings_of(given: Mapping[str, Any], name: str) -> PlanningSettings:
         key: tuple(value)
         if isinstance(value, list)
         else float(value)
-        if isinstance(known[key], float)
+        if isinstance(known[key], float) and value is not None
         else value
         for key, value in given.items()
     }
@@ -57,12 +58,16 @@ def plain(settings: PlanningSettings) -> dict[str, Any]:
 def _shape(default: Any) -> str:
     if isinstance(default, tuple):
         return "a list of integers above 0"
+    if isinstance(default, bool):
+        return "true or false"
     return "an integer above 0" if isinstance(default, int) else "a number, not below 0"
 
 
 def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, list) and bool(value) and all(_fits(v, 1) for v in value)
+    if isinstance(default, bool):
+        return isinstance(value, bool)
     if isinstance(default, int):
         return isinstance(value, int) and not isinstance(value, bool) and value >= 1
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0.0

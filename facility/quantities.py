@@ -24,6 +24,8 @@ class Quantity:
     """Class of the Brick schema 1.4, without its prefix."""
 
 
+CHARGE_LEVEL, CHARGE_RATE, CHARGE = "charge_level", "charge_rate", "charge_setpoint"
+"""Of a storage tank: what it holds, its flow, and the flow that it is asked for."""
 CHILLER_STAGE = "chiller_stage"
 """How many chillers the sequencer of a loop runs."""
 STAGE_REQUEST = "chiller_stage_setpoint"
@@ -108,19 +110,19 @@ def _table() -> dict[str, Quantity]:
         ),
         # storage tanks
         Quantity(
-            "charge_level",
+            CHARGE_LEVEL,
             pct,
             "cold in a storage tank between its loop's supply setpoint and design return",
             "Energy_Sensor",
         ),
         Quantity(
-            "charge_rate",
+            CHARGE_RATE,
             pct,
             "flow through a storage tank over its full flow, charging positive",
             "Water_Flow_Sensor",
         ),
         Quantity(
-            "charge_setpoint",
+            CHARGE,
             pct,
             "set: flow through a storage tank over its full flow, charging positive",
             "Water_Flow_Setpoint",

@@ -17,12 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facility.clock import iso
-from facility.quantities import CHILLER_STAGE, QUANTITIES
+from facility.quantities import CHARGE, CHARGE_RATE, CHILLER_STAGE, QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from models.contract import Array, Inputs
 from models.layout import Layout, layout_of
-from models.storage import CHARGE, CHARGE_PCT, RATE, measured_tag
+from models.storage import CHARGE_PCT, measured_tag
 
 STEP_S = 60.0
 """Spacing of every table that models see."""
@@ -283,7 +283,7 @@ def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
     problems = [f"{tag}: the column holds text, not numbers" for tag in known if tag not in counted]
     values = frame[numeric].to_numpy(dtype=float, na_value=np.nan)
     none = (-np.inf, np.inf)
-    both_ways = {CHARGE, f"{CHARGE}_in_force", RATE}
+    both_ways = {CHARGE, f"{CHARGE}_in_force", CHARGE_RATE}
     bounds = np.array(
         [
             CHARGE_PCT

@@ -6,11 +6,11 @@ import numpy as np
 
 from facility.devices import Actuator
 from facility.equipment import RackKind, StorageTank
+from facility.quantities import CHARGE, CHARGE_RATE
 from facility.site import Site
 from models.contract import Array
 from models.layout import Layout
 
-CHARGE, RATE = "charge_setpoint", "charge_rate"
 CHARGE_PCT = (-105.0, 105.0)
 """What a charge may read: full discharge to full charge, and the errors of its meters."""
 
@@ -48,7 +48,7 @@ def measured_tag(site: Site, actuator: Actuator, columns: set[str]) -> str | Non
     """
     if actuator.quantity != CHARGE:
         return None
-    tag = site.tag(actuator.equipment, RATE)
+    tag = site.tag(actuator.equipment, CHARGE_RATE)
     return tag if tag in columns else None
 
 

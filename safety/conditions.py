@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from facility.devices import Actuator
 from facility.equipment import Chiller, CoolingLoop, Rack, RackKind
 from facility.points import SafeDirection
-from facility.quantities import QUANTITIES
+from facility.quantities import CHARGE_LEVEL, QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from safety.guards import (
@@ -273,7 +273,7 @@ def _storage(site: Site, actuator: Actuator) -> Iterator[Interlock]:
     """A tank under its reserve, or of unknown level, gives nothing on our word."""
     tank = site.storage_tanks.get(actuator.equipment)
     if tank is not None:
-        level = find(site, tank.id, "charge_level")
+        level = find(site, tank.id, CHARGE_LEVEL)
         seen = () if level is None else (watch(level, tank.reserve_pct),)
         yield Interlock("storage_reserve", seen, False, Effect.STORE, 1, Effect.STORE)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facility.points import Role
+from facility.quantities import CHARGE
 from facility.site import Site
 from sim.accounts import Accounts
 from sim.authority import DeviceAuthority
@@ -22,7 +23,7 @@ from sim.beginning import merged_weather, settle
 from sim.bms.control import PERIOD_S, LocalControl
 from sim.bms.fixed import Fixed
 from sim.bms.guideline36 import Guideline36
-from sim.bms.setpoints import CHARGE, Commissioned
+from sim.bms.setpoints import Commissioned
 from sim.bms.stage_requests import asked_of, show_own_stages
 from sim.contacts import Contacts
 from sim.faults import Fault, FaultEngine
@@ -165,7 +166,9 @@ class Simulation:
         left = int(np.floor((to_s - self._now_s) / self._step_s + 1e-9))
         while left > 0:
             if self._now_s >= self._next_control_s - 1e-6:
-                self._local.sequencer.asked = self._stages_asked()
+                self._local.sequencer.asked = asked_of(
+                    self.site, self._commissioned, self._authority, self._panel(), self._now_s
+                )
                 self._wanted = self._local.update(self._memory.state, PERIOD_S)
                 show_own_stages(self._commissioned, self._memory.state, self._wanted)
                 self._local.sequencer.run_storage(self._memory.state, self._memory.pipes.tank)
@@ -341,12 +344,12 @@ class Simulation:
         control: LocalControl = LOCAL_CONTROLS[name](self._units, self._links, self._commissioned)
         return control
 
-    def _stages_asked(self) -> dict[int, int]:
-        """What people at the panel, or whoever holds the device, ask of the sequencer."""
-        panel = dict(self._at_panel)
-        if self._faults is not None:
-            panel |= {self._actuator[name]: v for name, v in self._faults.panel.items()}
-        return asked_of(self.site, self._commissioned, self._authority, panel, self._now_s)
+    def _panel(self) -> dict[int, float]:
+        """By actuator: what people have set at the panels, in a fault too."""
+        if self._faults is None:
+            return self._at_panel
+        found = {self._actuator[name]: value for name, value in self._faults.panel.items()}
+        return {**self._at_panel, **found}
 
     def _run(self, steps: int) -> int:
         """Run at most ``steps`` seconds under the setpoints in force; answers how many."""
@@ -357,15 +360,13 @@ class Simulation:
         row = self._commissioned.actuator_row
         setpoints = self._wanted.copy()
         local = self._wanted[row]
-        for i, value in self._at_panel.items():
+        panel = self._panel()
+        for i, value in panel.items():
             local[i] = value
-        if self._faults is not None:
-            for name, value in self._faults.panel.items():
-                local[self._actuator[name]] = value
         setpoints[row] = self._authority.in_force(local, self._now_s, self._step_s)
         if len(self._charge):
             by_others = self._authority.not_local()[self._charge]
-            by_others |= [i in self._at_panel for i in self._charge]
+            by_others |= [i in panel for i in self._charge]
             self._memory.state.loops["tank_asked"][self._charged_loop] = by_others
         self._commissioned.lead(setpoints)
         self._memory.block[self._setpoint_places] = setpoints

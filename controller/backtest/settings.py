@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from controller.backtest.record import BacktestError
 from controller.planning.settings import PlanningSettings
@@ -27,7 +28,8 @@ def read_settings(path: Path) -> PlanningSettings:
 def settings_of(given: Mapping[str, Any], name: str) -> PlanningSettings:
     """Settings from plain values; ``name`` is said in errors."""
     known = {field.name: field.default for field in fields(PlanningSettings)}
-    optional = {field.name for field in fields(PlanningSettings) if "None" in str(field.type)}
+    hints = get_type_hints(PlanningSettings)
+    optional = {name for name, hint in hints.items() if NoneType in get_args(hint)}
     wrong = [f"{name}: {key} is no setting of the planner" for key in given if key not in known]
     wrong += [
         f"{name}: {key} has to be {_shape(known[key])}"

@@ -21,7 +21,11 @@ def register(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("demo", help="run a simulated hall under Isotherm")
     parser.add_argument("--headless", action="store_true", help="no live view; write a report")
-    parser.add_argument("--site", default="campus", help="campus, frontier, or a folder")
+    parser.add_argument(
+        "--site",
+        default="campus",
+        help="a reference site (campus, frontier, campus-stages, ...) or a folder",
+    )
     parser.add_argument("--hours", type=float, default=LIVE_HOURS, help="of plant time")
     parser.add_argument("--start", default="", help="first day or moment, such as 2024-04-07")
     parser.add_argument("--mode", choices=("shadow", "advisory", "automatic"), default="automatic")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from facility.quantities import CHILLER_STAGE, LIMITED_TEMPERATURE
+from facility.quantities import CHARGE_RATE, CHILLER_STAGE, LIMITED_TEMPERATURE
 from facility.site import Site
 from facility.telemetry import Snapshot
 from models.contract import Array
@@ -83,7 +83,7 @@ def tags_used(site: Site) -> tuple[str, ...]:
         *LIMITED_TEMPERATURE.values(),
         *("it_power", "wet_bulb_temperature", "dry_bulb_temperature", "dew_point_temperature"),
         *("cw_supply_temperature", "fws_supply_temperature"),
-        *("tcs_supply_temperature", "supply_air_temperature", "charge_rate"),
+        *("tcs_supply_temperature", "supply_air_temperature", CHARGE_RATE),
         *METERS,
         CHILLER_STAGE,
     }

@@ -15,11 +15,10 @@ from controller.planning.words import STAGE, GroupLimits
 from facility.commands import Mode, Override
 from facility.devices import Actuator, Release
 from facility.equipment import StorageTank
-from facility.quantities import QUANTITIES, STAGE_REQUEST
+from facility.quantities import CHARGE, CHARGE_LEVEL, QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
-from models.storage import CHARGE
 from safety.guards import AWAY_WINDOW_S
 from safety.hand_back import ends, hand_back_of, own_values
 
@@ -108,12 +107,12 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     # Where people hold members of a group at different values, the last one stands for it.
     held.sort(key=lambda override: (override.expires_at_s, override.id))
     not_ours = {snapshot.modes.get(a.id, Mode.SHADOW) for a in members} == {Mode.OFF}
-    # A stage is no setpoint to be moved by degrees: each plan holds one.
-    stage = members[0].quantity == STAGE_REQUEST and not held and not not_ours
+    # A stage is no setpoint to be moved by degrees: each plan holds one, and what comes after a
+    # person's is for the step to say in which that ends.
+    stage = members[0].quantity == STAGE_REQUEST
     not_moved = not_ours or stage
-    fixed_until = held[-1].expires_at_s if held else (FOR_GOOD_S if not_moved else None)
-    if members[0].quantity == STAGE_REQUEST:
-        # What comes after a person's stage is for the step to say in which it ends.
+    fixed_until = held[-1].expires_at_s if held else None
+    if stage or (not_ours and not held):
         fixed_until = FOR_GOOD_S
     return GroupLimits(
         group=group,
@@ -238,7 +237,7 @@ def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]
 
 def _gives(site: Site, snapshot: Snapshot, tank: StorageTank) -> bool:
     """Whether a tank may be discharged: its level is known, and not under its reserve."""
-    tag = site.tag(tank.id, "charge_level")
+    tag = site.tag(tank.id, CHARGE_LEVEL)
     level = None if tag is None else snapshot.good(tag)
     return level is not None and level >= tank.reserve_pct
 

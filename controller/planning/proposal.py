@@ -22,9 +22,9 @@ from controller.planning.standing import SAME, region_of
 from controller.planning.words import Plan
 from facility.commands import Effect, Mode, Move, Proposal, Shortfall
 from facility.devices import Actuator, Cooling
+from facility.quantities import CHARGE
 from facility.site import Site
 from facility.telemetry import Snapshot
-from models.storage import CHARGE
 from safety.arithmetic import grains
 from safety.encoding import nearest_on_wire
 
@@ -132,10 +132,9 @@ def as_carried(site: Site, actuator: Actuator, value: float) -> float:
     A plan goes up to what the envelope admits. The grain of a register above it would be refused,
     and so would be the value itself, which no register carries.
     """
-    asked, reach = grains(value), grains(actuator.tolerance)
-    ends = (asked - reach, asked) if actuator.cooling is Cooling.LOWER else (asked, asked + reach)
-    found = nearest_on_wire(site.points[actuator.id], asked, *ends)
-    return round(value, 4) if found is None else round(found, 4)
+    reach = grains(actuator.tolerance)
+    down, up = (reach, 0) if actuator.cooling is Cooling.LOWER else (0, reach)
+    return round(_on_wire(site, actuator, value, down, up), 4)
 
 
 def as_written(site: Site, actuator: Actuator, value: float) -> float:
@@ -144,8 +143,13 @@ def as_written(site: Site, actuator: Actuator, value: float) -> float:
     A read-back may be finer than the register: what is held is what can be written there.
     """
     reach = grains(actuator.tolerance)
+    return _on_wire(site, actuator, value, reach, reach)
+
+
+def _on_wire(site: Site, actuator: Actuator, value: float, down: int, up: int) -> float:
+    """The nearest value that the register carries, so many grains below and above at most."""
     asked = grains(value)
-    found = nearest_on_wire(site.points[actuator.id], asked, asked - reach, asked + reach)
+    found = nearest_on_wire(site.points[actuator.id], asked, asked - down, asked + up)
     return value if found is None else found
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from controller.planning.backup import BackupRule
 from controller.planning.charging import asked_again, charges, with_charges
 from controller.planning.check import fault_in
 from controller.planning.corridor import Corridor
-from controller.planning.explain import Named, named_of
+from controller.planning.explain import named_of
 from controller.planning.layout import Layout, lay_out
 from controller.planning.linearise import linearise
 from controller.planning.problem import Answer, Numbers, Problem
@@ -32,11 +32,11 @@ from controller.planning.ramp import GENTLE_SHARE, ramp_plan, ramp_to_cooling
 from controller.planning.recheck import look_again
 from controller.planning.report import plan_of
 from controller.planning.rows import Extra
+from controller.planning.search import Found, Search, Yardstick, nothing_binds
 from controller.planning.settings import PlanningSettings
 from controller.planning.situation import Predictor, Situation
-from controller.planning.verify import Prospect, objections, rollout, said_against
+from controller.planning.verify import Prospect, rollout, said_against
 from controller.planning.words import Attempt, PlanOutcome, PlanRequest
-from facility.commands import Recheck
 from facility.site import Site
 from models.contract import Array
 
@@ -53,77 +53,6 @@ VISITED = 2
 
 STEPS = (1.0, 0.5, 0.2)
 """Shares of a step that are tried where the whole of it makes things worse."""
-
-
-@dataclass
-class _Search:
-    """What a request has come to so far."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    verified: list[tuple[Prospect, str, Callable[[], tuple[Named, ...]]]] = field(
-        default_factory=list
-    )
-    """Plans that may be believed, by whom, and what binds them, told of the chosen one alone."""
-
-    def note(self, link: str, round_: int, status: str, why: str, since: float) -> None:
-        """Remember an attempt; it was accepted where nothing is said against it."""
-        seconds = time.perf_counter() - since
-        self.attempts.append(Attempt(link, round_, status, not why, why, seconds))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What a request with its stages held has come to."""
-
-    situation: Situation
-    hold: Prospect
-    prospect: Prospect
-    link: str
-    named: Callable[[], tuple[Named, ...]]
-    """What binds it."""
-    too_warm: bool
-    """Whether holding still is no answer."""
-    standing: Recheck | None
-    """Of the proposal that waits."""
-
-    @property
-    def merit(self) -> float:
-        """Of the plan."""
-        return self.prospect.merit
-
-    @property
-    def by_rule(self) -> bool:
-        """Whether no solver's answer stood."""
-        return self.link == "ramp"
-
-
-@dataclass
-class _Yardstick:
-    """Holding still, and the ramp to more cooling, which is asked only where something is warm."""
-
-    situation: Situation
-    hold: Prospect
-    _ramp: Prospect | None = None
-
-    def against(self, prospect: Prospect) -> dict[str, Array]:
-        """What stands against a plan; zeros where nothing does."""
-        if prospect.peak_k <= 0.0 and prospect.worst_excess_k.max() <= 0.0:
-            nothing = {"temperature": prospect.excess_k, "worst step": prospect.worst_excess_k}
-            return {name: np.zeros_like(values) for name, values in nothing.items()}
-        settings = self.situation.layout.settings
-        return objections(prospect, self.ramp, settings.tolerance_k)
-
-    @property
-    def ramp(self) -> Prospect:
-        """The rule's full ramp, at the site's rates."""
-        if self._ramp is None:
-            self._ramp = rollout(self.situation, ramp_to_cooling(self.situation.corridor))
-        return self._ramp
-
-    @cached_property
-    def too_warm(self) -> bool:
-        """Whether holding still is no answer."""
-        return any(found.any() for found in self.against(self.hold).values())
 
 
 class PlanMaker:
@@ -149,9 +78,9 @@ class PlanMaker:
             return PlanOutcome(plan, attempts, seconds=time.perf_counter() - started)
 
     def _make(self, request: PlanRequest, started: float) -> PlanOutcome:
-        search = _Search()
+        search = Search()
         held = self._found(request, search)
-        taken: _Found = held
+        taken: Found = held
         remarks: tuple[str, ...] = ()
         if request.stages and not held.too_warm and not held.by_rule:
             taken, remarks = self._staged(request, held)
@@ -171,12 +100,12 @@ class PlanMaker:
             standing=held.standing,
         )
 
-    def _staged(self, request: PlanRequest, held: _Found) -> tuple[_Found, tuple[str, ...]]:
+    def _staged(self, request: PlanRequest, held: Found) -> tuple[Found, tuple[str, ...]]:
         """The best of the stages that may be asked for."""
 
-        def plan(asked: PlanRequest) -> _Found | None:
+        def plan(asked: PlanRequest) -> Found | None:
             worth = held.situation.worth
-            found = self._found(replace(asked, standing={}), _Search(), worth)
+            found = self._found(replace(asked, standing={}), Search(), worth)
             return None if found.by_rule or found.too_warm else found
 
         return staging.best(
@@ -191,9 +120,9 @@ class PlanMaker:
     def _found(
         self,
         request: PlanRequest,
-        search: _Search,
+        search: Search,
         worth: Mapping[str, float] | None = None,
-    ) -> _Found:
+    ) -> Found:
         """What a request comes to, its stages held.
 
         ``worth`` of what tanks hold: of the plan that this one is compared with, if of any.
@@ -202,17 +131,17 @@ class PlanMaker:
         urgent = Corridor(request, self.settings, self._rule)
         situation = Situation(self.site, request, state, self.layout, urgent, self.predictor)
         hold = rollout(situation, urgent.holding())
-        yardstick = _Yardstick(situation, hold)
+        yardstick = Yardstick(situation, hold)
         if not yardstick.too_warm:
             situation, hold, urgent = self._with_storage(situation, hold, worth)
-            yardstick = _Yardstick(situation, hold)
+            yardstick = Yardstick(situation, hold)
             situation = replace(situation, corridor=unhurried(urgent, urgent.holding()))
         elif request.charges:
             # Cold that a tank gives is not taken away from racks that are too warm.
             urgent = replace(urgent, keeps_discharge=True)
             situation = replace(situation, corridor=urgent)
             hold = rollout(situation, urgent.holding())
-            yardstick = _Yardstick(situation, hold)
+            yardstick = Yardstick(situation, hold)
         standing = look_again(
             self._as_asked(situation),
             hold,
@@ -230,12 +159,12 @@ class PlanMaker:
                 prospect = hold
         else:
             since = time.perf_counter()
-            prospect, link, named = yardstick.ramp, "ramp", _nothing_binds
+            prospect, link, named = yardstick.ramp, "ramp", nothing_binds
             if not yardstick.too_warm:
                 still = replace(urgent, schedule={}, keeps_discharge=True)
                 prospect = rollout(situation, ramp_to_cooling(still, GENTLE_SHARE))
             search.note("ramp", 0, "by rule", "", since)
-        return _Found(situation, hold, prospect, link, named, yardstick.too_warm, standing)
+        return Found(situation, hold, prospect, link, named, yardstick.too_warm, standing)
 
     def _as_asked(self, situation: Situation) -> Situation:
         """The situation with what the proposal that waits asks of sequencers and tanks."""
@@ -267,7 +196,7 @@ class PlanMaker:
     def _saving_kw(self, situation: Situation, hold: Prospect, other: Prospect) -> float:
         return (hold.merit - other.merit) / float(situation.hours.sum())
 
-    def _solve(self, situation: Situation, yardstick: _Yardstick, search: _Search) -> None:
+    def _solve(self, situation: Situation, yardstick: Yardstick, search: Search) -> None:
         """Rounds of linearisation, solution, check and roll-out."""
         settings, hold = self.settings, yardstick.hold
         tightening: dict[tuple[int, int], float] = {}
@@ -307,7 +236,7 @@ class PlanMaker:
             if prospect.merit < best.merit or why:
                 best = prospect
 
-    def _starting_point(self, situation: Situation, yardstick: _Yardstick) -> Prospect:
+    def _starting_point(self, situation: Situation, yardstick: Yardstick) -> Prospect:
         """The best of holding, the last plan and, where holding is too warm, the ramp."""
         found = [yardstick.hold]
         if situation.corridor.schedule:
@@ -337,7 +266,7 @@ class PlanMaker:
         return prospect, share
 
     def _ask(
-        self, numbers: Numbers, round_: int, search: _Search, since: float
+        self, numbers: Numbers, round_: int, search: Search, since: float
     ) -> tuple[Answer | None, str]:
         """The first solver's answer that stands up to the check."""
         for link, solver in self.solvers.items():
@@ -349,7 +278,7 @@ class PlanMaker:
             since = time.perf_counter()
         return None, ""
 
-    def _previous(self, situation: Situation, yardstick: _Yardstick, search: _Search) -> None:
+    def _previous(self, situation: Situation, yardstick: Yardstick, search: Search) -> None:
         """The previous verified plan once more, where it still stands the roll-out."""
         blocks = situation.corridor.previous()
         if blocks is None:
@@ -359,11 +288,7 @@ class PlanMaker:
         why = said_against(situation, yardstick.against(prospect))
         search.note("previous", 0, "rolled out again", why, since)
         if not why:
-            search.verified.append((prospect, "previous", _nothing_binds))
-
-
-def _nothing_binds() -> tuple[Named, ...]:
-    return ()
+            search.verified.append((prospect, "previous", nothing_binds))
 
 
 def unhurried(urgent: Corridor, holding: Array) -> Corridor:

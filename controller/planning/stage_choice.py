@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from controller.planning.settings import PlanningSettings
 from facility.devices import Actuator
-from facility.quantities import CHILLER_STAGE, STAGE_REQUEST
+from facility.quantities import CHARGE_RATE, CHILLER_STAGE, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
-from models.storage import RATE, full_kw
+from models.storage import full_kw
 from safety.arithmetic import grains
 from safety.conditions import stage_limits
 from safety.guards import CLOCK_SLACK_S
@@ -223,7 +223,7 @@ def _given_kw(site: Site, loop: str, snapshot: Snapshot) -> float | None:
     for tank in site.storage_tanks.values():
         if tank.loop != loop:
             continue
-        tag = site.tag(tank.id, RATE)
+        tag = site.tag(tank.id, CHARGE_RATE)
         rate_pct = None if tag is None else snapshot.good(tag)
         if rate_pct is None:
             return None

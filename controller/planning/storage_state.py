@@ -5,9 +5,10 @@ from __future__ import annotations
 from controller.planning.settings import PlanningSettings
 from controller.planning.words import StorageState
 from facility.equipment import StorageTank
+from facility.quantities import CHARGE, CHARGE_LEVEL, CHARGE_RATE
 from facility.site import Site
 from facility.telemetry import Snapshot
-from models.storage import CHARGE, RATE, full_kw
+from models.storage import full_kw
 
 WATER_KJ_LK = 4.17
 """Heat that a litre of water holds for each kelvin, kJ, at 25 °C: 0.997 kg x 4.18 kJ/kgK
@@ -42,7 +43,7 @@ def hours_later(site: Site, now_s: float, settings: PlanningSettings) -> list[fl
 
 def _state(site: Site, snapshot: Snapshot, group: str, tank: StorageTank) -> StorageState | None:
     full = full_kw(site, tank)
-    level, rate = (_good(site, snapshot, tank.id, name) for name in ("charge_level", RATE))
+    level, rate = (_good(site, snapshot, tank.id, name) for name in (CHARGE_LEVEL, CHARGE_RATE))
     running_kw = load_kw = 0.0
     for chiller in site.chillers.values():
         if chiller.loop != tank.loop:

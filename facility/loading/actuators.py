@@ -10,7 +10,7 @@ from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.loading.topology import FILE, Topology
 from facility.points import Point, Role
-from facility.quantities import QUANTITIES, STAGE_REQUEST
+from facility.quantities import CHARGE, QUANTITIES, STAGE_REQUEST
 from facility.units import Kind
 
 # Rates of a temperature setpoint: at most 2 °C a minute towards cooling and 0.5 °C in
@@ -43,12 +43,12 @@ COOLING = {
     "fan_speed_setpoint": Cooling.HIGHER,
     STAGE_REQUEST: Cooling.HIGHER,
     # Discharging gives the racks cold, charging takes it from what chillers have to spare.
-    "charge_setpoint": Cooling.LOWER,
+    CHARGE: Cooling.LOWER,
 }
 """The quantities that Isotherm can set, and which way is more cooling."""
 
 # A tank stands still where nobody asks: neither end of its range is the plant's own.
-OWN_FALLBACK = {"charge_setpoint": 0.0}
+OWN_FALLBACK = {CHARGE: 0.0}
 
 # An uninsulated secondary loop condenses on the racks: keep 3 K above the dew point.
 GUARDED = {"tcs_supply_temperature_setpoint": 3.0}

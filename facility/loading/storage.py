@@ -10,9 +10,9 @@ from facility.loading.points_csv import FILE as POINTS
 from facility.loading.problems import Problem
 from facility.loading.table import TableReader
 from facility.points import Point
+from facility.quantities import CHARGE, CHARGE_LEVEL
 
 TOPOLOGY = "site.toml"
-CHARGE, LEVEL = "charge_setpoint", "charge_level"
 
 
 def read_tank(reader: TableReader) -> StorageTank:
@@ -79,10 +79,10 @@ def check_charge(
                 f"{actuator.equipment!r} is no storage tank",
                 f"Add it to [[storage_tanks]], or mend the equipment of {actuator.id}.",
             )
-        elif (actuator.equipment, LEVEL) not in meanings:
+        elif (actuator.equipment, CHARGE_LEVEL) not in meanings:
             problem(
                 "quantity",
-                f"{actuator.equipment} has a {CHARGE} but no {LEVEL}",
+                f"{actuator.equipment} has a {CHARGE} but no {CHARGE_LEVEL}",
                 "Add a row for it: without its level a tank is not discharged.",
             )
         if not actuator.minimum <= 0.0 <= actuator.maximum:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facility.quantities import STAGE_REQUEST
+from facility.quantities import CHARGE, STAGE_REQUEST
 from facility.site import Site
 from sim.plant.fws_loop import TOWER_WATER
 from sim.plant.layout import Array, Index
@@ -20,7 +20,6 @@ TCS = "tcs_supply_temperature_setpoint"
 TCS_FLOW = "tcs_flow_setpoint"
 AIR = "supply_air_temperature_setpoint"
 FAN = "fan_speed_setpoint"
-CHARGE = "charge_setpoint"
 
 COLUMNS = (
     ("chillers", "setpoint_c", CHW),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facility.points import DataType, Point
-from facility.quantities import QUANTITIES
+from facility.quantities import CHARGE_RATE, QUANTITIES
 from facility.units import UNITS, Kind
 from sim.plant.layout import Array
 
@@ -27,7 +27,7 @@ FLOAT_QUANTUM = {
     Kind.POWER: 0.01,
 }  # fmt: skip
 """Resolution of a transmitter whose point is a floating-point number."""
-BOTH_WAYS = frozenset({"charge_rate"})
+BOTH_WAYS = frozenset({CHARGE_RATE})
 """Of a flow that turns round; meters of other flows, and of power, show no less than 0."""
 BIAS_LIMIT = 2.0
 """Of a bias, in its sigmas: worse probes are replaced at commissioning."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from facility.quantities import CHARGE, CHARGE_LEVEL, CHARGE_RATE
 from facility.site import Site
 from sim.plant.fws_loop import TOWER_WATER
 from sim.plant.plant import Memory, unit_ids
@@ -98,9 +99,9 @@ COLUMNS: dict[str, dict[str, str]] = {
 """By table: the quantity of a point, and the column that holds it in its canonical unit."""
 
 STORAGE = {
-    "charge_level": "tank_level_pct",
-    "charge_rate": "tank_rate_pct",
-    "charge_setpoint": "tank_setpoint_pct",
+    CHARGE_LEVEL: "tank_level_pct",
+    CHARGE_RATE: "tank_rate_pct",
+    CHARGE: "tank_setpoint_pct",
     "pump_power": "tank_pump_kw",
 }
 """The same of a storage tank, which lies in the row of its loop."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from facility.points import Point, SafeDirection
+from facility.quantities import CHARGE, CHARGE_LEVEL, CHARGE_RATE
 from sim.sites.reference import Design
 from sim.sites.registers import (
     NodeMap,
@@ -270,8 +271,8 @@ def _tanks(design: Design) -> Iterator[Point]:
     for tank in design.storage_tanks:
         nodes = NodeMap(tank.id)
         nodes.control()
-        nodes.setpoint(tank.id, "charge_setpoint", charge)
-        nodes.sensor(tank.id, "charge_level", "charge_rate", "pump_power")
+        nodes.setpoint(tank.id, CHARGE, charge)
+        nodes.sensor(tank.id, CHARGE_LEVEL, CHARGE_RATE, "pump_power")
         yield from nodes.points
 
 

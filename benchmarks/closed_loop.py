@@ -95,11 +95,10 @@ async def _controlled(
         rows.append(hall.row())
         snapshot = hall.snapshot()
         state = state.seen(snapshot)
-        if hall.now_s < next_s:
-            continue
-        next_s = hall.now_s + every_s
-        gateway.scan()
-        state, _record = await tick(state, hall.snapshot(), wired)
+        gateway.scan(snapshot)
+        if hall.now_s >= next_s:
+            next_s = hall.now_s + every_s
+            state, _record = await tick(state, hall.snapshot(), wired)
         hall.simulation.set_at_panel(hall.held)
         if say is not None:
             say((hall.now_s - prepared.start_s) / (prepared.ends_s - prepared.start_s))

@@ -68,6 +68,7 @@ class WorstCaseSeen:
         """Those of some commands that would be taken now, or that no other could help.
 
         A supply waits for a flow of its circuit, a flow for a supply; all go where none is left.
+        What the envelope would take to its bound, a write's worth from here or more, goes too.
         """
         worst = self._worst({}, snapshot)
         cooled, moved = self._circuits(commands)
@@ -96,6 +97,12 @@ class WorstCaseSeen:
         if actuator.id not in self._backup.levers or start is None:
             return True
         asked, low, high = worst.interval(actuator.id), *sorted((start, command.value))
+        if not actuator.is_more_cooling(command.value, start):
+            bound = asked.lower if actuator.cooling is Cooling.HIGHER else asked.upper
+            if bound is None or not actuator.is_more_cooling(units(bound), command.value):
+                return True
+            left = abs(units(bound) - start)
+            return actuator.is_more_cooling(start, units(bound)) and left >= actuator.dead_band
         reach = self._towards_min * actuator.rate_towards_per_min
         if actuator.cooling is Cooling.HIGHER:
             return asked.lower is None or high >= min(units(asked.lower), start + reach)

@@ -10,6 +10,7 @@ import pytest
 from controller.authority.worst_case import WorstCaseSeen
 from facility.commands import Command, Move, Origin
 from facility.telemetry import Quality, Reading, Snapshot
+from safety.arithmetic import units
 from safety.backup_held import WorstCase
 from safety.backup_site import backup_of
 from tests.planning_plant import reference_site
@@ -100,3 +101,31 @@ def test_water_waits_until_the_fans_have_come_up() -> None:
 def test_what_nothing_else_can_help_is_left_to_the_envelope() -> None:
     alone = [command(WATER[0], 17.9)]
     assert SEEN.ready(alone, shot(LOCAL)) == tuple(alone)
+
+
+FLOW = "cdu1.tcs_flow_setpoint"
+
+
+def test_a_warmer_supply_waits_for_the_flow_that_makes_it_bearable() -> None:
+    slow, fast = SITE.actuators[FLOW].maximum - 3.0, SITE.actuators[FLOW].maximum
+    held = {FLOW: slow, CDU: most_c(slow)}
+    both = [command(FLOW, fast), command(CDU, most_c(fast))]
+    assert most_c(fast) - most_c(slow) > SITE.actuators[CDU].dead_band
+    assert [each.actuator for each in SEEN.ready(both, shot(held))] == [FLOW]
+    later = SEEN.ready(both[1:], shot({**held, FLOW: fast}))
+    assert [each.actuator for each in later] == [CDU]
+
+
+def test_a_warmer_supply_goes_where_the_envelope_would_take_it_a_part_of_the_way() -> None:
+    slow, fast = SITE.actuators[FLOW].maximum - 3.0, SITE.actuators[FLOW].maximum
+    both = [command(FLOW, fast), command(CDU, most_c(fast))]
+    held = {FLOW: slow, CDU: most_c(slow) - 1.0}
+    assert [each.actuator for each in SEEN.ready(both, shot(held))] == [FLOW, CDU]
+
+
+def most_c(flow: float) -> float:
+    """The warmest supply of the CDU that the worst case bears at a flow setpoint."""
+    worst = WorstCase(backup_of(SITE), lambda name: (flow,) if name == FLOW else (), 5.0)
+    bound = worst.interval(CDU).upper
+    assert bound is not None
+    return units(bound)

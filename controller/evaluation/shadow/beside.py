@@ -117,15 +117,10 @@ class EnvelopeBeside:
         self._state = EnvelopeState()
         self.would_be = WouldBe()
 
-    def scan(self) -> None:
-        """Judge the values that we hold, and those that the plant would go back to."""
-        hall, snapshot = self._hall, self._hall.snapshot()
+    def scan(self, snapshot: Snapshot) -> None:
+        """Judge the values that we hold, as for every scan live: once a minute of the record."""
+        hall = self._hall
         self._state, found = self._envelope.judge_in_force(self._state, snapshot, hall.now_s)
-        unsafe = self._envelope.judge_fallbacks(snapshot, hall.now_s)
-        self.would_be.moments += 1
-        self.would_be.unsafe_moments += bool(unsafe)
-        self.would_be.unsafe.update(unsafe.keys())
-        self.would_be.unsafe_words |= {name: each.detail for name, each in unsafe.items()}
         for one in found:
             if one.action is Action.RELEASE:
                 if one.device in hall.armed:
@@ -134,6 +129,14 @@ class EnvelopeBeside:
             elif one.value is not None and one.device in hall.armed:
                 self.would_be.corrections += 1
                 hall.hold(one.actuator, one.value)
+
+    def look_back(self, snapshot: Snapshot) -> None:
+        """Judge the values that the plant would go back to, were everything let go now."""
+        unsafe = self._envelope.judge_fallbacks(snapshot, self._hall.now_s)
+        self.would_be.moments += 1
+        self.would_be.unsafe_moments += bool(unsafe)
+        self.would_be.unsafe.update(unsafe.keys())
+        self.would_be.unsafe_words |= {name: each.detail for name, each in unsafe.items()}
 
     async def send(self, decision: Decision, commands: Sequence[Command]) -> tuple[Receipt, ...]:
         """Register, take over what is not held yet, judge; answers receipts as live."""

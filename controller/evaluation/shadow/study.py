@@ -113,9 +113,10 @@ async def run_shadow(
         snapshot = replica.snapshot()
         state = state.seen(snapshot)
         held += len(replica.held)
+        gateway.scan(snapshot)
         if replica.now_s >= next_tick_s:
             next_tick_s = replica.now_s + every_s
-            gateway.scan()
+            gateway.look_back(snapshot)
             state, record = await tick(state, replica.snapshot(), parts)
             ticks += 1
             fallbacks += record.fallback

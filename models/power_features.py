@@ -28,7 +28,7 @@ CDU_SUPPLY, CDU_FLOW = "tcs_supply_temperature_setpoint", "tcs_flow_setpoint"
 AIR_SUPPLY, FAN = "supply_air_temperature_setpoint", "fan_speed_setpoint"
 
 FEATURES = (
-    "tower water over wet bulb",
+    "warm tower water over wet bulb",
     "chilled water over tower water",
     "warm water over tower water",
     "CDU supply over warm water",
@@ -49,8 +49,11 @@ number lies between one and all. It is no feature, since a plan holds it: power 
 in it, and machines that share a load take more or less by the load."""
 AIR_C = np.linspace(-20.0, 40.0, 61)
 APPROACH_K = 5.0
+RANGE_K = 5.0
+"""Of a tower that runs as designed: what its water leaves above the wet bulb, and what it loses.
+Both together drive heat into the air, so that the gain below is of both."""
 USUAL_WET_BULB_C = 15.0
-"""Of a tower that runs as designed, for the gain below."""
+"""At which the gain below is 1."""
 DIFFERENCE_SCALE_K = 8.0
 """Makes differences of the order of 1."""
 BLOCK_ROWS = 5
@@ -124,6 +127,7 @@ class PowerLayout:
             ]
         )
         shift = np.array([*(0.0,) * (len(FEATURES) - 2), flow_shift, fan_shift])
+        shift[0] = RANGE_K / DIFFERENCE_SCALE_K if mean[TOWER].any() else 0.0
         per_wet_bulb = np.zeros(len(FEATURES))
         per_wet_bulb[0] = -1.0 / DIFFERENCE_SCALE_K if mean[TOWER].any() else 0.0
         racks = list(site.racks.values())
@@ -225,7 +229,7 @@ class PowerLayout:
         """(T, F) what a kelvin of each feature is worth in this weather.
 
         Air takes heat up from a tower's water with the difference of their enthalpies (Merkel
-        1925): a kelvin of approach is worth half as much at 4 °C as at 20 °C.
+        1925): a kelvin over the wet bulb is worth half as much at 4 °C as at 20 °C.
         """
         found = np.ones((len(wet_bulb_c), len(FEATURES)))
         towers = np.flatnonzero(self.per_wet_bulb)

@@ -34,7 +34,7 @@ class Corridor:
     """Of all groups or (G,): something is too warm, or the worst case asks for the move; the site's
     rates towards cooling count, not the economical pace."""
     economical: bool = False
-    """Nothing is too warm: towers keep their least approach."""
+    """Nothing is too warm: towers and CDUs keep their least approach."""
     schedule: Mapping[str, Row] = field(default_factory=dict)
     """(B,) by group that sets a storage tank's charge: where it is wanted. The others of
     `PlanRequest.charges` stand still."""

@@ -28,6 +28,9 @@ snapshot of its step, and an hour later a step may come through sooner."""
 
 FOR_GOOD_S = float(2**53)
 
+WATER = frozenset({"fws_supply_temperature_setpoint", "chw_supply_temperature_setpoint"})
+"""Setpoints of the water that exchangers take."""
+
 LIFT_RESERVE_K = 0.5
 """Over a chiller's least lift, from where a plan does not shorten it."""
 
@@ -81,7 +84,7 @@ def group_limits(
     """
     by_actuator = {override.actuator: override for override in overrides}
     return tuple(
-        _limits(site, snapshot, group, members, setpoints[group], by_actuator, writes, settings)
+        _limits(site, snapshot, group, members, setpoints, by_actuator, writes, settings)
         for group, members in site.groups.items()
     )
 
@@ -91,7 +94,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     snapshot: Snapshot,
     group: str,
     members: tuple[Actuator, ...],
-    setpoint: float,
+    setpoints: Mapping[str, float],
     overrides: Mapping[str, Override],
     writes: Mapping[str, tuple[float, ...]],
     settings: PlanningSettings,
@@ -117,7 +120,7 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     return GroupLimits(
         group=group,
         unit=members[0].unit,
-        in_force=setpoint,
+        in_force=setpoints[group],
         lower=lower.value,
         lower_name=lower.name,
         upper=max(upper.value, lower.value),
@@ -129,9 +132,9 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
         away_from_s=max(away_from(writes.get(a.id, ()), settings) for a in members),
         fixed_until_s=fixed_until,
-        fixed_at=held[-1].value if held else (setpoint if not_moved else None),
+        fixed_at=held[-1].value if held else (setpoints[group] if not_moved else None),
         fixed_by=held[-1].who if held else ("mode off" if not_ours else STAGE if stage else ""),
-        economy_lower=_economy_lower(site, snapshot, members[0], setpoint, settings),
+        economy_lower=_economy_lower(site, snapshot, members[0], setpoints, settings),
     )
 
 
@@ -175,13 +178,38 @@ def _pace(site: Site, actuator: Actuator, settings: PlanningSettings) -> float:
 
 
 def _economy_lower(
-    site: Site, snapshot: Snapshot, actuator: Actuator, setpoint: float, settings: PlanningSettings
+    site: Site,
+    snapshot: Snapshot,
+    actuator: Actuator,
+    setpoints: Mapping[str, float],
+    settings: PlanningSettings,
 ) -> float | None:
-    """Of tower water: the wet bulb and the least approach, or where it is below that already."""
-    if actuator.quantity != "cw_supply_temperature_setpoint":
+    """What a supply is not made colder than for economy, or where it is if that is below.
+
+    Of tower water the wet bulb and the least approach; of a CDU's supply the water that its
+    exchanger takes and its least approach.
+    """
+    if actuator.quantity == "cw_supply_temperature_setpoint":
+        wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
+        floor = None if wet_bulb_c is None else wet_bulb_c + settings.least_approach_k
+    elif actuator.quantity == "tcs_supply_temperature_setpoint":
+        water_c = _water_c(site, actuator.equipment, setpoints)
+        floor = None if water_c is None else water_c + settings.least_cdu_approach_k
+    else:
         return None
-    wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
-    return None if wet_bulb_c is None else min(wet_bulb_c + settings.least_approach_k, setpoint)
+    return None if floor is None else min(floor, setpoints[actuator.group])
+
+
+def _water_c(site: Site, cdu: str, setpoints: Mapping[str, float]) -> float | None:
+    """Setpoint of the water that a CDU takes; None where nothing sets it."""
+    loop = site.cdus[cdu].loop
+    makers = {loop, *(c.id for c in site.chillers.values() if c.loop == loop)}
+    found = [
+        setpoints[actuator.group]
+        for actuator in site.actuators.values()
+        if actuator.equipment in makers and actuator.quantity in WATER
+    ]
+    return max(found, default=None)
 
 
 def _value(end: End) -> float:

@@ -51,6 +51,12 @@ class PlanningSettings:
     """Kelvin above the wet bulb below which tower water is not made colder for economy. Fans soar
     there (no tower is certified below 5 °F, CTI STD-201), experiments see few such moments, and
     a power model's slopes are guesses. Where a rack is too warm, the range alone counts."""
+    least_cdu_approach_k: float = 4.0
+    """Kelvin over the water that its exchanger takes below which a CDU's supply is not made colder
+    for economy. Exchangers are chosen for 3 to 5 K; below, valves stand open, the widest of them
+    sets the loop's differential pressure (Guideline 36 resets it by the valves), and pumps soar,
+    which a power model of means over the units does not see. Where a rack is too warm, the range
+    alone counts."""
     turn_kwh: float = 0.02
     """Quadratic cost of the same, and of departing from the last plan."""
     slack_kw_per_k: float = 400.0

@@ -67,8 +67,8 @@ class GroupLimits:
     fixed_at: float | None = None
     fixed_by: str = ""
     economy_lower: float | None = None
-    """Lower end for economy alone, where nothing is too warm: towers' least approach. None where
-    it is ``lower``."""
+    """Lower end for economy alone, where nothing is too warm: the least approach of towers and
+    CDUs. None where it is ``lower``."""
 
 
 @dataclass(frozen=True, slots=True)

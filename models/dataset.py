@@ -327,13 +327,17 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
 
     members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
     names = set(frame.columns)
-    tags = [
-        measured_tag(site, a, names) or (a.read_back if a.read_back in names else a.id)
-        for _, a in members
-    ]
+    asked = [a.read_back if a.read_back in names else a.id for _, a in members]
+    tags = [measured_tag(site, a, names) or tag for (_, a), tag in zip(members, asked, strict=True)]
     # A setpoint holds until it changes, so a gap carries the last value on.
-    said = pd.DataFrame(columns(tags)).ffill().T
-    held = said.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
+    said = pd.DataFrame(columns(tags)).ffill()
+    charges = [i for i, (_, a) in enumerate(members) if a.quantity == CHARGE]
+    if said[charges].isna().to_numpy().any():
+        # Racks and power can be told without a tank: what shows no rate does what it is asked for,
+        # and of what nobody asks anything it is taken that it stands still.
+        wanted = pd.DataFrame(columns([asked[i] for i in charges]), columns=charges).ffill()
+        said[charges] = said[charges].fillna(wanted).fillna(0.0)
+    held = said.T.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
     it_power = _bridged(columns([site.tag(rack, "it_power") for rack in layout.racks]))
     limited = columns(layout.limited_tags)
     _blank_frozen(limited, it_power / layout.rated_kw, layout, notes)

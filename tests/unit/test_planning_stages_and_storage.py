@@ -147,6 +147,22 @@ def test_no_chiller_is_stopped_whose_load_a_tank_only_carries_for_a_while(
     assert options(2, readings(2, rate)) == left
 
 
+@pytest.mark.parametrize(
+    ("silent", "left"),
+    [
+        (("chiller1.cooling_load",), (3,)),
+        (("chiller5.cooling_load",), (1, 3)),  # it is seen to stand
+        (("chiller5.cooling_load", "chiller5.running"), (3,)),
+    ],
+)
+def test_no_chiller_is_stopped_while_it_is_not_known_what_another_carries(
+    silent: tuple[str, ...], left: tuple[int, ...]
+) -> None:
+    shown = readings(2, 0.0)
+    known = {tag: reading for tag, reading in shown.readings.items() if tag not in silent}
+    assert options(2, replace(shown, readings=known)) == left
+
+
 @pytest.mark.parametrize("gone", [STAGES, CHARGE])
 def test_a_hall_is_planned_though_its_sequencer_or_tank_has_never_been_read(gone: str) -> None:
     shown = snapshot_for(SITE, usual_setpoints(SITE), np.full(len(SITE.racks), 30.0))

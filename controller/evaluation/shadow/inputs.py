@@ -55,6 +55,8 @@ def learned_parts(
 ) -> LearnedParts:
     """Load a model and make the planner that runs live, in this process.
 
+    Without ``settings`` they are those that run live, but for a limit of time to try other stages.
+
     Raises
     ------
     ShadowError
@@ -73,7 +75,8 @@ def learned_parts(
         bundle = Bundle.load(model, site)
     except RegistryError as error:
         raise ShadowError(str(error)) from None
-    settings = settings or PlanningSettings()
+    # Plant time stands still while a plan is made: the machine's speed decides nothing.
+    settings = settings or PlanningSettings(stage_time_s=None)
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
     return LearnedParts(bundle, InProcessPlanner(maker), settings)
 

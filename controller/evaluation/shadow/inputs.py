@@ -120,9 +120,13 @@ def _file(path: Path | None) -> pd.DataFrame:
     if "time" in frame:
         try:
             frame = frame.set_index(pd.to_datetime(frame.pop("time"), utc=True))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ShadowError(f"{path}, column time: {error}") from None
-    return frame
+    if not isinstance(frame.index, pd.DatetimeIndex) or frame.index.tz is None:
+        raise ShadowError(
+            f"{path}: no column time in UTC; give each row its moment, as 2026-03-01T00:00:00Z"
+        )
+    return frame.tz_convert("UTC")
 
 
 def _stored(site: Site, state: Path, bounds: list[float | None]) -> pd.DataFrame:

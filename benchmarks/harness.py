@@ -106,8 +106,9 @@ class Bench:
     ) -> Any:
         """The result of a long step of a study: computed once, then read from the work folder.
 
-        It is computed anew when ``inputs`` or any of the project's source files differ, and, of
-        figures of the machine, always where the study is not full: those must be of today's.
+        It is computed anew when ``inputs`` or any of the project's source files differ, scenarios
+        included, and, of figures of the machine, always where the study is not full: those must be
+        of today's.
 
         Parameters
         ----------
@@ -135,7 +136,7 @@ class Bench:
 
     @cached_property
     def source(self) -> str:
-        """SHA-256 of the project's source files."""
+        """SHA-256 of the project's source files and of the tables beside them (scenarios)."""
         digest = hashlib.sha256()
         for path in _sources(ROOT / package for package in PACKAGES):
             digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
@@ -152,7 +153,8 @@ def data_folder() -> Path | None:
 
 
 def _sources(folders: Iterable[Path]) -> list[Path]:
-    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+    kinds = ("*.py", "*.toml")
+    return sorted(path for folder in folders for kind in kinds for path in folder.rglob(kind))
 
 
 def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:

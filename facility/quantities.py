@@ -30,6 +30,9 @@ CHILLER_STAGE = "chiller_stage"
 """How many chillers the sequencer of a loop runs."""
 STAGE_REQUEST = "chiller_stage_setpoint"
 """How many it is asked to run: whole numbers, from 1."""
+DISPENSABLE = frozenset({CHARGE, STAGE_REQUEST})
+"""Setpoints without which racks can be estimated and planned for: what is in force need not be
+known."""
 UNNAMED = "unnamed"
 """What a scan of a device finds, until somebody says what it is; a device may have many."""
 

@@ -325,27 +325,24 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         found[:, there] = table[:, place[there]]
         return found
 
-    def drivers(tags: Sequence[str | None]) -> Array:
-        """The same with short gaps bridged."""
-        values = pd.DataFrame(columns(tags), index=frame.index)
-        if values.isna().to_numpy().any():
-            values = values.interpolate(limit=BRIDGE_ROWS, limit_area="inside")
-        return values.to_numpy(dtype=float, copy=True)
-
     members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
     names = set(frame.columns)
-    tags = [
-        measured_tag(site, a, names) or (a.read_back if a.read_back in names else a.id)
-        for _, a in members
-    ]
+    asked = [a.read_back if a.read_back in names else a.id for _, a in members]
+    tags = [measured_tag(site, a, names) or tag for (_, a), tag in zip(members, asked, strict=True)]
     # A setpoint holds until it changes, so a gap carries the last value on.
-    said = pd.DataFrame(columns(tags)).ffill().T
-    held = said.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
-    it_power = drivers([site.tag(rack, "it_power") for rack in layout.racks])
+    said = pd.DataFrame(columns(tags)).ffill()
+    charges = [i for i, (_, a) in enumerate(members) if a.quantity == CHARGE]
+    if said[charges].isna().to_numpy().any():
+        # Racks and power can be told without a tank: what shows no rate does what it is asked for,
+        # and of what nobody asks anything it is taken that it stands still.
+        wanted = pd.DataFrame(columns([asked[i] for i in charges]), columns=charges).ffill()
+        said[charges] = said[charges].fillna(wanted).fillna(0.0)
+    held = said.T.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
+    it_power = _bridged(columns([site.tag(rack, "it_power") for rack in layout.racks]))
     limited = columns(layout.limited_tags)
     _blank_frozen(limited, it_power / layout.rated_kw, layout, notes)
     outdoor = ("wet_bulb_temperature", "dry_bulb_temperature")
-    wet_bulb, dry_bulb = drivers([site.tag(OUTDOOR, quantity) for quantity in outdoor]).T
+    wet_bulb, dry_bulb = _bridged(columns([site.tag(OUTDOOR, quantity) for quantity in outdoor])).T
     known = np.concatenate([held, it_power, wet_bulb[:, None], dry_bulb[:, None]], axis=1)
     usable = ~np.isnan(known).any(axis=1)
     if not usable.all():
@@ -369,6 +366,23 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         usable=usable,
         notes=tuple(notes),
     )
+
+
+def _bridged(values: Array) -> Array:
+    """``values`` (N, k) with gaps of up to `BRIDGE_ROWS` filled in a straight line.
+
+    Longer ones stay whole: their first minutes are as unknown as the last. So do those at an end.
+    """
+    for column in np.flatnonzero(np.isnan(values).any(axis=0)):
+        gap = np.isnan(values[:, column])
+        known, missing = np.flatnonzero(~gap), np.flatnonzero(gap)
+        after = np.searchsorted(known, missing)
+        inside = (after > 0) & (after < len(known))
+        missing, after = missing[inside], after[inside]
+        short = missing[known[after] - known[after - 1] - 1 <= BRIDGE_ROWS]
+        if len(short):
+            values[short, column] = np.interp(short, known, values[known, column])
+    return values
 
 
 def _blank_frozen(limited: Array, load: Array, layout: Layout, notes: list[str]) -> None:

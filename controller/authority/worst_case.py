@@ -67,21 +67,27 @@ class WorstCaseSeen:
     def ready(self, commands: Sequence[Command], snapshot: Snapshot) -> tuple[Command, ...]:
         """Those of some commands that would be taken now, or that no other could help.
 
-        A supply waits for a flow of its circuit, a flow for a supply; all go where none is left.
-        What the envelope would take to its bound, a write's worth from here or more, goes too.
+        A supply waits for a flow of its circuit, a flow for a supply; where nothing of their
+        circuits goes, they go together: waiting would change nothing. What the envelope would take
+        to its bound, a write's worth from here or more, goes too.
         """
         worst = self._worst({}, snapshot)
         cooled, moved = self._circuits(commands)
-        found = []
+        goes = []
         for command in commands:
-            if self._is_taken(command, worst, snapshot):
+            is_taken = self._is_taken(command, worst, snapshot)
+            if is_taken:
                 worst.accepted(command.actuator, command.value)
-                found.append(command)
-                continue
             supplied, driven = self._circuits((command,))
-            if not (supplied & moved or driven & cooled):
-                found.append(command)  # nothing beside it comes that it could wait for
-        return tuple(found or commands)
+            # Or nothing beside it comes that it could wait for.
+            goes.append(is_taken or not (supplied & moved or driven & cooled))
+        going = [command for command, goes_now in zip(commands, goes, strict=True) if goes_now]
+        met: set[int] = set().union(*self._circuits(going))
+        return tuple(
+            command
+            for command, goes_now in zip(commands, goes, strict=True)
+            if goes_now or met.isdisjoint(set().union(*self._circuits((command,))))
+        )
 
     def _circuits(self, commands: Iterable[Command]) -> tuple[set[int], set[int]]:
         """The circuits whose supply some commands set, and those whose flow."""

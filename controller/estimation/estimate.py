@@ -2,12 +2,14 @@
 
 A sensor without a good reading corrects nothing (its offset stays as it was). An *input* that
 was not measured (load, weather, a setpoint in force) is held at its last good value, and the
-record says so; the state is never fed a guess without a name.
+record says so; the state is never fed a guess without a name. What racks can be estimated without
+(a storage tank's charge, a sequencer's stage) is taken to be the plant's own where nobody has ever
+seen it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +17,7 @@ import pandas as pd
 
 from controller.estimation.history import ROW_S, History
 from facility.clock import iso
+from facility.quantities import CHARGE, CHARGE_RATE, DISPENSABLE
 from facility.site import Site
 
 OUTDOOR = "outdoor"
@@ -135,24 +138,52 @@ def with_inputs_held(history: History, site: Site) -> tuple[pd.DataFrame, dict[s
     Raises
     ------
     EstimateError
-        An input has no good reading at all.
+        An input has no good reading at all, and is none that can be done without.
     """
     frame = history.frame()
     inputs = [tag for tag in input_tags(site) if tag in frame.columns]
     part = frame[inputs]
-    never = part.columns[part.isna().all()].tolist()
+    unseen = part.columns[part.isna().all()]
+    own = {
+        actuator.read_back: actuator.fallback
+        for actuator in site.actuators.values()
+        if actuator.quantity in DISPENSABLE and actuator.read_back in unseen
+    }
+    never = [str(tag) for tag in unseen if tag not in own]
     if never:
         some = ", ".join(never[:5])
         raise EstimateError(
             f"{len(never)} inputs have not been read since the start, among them {some}: "
             "check their devices and the points list"
         )
-    held = {}
+    held = {
+        tag: f"no good reading in the history; taken to be its fallback, {value:g}"
+        for tag, value in own.items()
+    }
+    part = part.fillna(own)
     missing = part.iloc[-1]
     for tag in missing.index[missing.isna()]:
-        found = history.last(tag)
-        since = iso(found[0]) if found is not None else "before the history"
-        held[str(tag)] = f"no good reading since {since}; held at its last value"
+        held[str(tag)] = f"{_silent_since(history, str(tag))}; held at its last value"
+    for tag in _silent_charges(frame, site):
+        since = _silent_since(history, tag)
+        held[tag] = f"{since}; its last value and then the charge in force stand for it"
     values = frame.to_numpy(copy=True)
     values[:, frame.columns.get_indexer(pd.Index(inputs))] = part.ffill().bfill().to_numpy()
     return pd.DataFrame(values, index=frame.index, columns=frame.columns), held
+
+
+def _silent_since(history: History, tag: str) -> str:
+    found = history.last(tag)
+    since = iso(found[0]) if found is not None else "before the history"
+    return f"no good reading since {since}"
+
+
+def _silent_charges(frame: pd.DataFrame, site: Site) -> Iterator[str]:
+    """Tags of what storage tanks really do, where no good reading shows it now.
+
+    `models.dataset` knows how to do without them.
+    """
+    for actuator in site.actuators.values():
+        tag = site.tag(actuator.equipment, CHARGE_RATE) if actuator.quantity == CHARGE else None
+        if tag is not None and tag in frame.columns and bool(frame[tag].isna().iloc[-1]):
+            yield tag

@@ -52,7 +52,9 @@ class LearnedEstimator:
         it has not seen), and its slopes with it; within a factor of `FACTOR_RANGE`, and less
         the smaller a component is, since a ratio of small numbers says little, and the more the
         plant's water moves: fans that pull it down run faster than fans that hold it. Expected
-        is the power at the supplies as they are, not as they are set.
+        is the power at the supplies as they are, not as they are set. Minutes in which either is
+        unknown (a silent meter, a gap in load or weather) tell nothing; a component without any
+        other has no factor.
         """
         recent = frame.iloc[-FACTOR_ROWS:]
         if len(recent) < 2:
@@ -61,7 +63,12 @@ class LearnedEstimator:
         inputs = history.inputs(0, history.rows)
         reached = self._power.layout.reached(history)
         expected = self._power.predict(replace(inputs, setpoints=reached))
-        total_kw = sum(float(values.mean()) for values in expected.values())
+        told = {name: np.isfinite(values) for name, values in expected.items()}
+        total_kw = sum(
+            float(values[told[name]].mean())
+            for name, values in expected.items()
+            if told[name].any()
+        )
         rest = np.repeat(rest_of(history), BLOCK_ROWS)
         weight = np.append(rest, np.full(history.rows - len(rest), rest[-1] if len(rest) else 1.0))
         found = {}
@@ -70,7 +77,7 @@ class LearnedEstimator:
             if name not in expected or len(measured) < len(tags) or not tags:
                 continue
             kw = np.sum(measured, axis=0)
-            known = np.isfinite(kw)
+            known = np.isfinite(kw) & told[name]
             if not known.any():
                 continue
             prior_kw = FACTOR_PRIOR_SHARE * total_kw

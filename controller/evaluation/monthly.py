@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,33 @@ import pandas as pd
 from controller.charts import Chart, Line
 from controller.evaluation.indicators import Indicator
 from controller.evaluation.pieces import answers, charts, document, section, table, text
-from controller.evaluation.savings.hourly import of_site
+from controller.evaluation.savings.hourly import Array, of_site
 from controller.evaluation.series import COMPONENTS, Truth, component_tags, rack_groups
 from facility.site import Site
 
 FORMAT = 1
+MINUTE_S = 60.0
+GAP = 1.5
+"""Times as long between two rows as usual: there is a gap between them."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The record row by row; means of minutes where it has more."""
+
+    table: pd.DataFrame
+    lasts_s: Array
+    """(N,) how long a row stands: until the next, or before a gap and at the end as usual."""
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> _Rows:
+        apart_s = _apart_s(frame)
+        if float(np.median(apart_s)) < MINUTE_S:
+            frame = frame.resample(f"{MINUTE_S:g}s").mean()
+            apart_s = _apart_s(frame)
+        usual_s = float(np.median(apart_s)) if len(apart_s) else MINUTE_S
+        known_s = np.where(apart_s > GAP * usual_s, usual_s, apart_s)
+        return cls(frame, np.append(known_s, usual_s))
 
 
 def monthly_report(site: Site, frame: pd.DataFrame, found: Sequence[Indicator]) -> dict[str, Any]:
@@ -29,9 +51,9 @@ def monthly_report(site: Site, frame: pd.DataFrame, found: Sequence[Indicator]) 
         The table lacks the meters.
     """
     hours = of_site(site, frame)
-    minutes = frame.resample("60s").mean()
+    rows = _Rows.of(frame)
     parts = {
-        name: _energy_kwh(minutes, [tag for tag in tags if tag is not None])
+        name: _energy_kwh(rows, [tag for tag in tags if tag is not None])
         for name, tags in component_tags(site).items()
     }
     return {
@@ -47,8 +69,8 @@ def monthly_report(site: Site, frame: pd.DataFrame, found: Sequence[Indicator]) 
         "by_component_kwh": parts,
         "cost": float(hours.cooling_kw.sum()) * site.tariff.energy_per_kwh,
         "currency": site.tariff.currency,
-        "temperatures": _temperatures(site, minutes),
-        "silent_points": _silent(site, minutes),
+        "temperatures": _temperatures(site, rows),
+        "silent_points": _silent(site, frame),
         "indicators": [asdict(one) for one in found],
     }
 
@@ -152,36 +174,42 @@ def _charts(site: Site, frame: pd.DataFrame) -> list[Chart]:
     ]
 
 
-def _energy_kwh(minutes: pd.DataFrame, tags: list[str]) -> float | None:
-    there = [tag for tag in tags if tag in minutes]
+def _apart_s(frame: pd.DataFrame) -> Array:
+    """(N - 1,) seconds from each row to the next."""
+    return np.asarray(np.diff(pd.DatetimeIndex(frame.index).as_unit("ns").asi8) / 1e9)
+
+
+def _energy_kwh(rows: _Rows, tags: list[str]) -> float | None:
+    there = [tag for tag in tags if tag in rows.table]
     if not there or len(there) < len(tags):
         return None
-    return float(np.nansum(minutes[there].to_numpy(float))) / 60.0
+    kws = rows.table[there].to_numpy(float) * rows.lasts_s[:, None]
+    return float(np.nansum(kws)) / 3600.0
 
 
-def _temperatures(site: Site, minutes: pd.DataFrame) -> list[dict[str, Any]]:
+def _temperatures(site: Site, rows: _Rows) -> list[dict[str, Any]]:
     found = []
     for group in rack_groups(site):
         tags = [site.tag(r, site.racks[r].limited_temperature) for r in group.racks]
         limits = [site.racks[r].limit_c for r in group.racks]
         there = [
-            (t, c) for t, c in zip(tags, limits, strict=True) if t is not None and t in minutes
+            (t, c) for t, c in zip(tags, limits, strict=True) if t is not None and t in rows.table
         ]
-        values = minutes[[t for t, _ in there]].to_numpy(float)
+        values = rows.table[[t for t, _ in there]].to_numpy(float)
         over = values > np.array([c for _, c in there])
         found.append(
             {
                 "racks": group.name,
                 "limit_c": group.limit_c,
                 "highest_c": float(np.nanmax(values)) if np.isfinite(values).any() else None,
-                "minutes_over": int(over.sum()),
+                "minutes_over": round(float(rows.lasts_s @ over.sum(axis=1)) / MINUTE_S),
             }
         )
     return found
 
 
-def _silent(site: Site, minutes: pd.DataFrame) -> list[str]:
-    return [str(t) for t in minutes if t in site.points and not minutes[t].notna().any()]
+def _silent(site: Site, frame: pd.DataFrame) -> list[str]:
+    return [str(t) for t in frame if t in site.points and not frame[t].notna().any()]
 
 
 def _degrees(value_c: float | None) -> str:

@@ -15,7 +15,7 @@ from controller.planning.words import STAGE, GroupLimits
 from facility.commands import Mode, Override
 from facility.devices import Actuator, Release
 from facility.equipment import StorageTank
-from facility.quantities import CHARGE, CHARGE_LEVEL, QUANTITIES, STAGE_REQUEST
+from facility.quantities import CHARGE_LEVEL, DISPENSABLE, QUANTITIES, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
 from facility.units import Kind
@@ -41,10 +41,6 @@ class End:
 
     value: float
     name: str
-
-
-DISPENSABLE = frozenset({CHARGE, STAGE_REQUEST})
-"""Setpoints without which all others can be planned."""
 
 
 def in_force(site: Site, snapshot: Snapshot, last: Mapping[str, float]) -> dict[str, float]:

@@ -8,11 +8,12 @@ honour. The answer lies in the plan's request, so that a plan depends on nothing
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.planning.settings import PlanningSettings
 from facility.devices import Actuator
+from facility.equipment import Chiller
 from facility.quantities import CHARGE_RATE, CHILLER_STAGE, STAGE_REQUEST
 from facility.site import Site
 from facility.telemetry import Snapshot
@@ -200,18 +201,36 @@ def _why_not(
     finding = why_not(machines, state, grains(value), (grains(present),), moment)
     if finding is not None:
         return f"{finding.check.replace('_', ' ')} ({finding.detail})"
-    tags = [site.tag(chiller.id, "cooling_load") for chiller in mine]
-    loads = [load for tag in tags if tag is not None and (load := snapshot.good(tag)) is not None]
-    carried_kw = PART_LOAD * sum(sorted(chiller.rated_kw for chiller in mine)[:value])
     if value >= present:
         return ""
+    carried_kw = _carried_kw(site, mine, snapshot)
+    if carried_kw is None:
+        return "what its chillers carry is not known"
     given_kw = _given_kw(site, actuator.equipment, snapshot)
     if given_kw is None:
         return "what its storage tank gives is not known"
-    load_kw = sum(loads) + given_kw
-    if load_kw > carried_kw:
-        return f"they would have to carry {load_kw:.0f} kW, more than {carried_kw:.0f} kW"
+    load_kw = carried_kw + given_kw
+    most_kw = PART_LOAD * sum(sorted(chiller.rated_kw for chiller in mine)[:value])
+    if load_kw > most_kw:
+        return f"they would have to carry {load_kw:.0f} kW, more than {most_kw:.0f} kW"
     return ""
+
+
+def _carried_kw(site: Site, chillers: Sequence[Chiller], snapshot: Snapshot) -> float | None:
+    """What chillers carry together now, kW; those that are seen to stand need show nothing.
+
+    None where that is not known.
+    """
+    total_kw = 0.0
+    for chiller in chillers:
+        load_tag, running_tag = (site.tag(chiller.id, q) for q in ("cooling_load", "running"))
+        load_kw = None if load_tag is None else snapshot.good(load_tag)
+        running = None if running_tag is None else snapshot.good(running_tag)
+        stands = running is not None and running <= HALF
+        if load_kw is None and not stands:
+            return None
+        total_kw += load_kw or 0.0
+    return total_kw
 
 
 def _given_kw(site: Site, loop: str, snapshot: Snapshot) -> float | None:

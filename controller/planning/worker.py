@@ -54,6 +54,8 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     warm: bool = False
+    asked: int = 0
+    """Requests sent; an answer bears the number of its own."""
 
 
 class WorkerPlanner:
@@ -78,12 +80,15 @@ class WorkerPlanner:
     async def prepare(self) -> None:
         """Start the worker and have it load its models, before anybody waits for a plan.
 
-        What goes wrong is not told here: the first plan meets it again, and says so.
+        What goes wrong is not told here: the first plan meets it again, with a worker started anew,
+        and says so.
         """
         async with self._turn:
             worker = self._worker or self._start()
-            with suppress(TimeoutError, EOFError, OSError):
-                await _exchange(worker.pipe, None, self._start_limit_s)
+            try:
+                await _exchange(worker, None, self._start_limit_s)
+            except (EOFError, OSError):  # a TimeoutError is among them
+                self._kill()
 
     async def plan(self, request: PlanRequest) -> PlanOutcome:
         """The worker's answer, or what can be done without it."""
@@ -95,7 +100,7 @@ class WorkerPlanner:
         worker = self._worker or self._start()
         limit_s = self._settings.wall_clock_limit_s if worker.warm else self._start_limit_s
         try:
-            outcome = await _exchange(worker.pipe, request, limit_s)
+            outcome = await _exchange(worker, request, limit_s)
         except TimeoutError:
             why = f"no answer within {limit_s:g} s; the planner's process was killed"
             self._kill()
@@ -199,16 +204,25 @@ def carry_on(plan: Plan, request: PlanRequest) -> Plan | None:
 
 
 async def _exchange(
-    pipe: Connection, request: PlanRequest | None, limit_s: float
+    worker: _Worker, request: PlanRequest | None, limit_s: float
 ) -> PlanOutcome | str:
-    """Send a request (None: get ready) and wait for the answer, off the event loop."""
+    """Send a request (None: get ready) and wait for the answer, off the event loop.
+
+    Late answers to requests before it are dropped.
+    """
+    worker.asked += 1
+    number, pipe = worker.asked, worker.pipe
 
     def wait() -> PlanOutcome | str:
-        pipe.send(request)
-        if not pipe.poll(limit_s):
-            raise TimeoutError
-        answer: PlanOutcome | str = pipe.recv()
-        return answer
+        ends = time.monotonic() + limit_s
+        pipe.send((number, request))
+        while pipe.poll(max(ends - time.monotonic(), 0.0)):
+            answered: int
+            answer: PlanOutcome | str
+            answered, answer = pipe.recv()
+            if answered == number:
+                return answer
+        raise TimeoutError
 
     return await asyncio.to_thread(wait)
 
@@ -223,10 +237,10 @@ def serve(pipe: Connection, build: Any, parent: int) -> None:
         while os.getppid() == parent:
             if not pipe.poll(1.0):
                 continue
-            request = pipe.recv()
+            number, request = pipe.recv()
             try:
                 if maker is None:
                     maker = build()
-                pipe.send("ready" if request is None else maker.make(request))
+                pipe.send((number, "ready" if request is None else maker.make(request)))
             except Exception as error:  # noqa: BLE001 - whatever it is, the step must have an answer
-                pipe.send(f"the planner failed: {type(error).__name__}: {error}")
+                pipe.send((number, f"the planner failed: {type(error).__name__}: {error}"))

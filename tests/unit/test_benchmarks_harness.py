@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import document, registry
+from benchmarks import document, harness, registry
 from benchmarks.harness import Bench, BenchmarkError, Measure
 from benchmarks.machine import machine, versions
 
@@ -144,6 +144,20 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(asked) == 1
     bench(tmp_path, full=True).step("a", {"n": 2}, compute)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("name", ["sim/plant.py", "sim/library/summer.toml"])
+def test_a_study_is_computed_anew_where_code_or_a_scenario_changed(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(harness, "ROOT", tmp_path / "project")
+    path = tmp_path / "project" / name
+    path.parent.mkdir(parents=True)
+    answers: list[int] = []
+    for text in ("a = 1\n", "a = 1\n", "a = 2\n"):
+        path.write_text(text, encoding="utf-8")
+        answers.append(bench(tmp_path, full=True).step("a", {}, lambda: len(answers)))
+    assert answers == [0, 0, 2]
 
 
 def test_a_default_run_measures_anew(tmp_path: Path) -> None:

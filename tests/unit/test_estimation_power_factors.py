@@ -112,3 +112,15 @@ def test_what_no_meter_tells_has_no_factor() -> None:
     assert set(factors(frame.assign(**{tag: np.nan}))) == set(factors(frame)) - {FANS}
     assert not factors(frame.iloc[:1])
     assert set(factors(frame.iloc[:7])) == set(factors(frame))  # one block and a rest
+
+
+def test_minutes_of_unknown_load_or_weather_are_left_out() -> None:
+    frame = metered(still(), 1.3)
+    whole = factors(frame)
+    gaps = frame.copy()
+    gaps.loc[gaps.index[:4], "l10.it_power"] = np.nan
+    gaps.loc[gaps.index[-3:], "outdoor.wet_bulb_temperature"] = np.nan
+    gaps.loc[gaps.index[-5], METERS[FANS][0]] = np.nan
+    assert factors(gaps) == pytest.approx(whole, abs=1e-3)
+    blind = factors(frame.assign(**{"outdoor.wet_bulb_temperature": np.nan}))
+    assert set(blind) == {"cdu_pumps", "crah_fans"}  # what no weather moves

@@ -54,8 +54,22 @@ def test_short_gaps_are_bridged_and_long_ones_set_aside(frame: pd.DataFrame) -> 
     gaps.loc[gaps.index[200:260], "l11.it_power"] = np.nan
     history = History.of(SITE, gaps)
     assert history.usable[100:105].all()
-    assert not history.usable[215:260].any()
+    assert not history.usable[200:260].any()
     assert "minutes unused" in " ".join(history.notes)
+
+
+def test_a_gap_is_bridged_whole_or_not_at_all(frame: pd.DataFrame) -> None:
+    tag = "outdoor.wet_bulb_temperature"
+    gaps = frame.copy()
+    lost = {"ten": range(100, 110), "eleven": range(200, 211), "the end": range(470, 480)}
+    for rows in lost.values():
+        gaps.loc[gaps.index[list(rows)], tag] = np.nan
+    found = History.of(SITE, gaps).wet_bulb_c
+    line = np.linspace(frame[tag].iloc[99], frame[tag].iloc[110], 12)
+    np.testing.assert_allclose(found[99:111], line)
+    assert np.isnan(found[200:211]).all()
+    assert np.isnan(found[470:]).all()
+    assert np.isnan(found).sum() == 21
 
 
 def test_a_frozen_sensor_is_not_learned_from(frame: pd.DataFrame) -> None:

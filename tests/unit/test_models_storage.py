@@ -96,6 +96,22 @@ def test_what_a_tank_did_is_learned_from_and_not_what_it_was_asked(
     assert history.setpoints[:, column] == pytest.approx(learned)
 
 
+@pytest.mark.parametrize(("asked", "known"), [(80.0, 80.0), (np.nan, 0.0)])
+def test_without_its_rate_a_tank_does_what_it_is_asked_and_else_stands_still(
+    site: Site, asked: float, known: float
+) -> None:
+    column = list(site.groups).index(CHARGE)
+    silent = table(site, np.nan)
+    silent["tank1.charge_setpoint_in_force"] = asked
+    history = History.of(site, silent)
+    assert history.usable.all()
+    assert history.setpoints[:, column] == pytest.approx(known)
+    late = silent.copy()
+    late.loc[late.index[1:20], "tank1.charge_rate"] = -35.0
+    seen = History.of(site, late).setpoints[:, column]
+    assert seen == pytest.approx([known] + [-35.0] * 29)  # the last one is carried on
+
+
 def test_a_charge_beyond_full_flow_is_a_wrong_unit(site: Site) -> None:
     with pytest.raises(DatasetError, match="charge_rate"):
         History.of(site, table(site, -400.0))

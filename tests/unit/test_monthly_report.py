@@ -69,6 +69,35 @@ def test_minutes_above_a_limit_and_silent_points_are_told() -> None:
     assert "cdu1.tcs_supply_temperature" in html
 
 
+@pytest.mark.parametrize("every_s", [20, 60, 300, 420])
+def test_rows_count_for_as_long_as_they_stand(every_s: int) -> None:
+    """A day at 100 kW, five hours of it above a limit, and a meter that is silent for an hour."""
+    site = small_site()
+    index = pd.date_range("2026-07-01", "2026-07-02", freq=f"{every_s}s", tz="UTC")[:-1]
+    data = pd.concat([small_history(1.0).iloc[[0]]] * len(index)).set_index(index)
+    day = (index - index[0]).total_seconds().to_numpy()
+    data["tower1.fan_power"] = 100.0
+    data["chiller1.power"] = np.where(day // 3600 == 3, np.nan, 100.0)
+    hot_c = site.racks["l10"].limit_c + 1.0
+    data["l10.case_temperature"] = np.where(day < 5 * 3600, hot_c, 20.0)
+    report = monthly_report(site, data, ())
+    kwh, two_rows_kwh = report["by_component_kwh"], 2.0 * every_s / 36.0
+    assert kwh["towers"] == pytest.approx(2400.0, abs=two_rows_kwh)
+    assert kwh["chillers"] == pytest.approx(2300.0, abs=two_rows_kwh)
+    over = sum(t["minutes_over"] for t in report["temperatures"])
+    assert over == pytest.approx(300, abs=every_s / 60.0)
+
+
+def test_a_gap_in_the_record_counts_for_nothing() -> None:
+    site = small_site()
+    data = pd.concat([small_history(1.0).iloc[[0]]] * 288)
+    data.index = pd.date_range("2026-07-01", periods=288, freq="5min", tz="UTC")
+    data["tower1.fan_power"] = 100.0
+    halved = pd.concat([data.iloc[:72], data.iloc[216:]])
+    report = monthly_report(site, halved, ())
+    assert report["by_component_kwh"]["towers"] == pytest.approx(1200.0)
+
+
 def test_every_mistake_in_what_is_declared_is_told(tmp_path: Path) -> None:
     path = tmp_path / "declared.toml"
     path.write_text(

@@ -147,6 +147,22 @@ def test_no_chiller_is_stopped_whose_load_a_tank_only_carries_for_a_while(
     assert options(2, readings(2, rate)) == left
 
 
+@pytest.mark.parametrize(
+    ("silent", "left"),
+    [
+        (("chiller1.cooling_load",), (3,)),
+        (("chiller5.cooling_load",), (1, 3)),  # it is seen to stand
+        (("chiller5.cooling_load", "chiller5.running"), (3,)),
+    ],
+)
+def test_no_chiller_is_stopped_while_it_is_not_known_what_another_carries(
+    silent: tuple[str, ...], left: tuple[int, ...]
+) -> None:
+    shown = readings(2, 0.0)
+    known = {tag: reading for tag, reading in shown.readings.items() if tag not in silent}
+    assert options(2, replace(shown, readings=known)) == left
+
+
 @pytest.mark.parametrize("gone", [STAGES, CHARGE])
 def test_a_hall_is_planned_though_its_sequencer_or_tank_has_never_been_read(gone: str) -> None:
     shown = snapshot_for(SITE, usual_setpoints(SITE), np.full(len(SITE.racks), 30.0))
@@ -166,19 +182,34 @@ def test_there_is_no_half_of_a_machine_to_approve() -> None:
     assert seen.smaller((stage,), 1.0, shown) == (stage,)
 
 
-def test_a_supply_waits_for_the_flow_of_its_own_circuit_and_for_nothing_else() -> None:
+FLOW = CELL.replace("supply_temperature", "flow")
+
+
+def too_warm_for_its_flow() -> Snapshot:
+    """A CDU whose racks get water of 36 °C, and little of it."""
     x = usual_setpoints(SITE)
     names = list(SITE.groups)
-    flow = CELL.replace("supply_temperature", "flow")
     x[names.index(CELL)] = 36.0
-    x[names.index(flow)] = 1.2 * SITE.groups[flow][0].minimum
-    shown = snapshot_for(SITE, x, np.full(len(SITE.racks), 30.0), load=0.9)
-    seen = WorstCaseSeen(SITE)
+    x[names.index(FLOW)] = 1.2 * SITE.groups[FLOW][0].minimum
+    return snapshot_for(SITE, x, np.full(len(SITE.racks), 30.0), load=0.9)
 
-    def command(name: str, value: float) -> Command:
-        return Command(name, name, value, Origin.OPTIMISER, "d", "", NOON_S, NOON_S + 300.0)
 
+def command(name: str, value: float) -> Command:
+    return Command(name, name, value, Origin.OPTIMISER, "d", "", NOON_S, NOON_S + 300.0)
+
+
+def test_a_supply_waits_for_the_flow_of_its_own_circuit_and_for_nothing_else() -> None:
+    seen, shown = WorstCaseSeen(SITE), too_warm_for_its_flow()
     colder, charge = command(CELL, 35.0), command(CHARGE, 5.0)
-    faster = command(flow, SITE.groups[flow][0].maximum)
+    faster = command(FLOW, SITE.groups[FLOW][0].maximum)
     assert set(seen.ready((colder, charge), shown)) == {colder, charge}
     assert set(seen.ready((colder, faster, charge), shown)) == {faster, charge}
+
+
+def test_a_flow_and_a_supply_that_need_each_other_go_together_whatever_else_goes() -> None:
+    seen, shown = WorstCaseSeen(SITE), too_warm_for_its_flow()
+    colder, faster = command(CELL, 35.0), command(FLOW, 1.3 * SITE.groups[FLOW][0].minimum)
+    elsewhere = (command(CHARGE, 5.0), command("cdu2.tcs_supply_temperature_setpoint", 24.0))
+    for beside in ((), elsewhere[:1], elsewhere):
+        asked = (colder, *beside, faster)
+        assert seen.ready(asked, shown) == asked

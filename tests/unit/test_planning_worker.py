@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pytest
 
+from controller.planning import worker
 from controller.planning.settings import PlanningSettings
 from controller.planning.solve import PlanMaker
 from controller.planning.words import PlanRequest
@@ -75,6 +78,34 @@ async def test_it_answers_hangs_dies_and_answers_again() -> None:
         assert again.plan.link == "piqp"
     finally:
         await planner.close()
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_started_anew() -> None:
+    request = request_for(AnalyticPlant(reference_site("campus")))
+    planner = WorkerPlanner(partial(build), SETTINGS, start_limit_s=0.01)
+    try:
+        await planner.prepare()
+        planner._start_limit_s = 60.0
+        for number in (1, 2):
+            outcome = await planner.plan(numbered(request, number, 300.0 * number))
+            assert outcome.plan is not None
+            assert outcome.plan.link == "piqp"
+            assert outcome.plan.start_s == request.now_s + 300.0 * number
+    finally:
+        await planner.close()
+
+
+async def test_an_answer_to_an_earlier_request_is_dropped() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    asked = worker._Worker(cast("Any", None), ours)
+    with ours, theirs:
+        theirs.send((0, "ready"))
+        theirs.send((1, "mine"))
+        assert await worker._exchange(asked, None, 1.0) == "mine"
+        assert theirs.recv() == (1, None)
+        theirs.send((1, "late"))
+        with pytest.raises(TimeoutError):
+            await worker._exchange(asked, None, 0.05)
 
 
 async def test_in_this_process_the_answer_is_the_makers() -> None:

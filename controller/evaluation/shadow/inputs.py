@@ -55,6 +55,8 @@ def learned_parts(
 ) -> LearnedParts:
     """Load a model and make the planner that runs live, in this process.
 
+    Without ``settings`` they are those that run live, but for a limit of time to try other stages.
+
     Raises
     ------
     ShadowError
@@ -73,7 +75,8 @@ def learned_parts(
         bundle = Bundle.load(model, site)
     except RegistryError as error:
         raise ShadowError(str(error)) from None
-    settings = settings or PlanningSettings()
+    # Plant time stands still while a plan is made: the machine's speed decides nothing.
+    settings = settings or PlanningSettings(stage_time_s=None)
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
     return LearnedParts(bundle, InProcessPlanner(maker), settings)
 
@@ -117,9 +120,13 @@ def _file(path: Path | None) -> pd.DataFrame:
     if "time" in frame:
         try:
             frame = frame.set_index(pd.to_datetime(frame.pop("time"), utc=True))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ShadowError(f"{path}, column time: {error}") from None
-    return frame
+    if not isinstance(frame.index, pd.DatetimeIndex) or frame.index.tz is None:
+        raise ShadowError(
+            f"{path}: no column time in UTC; give each row its moment, as 2026-03-01T00:00:00Z"
+        )
+    return frame.tz_convert("UTC")
 
 
 def _stored(site: Site, state: Path, bounds: list[float | None]) -> pd.DataFrame:

@@ -33,8 +33,9 @@ class Corridor:
     urgent: NDArray[np.bool_] | bool = True
     """Of all groups or (G,): something is too warm, or the worst case asks for the move; the site's
     rates towards cooling count, not the economical pace."""
-    economical: bool = False
-    """Nothing is too warm: towers and CDUs keep their least approach."""
+    economical: NDArray[np.bool_] | bool = False
+    """Of all groups or (G,): nothing is too warm, and the worst case does not ask for less, so
+    that towers and CDUs keep their least approach."""
     schedule: Mapping[str, Row] = field(default_factory=dict)
     """(B,) by group that sets a storage tank's charge: where it is wanted. The others of
     `PlanRequest.charges` stand still."""
@@ -181,8 +182,7 @@ class Corridor:
         it may, and the problem stays feasible meanwhile.
         """
         lower = np.tile([limit.lower for limit in self.request.limits], (self.blocks, 1))
-        if self.economical:
-            lower = np.maximum(lower, self._economy_lower)
+        lower = np.maximum(lower, self._economy_lower)
         upper = np.tile([limit.upper for limit in self.request.limits], (self.blocks, 1))
         rise, fall = self.rates
         reach_up = self.request.in_force + np.cumsum(rise, axis=0)
@@ -196,15 +196,15 @@ class Corridor:
 
     @cached_property
     def _economy_lower(self) -> Array:
-        """(G,) lower ends for economy alone."""
+        """(G,) lower ends for economy alone, where it alone counts."""
         found = [limit.economy_lower for limit in self.request.limits]
-        return np.array([-np.inf if value is None else value for value in found])
+        lower = np.array([-np.inf if value is None else value for value in found])
+        return np.where(self.economical, lower, -np.inf)
 
     def lower_name(self, g: int) -> str:
         """What sets the lower end of group ``g``."""
         limit = self.request.limits[g]
-        economy = self.economical and self._economy_lower[g] > limit.lower
-        return "least approach" if economy else limit.lower_name
+        return "least approach" if self._economy_lower[g] > limit.lower else limit.lower_name
 
     def settle(self, wanted: Array) -> Array:
         """(B, G) the nearest setpoints to ``wanted`` within ranges, rates, overrides and backup.

@@ -1,4 +1,4 @@
-"""What economy alone may ask for: towers keep their least approach, and no group hurries."""
+"""What economy alone may ask for: towers and CDUs keep an approach, and no group hurries."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ PLANT = AnalyticPlant(SITE)
 SETTINGS = PlanningSettings()
 TOWER = "tower_water.cw_supply_temperature_setpoint"
 G = list(SITE.groups).index(TOWER)
+WARM = "warm.fws_supply_temperature_setpoint"
+CDUS = [g for g in SITE.groups if g.endswith("tcs_supply_temperature_setpoint")]
 FLOW = "tcs_flow_setpoint"
 RACKS = np.array([rack.limit_c - 10.0 for rack in SITE.racks.values()])
 
@@ -40,7 +42,31 @@ def test_the_floor_is_the_wet_bulb_and_the_least_approach() -> None:
     found = group_limits(
         SITE, snapshot, dict(zip(SITE.groups, usual_setpoints(SITE), strict=True)), (), {}, SETTINGS
     )
-    assert [each.group for each in found if each.economy_lower is not None] == [TOWER]
+    assert {each.group for each in found if each.economy_lower is not None} == {TOWER, *CDUS}
+
+
+def test_a_cdu_keeps_a_least_approach_over_the_water_that_it_takes() -> None:
+    snapshot = snapshot_for(SITE, usual_setpoints(SITE), RACKS, wet_bulb_c=14.0)
+    setpoints = dict(zip(SITE.groups, usual_setpoints(SITE), strict=True))
+    floor_c = setpoints[WARM] + SETTINGS.least_cdu_approach_k
+    warm, cold = floor_c + 3.0, floor_c - 1.5
+    for in_force_c, expected in ((warm, floor_c), (cold, cold)):
+        of = setpoints | dict.fromkeys(CDUS, in_force_c)
+        found = group_limits(SITE, snapshot, of, (), {}, SETTINGS)
+        got = [each.economy_lower for each in found if each.group in CDUS]
+        assert got == [pytest.approx(expected)] * len(CDUS)
+
+
+def test_what_the_worst_case_asks_for_goes_below_it() -> None:
+    rule = BackupRule(SITE)
+    cdu = CDUS[0]
+    column = list(SITE.groups).index(cdu)
+    hot = SITE.actuators[cdu].maximum
+    limits = {cdu: {"in_force": hot, "economy_lower": hot}}
+    urgent = Corridor(request_for(PLANT, limits=limits), SETTINGS, rule)
+    holding = urgent.holding()
+    assert holding[-1, column] < hot, "the worst case asks for nothing: this test shows nothing"
+    assert unhurried(urgent, holding).holding()[-1, column] == holding[-1, column]
 
 
 def test_without_a_wet_bulb_there_is_no_floor_to_know() -> None:

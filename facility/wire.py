@@ -35,6 +35,8 @@ def to_wire(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (tuple, list, frozenset)):
+        if set(map(type, value)) == {float} and all(map(math.isfinite, value)):
+            return list(value)  # a row of a table, of which a plan has thousands of numbers
         return [to_wire(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): to_wire(item) for key, item in value.items()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -90,17 +91,18 @@ class History:
         layout = layout_of(site) if layout is None else layout
         problems = _index_problems(frame)
         needed = _needed(site, layout)
-        columns = set(frame.columns)
+        names = frame.columns.tolist()
+        columns = set(names)
         missing = [tag for tag, there in needed.items() if columns.isdisjoint(there)]
         if missing:
             problems.append(
                 f"{len(missing)} of {len(needed)} columns are missing: {_few(missing)}. Export "
                 "these tags too, or correct the tags in points.csv."
             )
-        problems += _value_problems(site, frame)
+        problems += _value_problems(site, frame, names)
         if problems:
             raise DatasetError(problems)
-        known = [tag for tag in frame.columns if tag in site.points]
+        known = [tag for tag in names if tag in site.points]
         return _arrays(site, layout, _regular(frame[known]))
 
     @property
@@ -271,36 +273,39 @@ def _index_problems(frame: pd.DataFrame) -> list[str]:
     return problems
 
 
-def _value_problems(site: Site, frame: pd.DataFrame) -> list[str]:
+def _value_problems(site: Site, frame: pd.DataFrame, names: Sequence[object]) -> list[str]:
     if frame.columns.has_duplicates:
         return []
-    known = [tag for tag in frame.columns if str(tag) in site.points]
-    kinds = {tag: QUANTITIES[site.points[str(tag)].quantity].kind for tag in known}
+    quantities = {tag: site.points[tag].quantity for tag in map(str, names) if tag in site.points}
     numbers = {kind for kind in set(frame.dtypes) if pd.api.types.is_numeric_dtype(kind)}
-    types = dict(zip(frame.columns, frame.dtypes, strict=True))
-    numeric = [tag for tag in known if types[tag] in numbers]
-    counted = set(numeric)
-    problems = [f"{tag}: the column holds text, not numbers" for tag in known if tag not in counted]
+    counted = [kind in numbers for kind in frame.dtypes]
+    told = list(zip(names, counted, strict=True))
+    numeric = [tag for tag, is_number in told if is_number and str(tag) in quantities]
+    problems = [
+        f"{tag}: the column holds text, not numbers"
+        for tag, is_number in told
+        if not is_number and str(tag) in quantities
+    ]
     values = frame[numeric].to_numpy(dtype=float, na_value=np.nan)
-    none = (-np.inf, np.inf)
-    both_ways = {CHARGE, f"{CHARGE}_in_force", CHARGE_RATE}
-    bounds = np.array(
-        [
-            CHARGE_PCT
-            if site.points[str(tag)].quantity in both_ways
-            else PLAUSIBLE.get(kinds[tag], none)
-            for tag in numeric
-        ]
-    ).reshape(-1, 2)
+    bounds = np.array([_plausible(quantities[str(tag)]) for tag in numeric]).reshape(-1, 2)
     # A comparison with NaN is False: what is not there is not wrong.
     wrong = ((values < bounds[:, 0]) | (values > bounds[:, 1])).any(axis=0)
     for place in np.flatnonzero(wrong):
-        column, unit = values[:, place], kinds[numeric[place]].unit
+        column = values[:, place]
+        unit = QUANTITIES[quantities[str(numeric[place])]].kind.unit
         problems.append(
             f"{numeric[place]}: values from {np.nanmin(column):g} to {np.nanmax(column):g} cannot "
             f"be in {unit}: convert the column, or blank the sentinels"
         )
     return problems
+
+
+@cache
+def _plausible(quantity: str) -> tuple[float, float]:
+    """Within which values of a quantity can be."""
+    if quantity in {CHARGE, f"{CHARGE}_in_force", CHARGE_RATE}:
+        return CHARGE_PCT
+    return PLAUSIBLE.get(QUANTITIES[quantity].kind, (-np.inf, np.inf))
 
 
 def _regular(frame: pd.DataFrame) -> pd.DataFrame:
@@ -326,7 +331,8 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         return found
 
     members = [(g, a) for g, group in enumerate(site.groups.values()) for a in group]
-    names = set(frame.columns)
+    place_of = {tag: i for i, tag in enumerate(frame.columns.tolist())}
+    names = set(place_of)
     asked = [a.read_back if a.read_back in names else a.id for _, a in members]
     tags = [measured_tag(site, a, names) or tag for (_, a), tag in zip(members, asked, strict=True)]
     # A setpoint holds until it changes, so a gap carries the last value on.
@@ -349,7 +355,7 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         first = iso(float(time_s[int(np.argmin(usable))]))
         notes.append(f"{int((~usable).sum())} of {len(usable)} minutes unused, first at {first}")
     meters = {
-        point.tag: frame[point.tag].to_numpy(dtype=float, copy=True)
+        point.tag: table[:, place_of[point.tag]].copy()
         for point in site.points.values()
         if point.quantity in METERED and point.tag in names
     }

@@ -58,8 +58,8 @@ class Drive:
 
 
 @dataclass(frozen=True)
-class Marched:
-    """A trajectory at 60 s, ``T`` inner steps."""
+class Supplied:
+    """The supplies of a trajectory at 60 s, ``T`` inner steps."""
 
     supply_c: Array
     """(T, M)."""
@@ -67,12 +67,19 @@ class Marched:
     """(T, M) derivative of each reference to its floor."""
     per_flow: Array
     """(T, M) and to its flow."""
-    limited_c: Array
-    """(T, R), with more lines where the first minutes were divided."""
     nodes: Array
     """(3, M) states at the end."""
+
+
+@dataclass(frozen=True)
+class Marched:
+    """A trajectory of supplies and racks."""
+
+    supplied: Supplied
+    limited_c: Array
+    """(T, R), with more lines where the first minutes were divided."""
     racks: Array
-    """(4, R)."""
+    """(4, R) states at the end."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +163,10 @@ class Plain:
     """(3, M)."""
     rated_kw: Array
     shares: sparse.csr_array
-    """(M + Ll + La + La, R) load of each node, of each liquid-cooled rack, and of the row and the
-    hall of each air-cooled rack, from each rack's load in kW."""
+    """(lines, R) load of nodes, liquid-cooled racks, rows and halls, from each rack's in kW."""
+    line: Ints
+    """(M + Ll + La + La,) the line of each node, of each liquid-cooled rack, and of the row and
+    the hall of each air-cooled one."""
     liquid: LiquidRacks
     air: AirRacks
 
@@ -166,6 +175,7 @@ class Plain:
         """Take the parameters out of the modules."""
         supplies, nodes = net.supplies, layout.nodes
         learned = supplies.learned()
+        shares, line = load_shares(layout, net.racks)
         weights = _array(learned.weights)
         above_start = np.cumsum([0, *(len(node.upstream) for node in nodes)])
         return cls(
@@ -179,7 +189,8 @@ class Plain:
             learned=np.stack([_array(getattr(learned, name)) for name in LEARNED]),
             gains=np.stack([_array(gain) for gain in supplies.gains()]),
             rated_kw=layout.rated_kw,
-            shares=load_shares(layout, net.racks),
+            shares=shares,
+            line=line,
             liquid=_liquid(layout, net),
             air=_air(layout, net),
         )
@@ -196,10 +207,10 @@ class Plain:
         """What drives the nodes and racks."""
         it_power = np.asarray(inputs.it_power_kw, dtype=np.float64)
         setpoints = np.asarray(inputs.setpoints, dtype=np.float64)
-        shared = self.shares @ it_power.T
+        shared = np.ascontiguousarray((self.shares @ it_power.T).T)
         ends = np.cumsum([len(self.setpoint), len(self.liquid.rack), len(self.air.rack)])
         node_load, liquid_load, row_load, hall_load = (
-            np.ascontiguousarray(part.T) for part in np.split(shared, ends)
+            shared.take(part, axis=1) for part in np.split(self.line, ends)
         )
         return Drive(
             setpoint_c=setpoints[:, self.setpoint],
@@ -211,6 +222,35 @@ class Plain:
             hall_load=hall_load,
             wet_bulb_c=np.asarray(inputs.wet_bulb_c, dtype=np.float64),
         )
+
+    def supply(self, drive: Drive, every: int, start: Array | None, offset_k: Array) -> Supplied:
+        """Roll the supplies out alone, ``every`` minutes for each step of the drive.
+
+        ``start`` (3, M) are the states of the nodes; None starts settled.
+        """
+        count = len(self.setpoint)
+        nodes = np.zeros((3, count)) if start is None else start.copy()
+        supply, at_floor, per_flow = np.empty((3, len(drive.load) * every, count))
+        NODES(
+            drive.setpoint_c,
+            drive.flow,
+            drive.node_load,
+            drive.wet_bulb_c,
+            every,
+            self.has_setpoint,
+            self.above_start,
+            self.above,
+            self.above_weight,
+            self.learned,
+            self.gains,
+            offset_k,
+            start is None,
+            nodes,
+            supply,
+            at_floor,
+            per_flow,
+        )
+        return Supplied(supply, at_floor, per_flow, nodes)
 
     def march(  # noqa: PLR0917 - the parts of a state
         self,
@@ -231,32 +271,11 @@ class Plain:
         sub, fine
             Lines a minute of ``limited_c`` for the first ``fine`` minutes.
         """
-        steps, count = drive.load.shape
-        minutes = steps * every
-        none = np.zeros((3, len(self.setpoint))), np.zeros((4, count))
-        nodes, racks = (state.copy() for state in (none if start is None else start))
-        supply, at_floor, per_flow = np.empty((3, minutes, len(self.setpoint)))
         settled = start is None
-        NODES(
-            drive.setpoint_c,
-            drive.flow,
-            drive.node_load,
-            drive.wet_bulb_c,
-            every,
-            self.has_setpoint,
-            self.above_start,
-            self.above,
-            self.above_weight,
-            self.learned,
-            self.gains,
-            supply_offset_k,
-            settled,
-            nodes,
-            supply,
-            at_floor,
-            per_flow,
-        )
-        limited = np.empty((fine * sub + minutes - fine, count))
+        supplied = self.supply(drive, every, None if start is None else start[0], supply_offset_k)
+        supply, (steps, count) = supplied.supply_c, drive.load.shape
+        racks = np.zeros((4, count)) if start is None else start[1].copy()
+        limited = np.empty((fine * sub + steps * every - fine, count))
         liquid, air = self.liquid, self.air
         state = np.ascontiguousarray(racks[:, liquid.rack])
         LIQUID(
@@ -308,7 +327,7 @@ class Plain:
             limited,
         )
         racks[:, air.rack] = state
-        return Marched(supply, at_floor, per_flow, limited, nodes, racks)
+        return Marched(supplied, limited, racks)
 
 
 def _array(values: Tensor) -> Array:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.adjoint import AIR_SLOPES, LIQUID_SLOPES, PULL_AIR, PULL_LIQUID, PULL_NODES
 from models.contract import Array, Sensitivities
 from models.layout import Ints, Layout
-from models.plain import AirRacks, Drive, LiquidRacks, Marched, Plain
+from models.plain import AirRacks, Drive, LiquidRacks, Plain, Supplied
 from models.routes import Routes
 from models.tangents import NODE_TANGENTS, RACK_TANGENTS
 
@@ -30,7 +30,7 @@ class Nominal:
     routes: Routes
     plain: Plain
     drive: Drive
-    marched: Marched
+    supplied: Supplied
     every: int
     """Inner steps in one of the caller's."""
     blocks: tuple[int, ...]
@@ -98,9 +98,9 @@ def sensitivities(nominal: Nominal, only: Sequence[int] | None = None) -> Sensit
 
 def owed(nominal: Nominal, weight: Array) -> Array:
     """(B, G) the derivative of ``sum(weight * limited)`` over all racks, ``weight`` (S, R)."""
-    plain, drive, marched, every = nominal.plain, nominal.drive, nominal.marched, nominal.every
+    plain, drive, supplied, every = nominal.plain, nominal.drive, nominal.supplied, nominal.every
     weight = np.ascontiguousarray(weight)
-    to_supply = np.zeros_like(marched.supply_c)
+    to_supply = np.zeros_like(supplied.supply_c)
     to_setpoint, to_flow = np.zeros((2, *drive.flow.shape))
     liquid, air = plain.liquid, plain.air
     if len(liquid.rack):
@@ -125,7 +125,7 @@ def owed(nominal: Nominal, weight: Array) -> Array:
             air.law[0],
             air.gains,
             air.shares,
-            marched.supply_c,
+            supplied.supply_c,
             *_air_slopes(nominal, air, np.arange(len(air.rack))),
             to_supply,
             to_flow,
@@ -137,8 +137,8 @@ def owed(nominal: Nominal, weight: Array) -> Array:
         plain.above,
         plain.above_weight,
         plain.gains,
-        marched.at_floor,
-        marched.per_flow,
+        supplied.at_floor,
+        supplied.per_flow,
         to_supply,
         to_setpoint,
         to_flow,
@@ -173,14 +173,14 @@ def _places(layout: Layout, liquid: Ints, air: Ints) -> Ints:
 
 
 def _node_tangents(nominal: Nominal, needed: NDArray[np.bool_]) -> Array:
-    """(T, P, B): how the supply of each pair's node answers to its group."""
-    plain, marched, routes = nominal.plain, nominal.marched, nominal.routes
+    """(P, T, B): how the supply of each pair's node answers to its group."""
+    plain, supplied, routes = nominal.plain, nominal.supplied, nominal.routes
     scale = np.array([node.flow_scale for node in nominal.layout.nodes])
-    shape = (len(marched.supply_c), len(routes.pair_node), len(nominal.blocks))
+    shape = (len(routes.pair_node), len(supplied.supply_c), len(nominal.blocks))
     tangent = np.zeros(shape)
     NODE_TANGENTS(
-        marched.at_floor,
-        marched.per_flow / scale,
+        supplied.at_floor,
+        supplied.per_flow / scale,
         routes.pair_node,
         routes.pair_sets,
         routes.pair_flows,
@@ -199,9 +199,9 @@ def _node_tangents(nominal: Nominal, needed: NDArray[np.bool_]) -> Array:
 def _liquid_slopes(nominal: Nominal, racks: LiquidRacks, which: Ints) -> tuple[Array, Array]:
     """Of the rise, (T, L) each: to the coolant and to its flow."""
     drive = nominal.drive
-    by_supply, by_flow = np.empty((2, len(nominal.marched.supply_c), len(racks.rack)))
+    by_supply, by_flow = np.empty((2, len(nominal.supplied.supply_c), len(racks.rack)))
     LIQUID_SLOPES(
-        nominal.marched.supply_c,
+        nominal.supplied.supply_c,
         drive.flow,
         np.ascontiguousarray(drive.liquid_load[:, which]),
         nominal.every,
@@ -219,11 +219,11 @@ def _liquid_slopes(nominal: Nominal, racks: LiquidRacks, which: Ints) -> tuple[A
 def _air_slopes(nominal: Nominal, racks: AirRacks, which: Ints) -> tuple[Array, ...]:
     """As `models.adjoint` answers them: mixed, by_mixed, by_air, share, per_flow, brings."""
     drive, (width, count) = nominal.drive, racks.units.shape
-    mixed, by_mixed, by_air = np.empty((3, len(nominal.marched.supply_c), count))
+    mixed, by_mixed, by_air = np.empty((3, len(nominal.supplied.supply_c), count))
     share, per_flow = np.empty((2, len(drive.load), width, count))
     brings = np.empty((width, count))
     AIR_SLOPES(
-        nominal.marched.supply_c,
+        nominal.supplied.supply_c,
         drive.flow,
         drive.load,
         np.ascontiguousarray(drive.row_load[:, which]),
@@ -266,7 +266,7 @@ def _air_features(
     def inner(by_step: Array) -> Array:
         return np.repeat(by_step.transpose(0, 2, 1), every, axis=0)
 
-    supply = nominal.marched.supply_c[:, racks.units.T]
+    supply = nominal.supplied.supply_c[:, racks.units.T]
     mixes = inner(per_flow) * (supply - mixed[:, :, None])
     air = np.where(inner(per_flow) > 0.0, brings.T, 0.0)
     to_k = inner(share)

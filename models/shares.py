@@ -5,23 +5,25 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from models.layout import Layout
+from models.layout import Ints, Layout
 from models.racks import Racks
 
 
-def load_shares(layout: Layout, racks: Racks) -> sparse.csr_array:
-    """(M + Ll + La + La, R): as shares, from kW of each rack.
+def load_shares(layout: Layout, racks: Racks) -> tuple[sparse.csr_array, Ints]:
+    """(lines, R) from kW of each rack to shares; and whose line each one's is, (M + Ll + La + La,).
 
     The load of each node, of each liquid-cooled rack, and of the row and the hall of each
-    air-cooled one.
+    air-cooled one. Racks of a row or a hall have one line together.
     """
     parts = [
         sparse.csr_array(layout.load_share),
-        _liquid_share(layout, racks).T,
-        _row_share(layout).T,
-        sparse.csr_array(layout.hall_heat)[layout.hall],
+        sparse.csr_array(_liquid_share(layout, racks).T),
+        _row_share(layout),
+        sparse.csr_array(layout.hall_heat),
     ]
-    return sparse.csr_array(sparse.vstack(parts))
+    own = parts[0].shape[0] + parts[1].shape[0]
+    line = [np.arange(own), own + layout.row, own + parts[2].shape[0] + layout.hall]
+    return sparse.csr_array(sparse.vstack(parts)), np.concatenate(line)
 
 
 def _liquid_share(layout: Layout, racks: Racks) -> sparse.csr_array:
@@ -41,15 +43,8 @@ def _liquid_share(layout: Layout, racks: Racks) -> sparse.csr_array:
 
 
 def _row_share(layout: Layout) -> sparse.csr_array:
-    """(R, La): from loads in kW to the mean share of the racks in the row of each."""
-    count = len(layout.air)
-    rows = int(layout.row.max()) + 1 if count else 0
-    place = (layout.air, layout.row)
-    by_row = sparse.csr_array(
-        (1.0 / layout.rated_kw[layout.air], place), shape=(len(layout.racks), rows)
-    )
-    mean = np.bincount(layout.row, minlength=rows)[layout.row]
-    picks = sparse.csr_array(
-        (1.0 / np.maximum(mean, 1), (layout.row, np.arange(count))), shape=(rows, count)
-    )
-    return sparse.csr_array(by_row @ picks)
+    """(rows, R): from loads in kW to the mean share of the air-cooled racks in each row."""
+    rows = int(layout.row.max()) + 1 if len(layout.air) else 0
+    count = np.bincount(layout.row, minlength=rows)[layout.row]
+    share = 1.0 / layout.rated_kw[layout.air] / np.maximum(count, 1)
+    return sparse.csr_array((share, (layout.row, layout.air)), shape=(rows, len(layout.racks)))

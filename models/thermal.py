@@ -109,7 +109,7 @@ class ThermalModel:
         """Every rack and unit over a horizon."""
         every = inner_steps(inputs)
         marched = self._march(state, inputs)
-        found = marched.supply_c[every - 1 :: every]
+        found = marched.supplied.supply_c[every - 1 :: every]
         limited = marched.limited_c[every - 1 :: every]
         nodes = list(enumerate(self.layout.nodes))
         return Trajectory(
@@ -183,13 +183,14 @@ class ThermalModel:
     def _nominal(
         self, state: ThermalState, inputs: Inputs, blocks: Sequence[int] | None
     ) -> Nominal:
+        drive, every = self.plain.drive(inputs), inner_steps(inputs)
         return Nominal(
             self.layout,
             self.routes,
             self.plain,
-            self.plain.drive(inputs),
-            self._march(state, inputs),
-            inner_steps(inputs),
+            drive,
+            self.plain.supply(drive, every, state.nodes, state.supply_offsets.value_k),
+            every,
             tuple(blocks) if blocks is not None else (1,) * inputs.steps,
         )
 
@@ -210,8 +211,8 @@ class ThermalModel:
         """As `update`, with the readings of all nodes (M,) and racks (R,); NaN: cannot be used."""
         marched = self._march(state, inputs)
         after_s = inputs.steps * inputs.step_s
-        later = state.later(inputs.start_s + after_s, marched.nodes, marched.racks)
-        shown, expected = marched.supply_c[-1], marched.limited_c[-1]
+        later = state.later(inputs.start_s + after_s, marched.supplied.nodes, marched.racks)
+        shown, expected = marched.supplied.supply_c[-1], marched.limited_c[-1]
         return ThermalState(
             later.time_s,
             later.nodes,
@@ -228,7 +229,7 @@ class ThermalModel:
         )
         return ThermalState(
             inputs.start_s,
-            marched.nodes,
+            marched.supplied.nodes,
             marched.racks,
             Offsets.unknown(count),
             Offsets.unknown(racks),

@@ -31,7 +31,7 @@ class BackupScreen:
     def __init__(self, backup: Backup, group_of: Mapping[str, int]) -> None:
         circuits = list(enumerate(backup.circuits))
         self._circuits = [circuit for _, circuit in circuits]
-        self._most = [each.most for each in self._circuits]
+        self._known_flows: dict[tuple[int, int], float] = {}
         paths = [(c, p, backup.levers[p.actuator]) for c, each in circuits for p in each.paths]
         self._path_circuit = _ints([c for c, _, _ in paths])
         self._path_group = _ints([group_of[p.actuator] for _, p, _ in paths])
@@ -110,14 +110,24 @@ class BackupScreen:
 
         wanted = np.zeros(len(near))
         for index in np.flatnonzero(near & self._moves).tolist():
-            supply_c = math.ceil(100.0 * float(needed_c[index])) / 100.0
-            wanted[index] = least_flow(self._circuits[index].curves, supply_c, self._most[index])
+            wanted[index] = self._least_flow(index, math.ceil(100.0 * float(needed_c[index])))
         flow = np.flatnonzero(near[self._flow_circuit])
         c = self._flow_circuit[flow]
         asked = self._least(flow, wanted[c], moved)
         asked = np.minimum(np.ceil(asked * GRAINS_PER_UNIT) / GRAINS_PER_UNIT, self._fastest[flow])
         np.maximum.at(least, self._flow_group[flow], asked)
         return least, most
+
+    def _least_flow(self, index: int, hundredths: int) -> float:
+        """Of a circuit for a supply in hundredths of °C; the same few are asked for all the time.
+
+        A function of the site and the two arguments alone, whatever was asked before.
+        """
+        key = (index, hundredths)
+        if key not in self._known_flows:
+            circuit = self._circuits[index]
+            self._known_flows[key] = least_flow(circuit.curves, hundredths / 100.0, circuit.most)
+        return self._known_flows[key]
 
     def _least(self, flow: Ints, wanted: Array, moved: Array) -> Array:
         """Of some flow setpoints the least that brings ``wanted``: what all would have to bring

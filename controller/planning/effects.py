@@ -33,6 +33,7 @@ def effects_of(
     drawn_kw = _drawn_kw(prospect)
     room_k = -float(prospect.excess_k.max())
     felt = [each for each in named if each.price > NEGLIGIBLE_PER_H]
+    pulls = np.array([each.pull for each in felt]).reshape(len(felt), layout.groups)
     found = []
     for quantity, groups in kinds.items():
         if np.abs(away[:, groups]).max(initial=0.0) < LEAST_MOVE:
@@ -42,8 +43,8 @@ def effects_of(
         without_kw, without_k = _what_if(situation, blocks)
         direction = np.zeros(layout.groups)
         direction[groups] = np.sign(away[:, groups].sum(axis=0))
-        stop = max(felt, key=lambda each: float(each.pull @ direction), default=None)
-        stops = stop is not None and float(stop.pull @ direction) > 0.0
+        pull = pulls @ direction
+        stop = felt[int(np.argmax(pull))] if pull.max(initial=0.0) > 0.0 else None
         stored = [g for g in groups if g in situation.corridor.charges]
         if stored:
             # A schedule of its own; what stops it is told in its own words.
@@ -56,9 +57,9 @@ def effects_of(
                 saving_kw=round(without_kw - drawn_kw, 3),
                 room_k=round(room_k, 3),
                 room_without_k=round(without_k, 3),
-                stopped_by=stop.name if stop is not None and stops else "",
-                shadow_price=round(stop.price, 4) if stop is not None and stops else 0.0,
-                unit=stop.unit if stop is not None and stops else "",
+                stopped_by="" if stop is None else stop.name,
+                shadow_price=0.0 if stop is None else round(stop.price, 4),
+                unit="" if stop is None else stop.unit,
             )
         )
     return tuple(sorted(found, key=lambda effect: (-effect.saving_kw, effect.quantity)))

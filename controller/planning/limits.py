@@ -43,6 +43,36 @@ class End:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Plant:
+    """What bounds many setpoints alike, read once a step."""
+
+    dew_point_c: float | None
+    """The highest; None where none is known."""
+    wet_bulb_c: float | None
+    short_lifts: frozenset[str]
+    """As `_short_lifts` has them."""
+    water_c: Mapping[str, float]
+    """By cooling loop: the setpoint of its water, the warmest where there are several."""
+
+    @classmethod
+    def of(cls, site: Site, snapshot: Snapshot, setpoints: Mapping[str, float]) -> _Plant:
+        """As a snapshot shows it."""
+        water_c: dict[str, float] = {}
+        for actuator in site.actuators.values():
+            if actuator.quantity in WATER:
+                chiller = site.chillers.get(actuator.equipment)
+                loop = actuator.equipment if chiller is None else chiller.loop
+                value = setpoints[actuator.group]
+                water_c[loop] = max(water_c.get(loop, value), value)
+        return cls(
+            snapshot.worst_good(site.tags("dew_point_temperature")),
+            snapshot.worst_good(site.tags("wet_bulb_temperature")),
+            _short_lifts(site, snapshot),
+            water_c,
+        )
+
+
 def in_force(site: Site, snapshot: Snapshot, last: Mapping[str, float]) -> dict[str, float]:
     """By group: the setpoint in force, from read-backs; ``last`` where none is good now.
 
@@ -79,8 +109,9 @@ def group_limits(
         By actuator: times of the optimiser's writes in the last hour, oldest first.
     """
     by_actuator = {override.actuator: override for override in overrides}
+    plant = _Plant.of(site, snapshot, setpoints)
     return tuple(
-        _limits(site, snapshot, group, members, setpoints, by_actuator, writes, settings)
+        _limits(site, snapshot, plant, members, setpoints, by_actuator, writes, settings)
         for group, members in site.groups.items()
     )
 
@@ -88,15 +119,18 @@ def group_limits(
 def _limits(  # noqa: PLR0917 - the parts of one group's situation
     site: Site,
     snapshot: Snapshot,
-    group: str,
+    plant: _Plant,
     members: tuple[Actuator, ...],
     setpoints: Mapping[str, float],
     overrides: Mapping[str, Override],
     writes: Mapping[str, tuple[float, ...]],
     settings: PlanningSettings,
 ) -> GroupLimits:
-    lower = max((e for a in members for e in _lower_ends(site, snapshot, a, settings)), key=_value)
-    upper = min((e for a in members for e in _upper_ends(site, snapshot, a)), key=_value)
+    setpoint = setpoints[members[0].group]
+    lower = max(
+        (e for a in members for e in _lower_ends(site, snapshot, plant, a, settings)), key=_value
+    )
+    upper = min((e for a in members for e in _upper_ends(site, snapshot, plant, a)), key=_value)
     minutes = settings.step_s / 60.0
     away = min(a.rate_away_per_min for a in members)
     away = min(away * minutes, away * AWAY_WINDOW_S / 60.0)
@@ -114,9 +148,9 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
     if stage or (not_ours and not held):
         fixed_until = FOR_GOOD_S
     return GroupLimits(
-        group=group,
+        group=members[0].group,
         unit=members[0].unit,
-        in_force=setpoints[group],
+        in_force=setpoint,
         lower=lower.value,
         lower_name=lower.name,
         upper=max(upper.value, lower.value),
@@ -128,9 +162,9 @@ def _limits(  # noqa: PLR0917 - the parts of one group's situation
         free_from_s=max(free_from(a, writes.get(a.id, ()), settings) for a in members),
         away_from_s=max(away_from(writes.get(a.id, ()), settings) for a in members),
         fixed_until_s=fixed_until,
-        fixed_at=held[-1].value if held else (setpoints[group] if not_moved else None),
+        fixed_at=held[-1].value if held else (setpoint if not_moved else None),
         fixed_by=held[-1].who if held else ("mode off" if not_ours else STAGE if stage else ""),
-        economy_lower=_economy_lower(site, snapshot, members[0], setpoints, settings),
+        economy_lower=_economy_lower(site, plant, members[0], setpoint, settings),
     )
 
 
@@ -174,11 +208,7 @@ def _pace(site: Site, actuator: Actuator, settings: PlanningSettings) -> float:
 
 
 def _economy_lower(
-    site: Site,
-    snapshot: Snapshot,
-    actuator: Actuator,
-    setpoints: Mapping[str, float],
-    settings: PlanningSettings,
+    site: Site, plant: _Plant, actuator: Actuator, setpoint: float, settings: PlanningSettings
 ) -> float | None:
     """What a supply is not made colder than for economy, or where it is if that is below.
 
@@ -186,26 +216,13 @@ def _economy_lower(
     exchanger takes and its least approach.
     """
     if actuator.quantity == "cw_supply_temperature_setpoint":
-        wet_bulb_c = snapshot.worst_good(site.tags("wet_bulb_temperature"))
-        floor = None if wet_bulb_c is None else wet_bulb_c + settings.least_approach_k
+        base_c, least_k = plant.wet_bulb_c, settings.least_approach_k
     elif actuator.quantity == "tcs_supply_temperature_setpoint":
-        water_c = _water_c(site, actuator.equipment, setpoints)
-        floor = None if water_c is None else water_c + settings.least_cdu_approach_k
+        base_c = plant.water_c.get(site.cdus[actuator.equipment].loop)
+        least_k = settings.least_cdu_approach_k
     else:
         return None
-    return None if floor is None else min(floor, setpoints[actuator.group])
-
-
-def _water_c(site: Site, cdu: str, setpoints: Mapping[str, float]) -> float | None:
-    """Setpoint of the water that a CDU takes; None where nothing sets it."""
-    loop = site.cdus[cdu].loop
-    makers = {loop, *(c.id for c in site.chillers.values() if c.loop == loop)}
-    found = [
-        setpoints[actuator.group]
-        for actuator in site.actuators.values()
-        if actuator.equipment in makers and actuator.quantity in WATER
-    ]
-    return max(found, default=None)
+    return None if base_c is None else min(base_c + least_k, setpoint)
 
 
 def _value(end: End) -> float:
@@ -213,21 +230,20 @@ def _value(end: End) -> float:
 
 
 def _lower_ends(
-    site: Site, snapshot: Snapshot, actuator: Actuator, settings: PlanningSettings
+    site: Site, snapshot: Snapshot, plant: _Plant, actuator: Actuator, settings: PlanningSettings
 ) -> list[End]:
     ends = [End(actuator.minimum, "range")]
     cdu = site.cdus.get(actuator.equipment)
     if cdu is not None and actuator.quantity == "tcs_flow_setpoint":
         ends.append(End(cdu.min_tcs_flow_ls, "minimum flow"))
     if actuator.dew_point_margin_k is not None:
-        worst = snapshot.worst_good(site.tags("dew_point_temperature"))
-        if worst is None:
+        if plant.dew_point_c is None:
             # Unknown air: what cools more than now could condense.
             known = snapshot.good(actuator.read_back)
             ends.append(End(actuator.maximum if known is None else known, "dew point unknown"))
         else:
             guard = actuator.dew_point_margin_k + settings.dew_point_reserve_k
-            ends.append(End(min(worst + guard, actuator.maximum), "dew point"))
+            ends.append(End(min(plant.dew_point_c + guard, actuator.maximum), "dew point"))
     tank = site.storage_tanks.get(actuator.equipment)
     if tank is not None and not _gives(site, snapshot, tank):
         ends.append(End(0.0, "storage reserve"))
@@ -236,14 +252,14 @@ def _lower_ends(
         ends.append(End(site.loops[loop].supply_min_c, "supply minimum"))
     known = snapshot.good(actuator.read_back)
     of_tower_water = actuator.quantity == "cw_supply_temperature_setpoint"
-    if known is not None and of_tower_water and any(_short_lifts(site, snapshot)):
+    if known is not None and of_tower_water and plant.short_lifts:
         ends.append(End(min(known, actuator.maximum), "least lift"))
     if site.devices[actuator.device].release is Release.JUMP:
         ends.append(End(_hand_back(snapshot, actuator)[0], "hand-back jump"))
     return ends
 
 
-def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]:
+def _upper_ends(site: Site, snapshot: Snapshot, plant: _Plant, actuator: Actuator) -> list[End]:
     ends = [End(actuator.maximum, "range")]
     cdu = site.cdus.get(actuator.equipment)
     if cdu is not None and actuator.quantity == "tcs_supply_temperature_setpoint":
@@ -252,7 +268,7 @@ def _upper_ends(site: Site, snapshot: Snapshot, actuator: Actuator) -> list[End]
     if loop is not None:
         ends.append(End(site.loops[loop].supply_max_c, "supply maximum"))
     known = snapshot.good(actuator.read_back)
-    if known is not None and actuator.equipment in _short_lifts(site, snapshot):
+    if known is not None and actuator.equipment in plant.short_lifts:
         ends.append(End(max(known, actuator.minimum), "least lift"))
     if site.devices[actuator.device].release is Release.JUMP:
         ends.append(End(_hand_back(snapshot, actuator)[1], "hand-back jump"))

@@ -112,10 +112,11 @@ def temperature_rows(
     group = sensitivities.group[pair]
     values = sensitivities.gain[pair, layout.checks[chosen.at[row]]]
     values = values * layout.scale[group][:, None] * box.active[:, group].T
-    column = np.arange(layout.blocks)[None, :] * layout.groups + group[:, None]
+    # A setpoint moves nothing before its block: much of this is zero.
+    there, block = np.nonzero(values)
+    place = (row[there], block * layout.groups + group[there])
     shape = (len(chosen.rack), layout.blocks * layout.groups)
-    entries = (np.repeat(row, layout.blocks), column.ravel())
-    gain = sparse.csr_array((values.ravel(), entries), shape=shape)
+    gain = sparse.coo_array((values[there, block], place), shape=shape)
     key = chosen.unit * len(layout.checks) + chosen.at
     weight = np.tile(layout.settings.slack_kw_per_k * layout.check_hours, len(layout.units))
     return _those_that_may_bind(gain, room[chosen.at, chosen.rack], key, chosen.rack, weight, box)
@@ -143,14 +144,14 @@ def worst_rows(situation: Situation, prospect: Prospect, box: Box) -> Rows:
             away = (nominal[b] - nominal[anchor]) / layout.scale
             first = sum(len(each) for each in racks)
             parts.append((value * box.active[b, group], row + first, group + b * layout.groups))
-            rooms.append(room - slopes @ away)
+            rooms.append(room - np.bincount(row, value * away[group], minlength=len(room)))
             racks.append(rack)
             keys.append(layout.unit_of_rack[rack] * layout.blocks + b)
     weight = np.full(len(layout.units) * layout.blocks, layout.settings.slack_kw_per_k)
     values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
     shape = (sum(len(each) for each in racks), layout.blocks * layout.groups)
     return _those_that_may_bind(
-        sparse.csr_array((values, (rows, columns)), shape=shape),
+        sparse.coo_array((values, (rows, columns)), shape=shape),
         np.concatenate(rooms),
         np.concatenate(keys),
         np.concatenate(racks),
@@ -199,16 +200,22 @@ def _by_rack(sensitivities: Sensitivities, racks: int) -> tuple[Ints, Ints]:
 
 
 def _those_that_may_bind(
-    gain: sparse.csr_array, room: Array, slack: Ints, rack: Ints, weight: Array, box: Box
+    gain: sparse.coo_array, room: Array, slack: Ints, rack: Ints, weight: Array, box: Box
 ) -> Rows:
     """Only the rows, and their slacks, that some setpoints within the box would break."""
-    rising, falling = gain.maximum(0.0), gain.minimum(0.0)
-    highest = rising @ box.upper.ravel() + falling @ box.lower.ravel()
-    kept = np.flatnonzero(highest > room)
+    row, column = gain.coords
+    lower, upper = box.lower.ravel(), box.upper.ravel()
+    most = np.maximum(gain.data * lower[column], gain.data * upper[column])
+    broken = np.bincount(row, most, minlength=len(room)) > room
+    kept, of_kept = np.flatnonzero(broken), broken[row]
     used, number = np.unique(slack[kept], return_inverse=True)
-    reach = np.maximum(np.abs(box.lower), np.abs(box.upper)).ravel()
+    place = ((np.cumsum(broken) - 1)[row[of_kept]], column[of_kept])
+    shape = (len(kept), gain.shape[1])
     return Rows(
-        _without_negligible(gain[kept], reach),
+        _without_negligible(
+            sparse.coo_array((gain.data[of_kept], place), shape=shape),
+            np.maximum(np.abs(lower), np.abs(upper)),
+        ),
         room[kept],
         np.asarray(number, dtype=np.int64),
         rack[kept],
@@ -216,14 +223,19 @@ def _those_that_may_bind(
     )
 
 
-def _without_negligible(gain: sparse.csr_array, reach: Array) -> sparse.csr_array:
+def _without_negligible(gain: sparse.coo_array, reach: Array) -> sparse.csr_array:
     """(n, B*G) without each row's least entries, `NEGLIGIBLE_K` of them; ``reach`` is (B*G,)."""
-    row = np.repeat(np.arange(gain.shape[0]), np.diff(gain.indptr))
-    moves_k = np.abs(gain.data) * reach[gain.indices]
-    order = np.lexsort((moves_k, row))
-    total_k = np.cumsum(moves_k[order])
-    before_k = np.concatenate([[0.0], total_k])[gain.indptr[:-1]]
-    kept = np.zeros(gain.nnz, dtype=bool)
-    kept[order] = total_k - before_k[row] > NEGLIGIBLE_K
-    entries = (gain.data[kept], (row[kept], gain.indices[kept]))
-    return sparse.csr_array(entries, shape=gain.shape)
+    row, column = gain.coords
+    moves_k = np.abs(gain.data) * reach[column]
+    rows = gain.shape[0]
+    # What moves more by itself stays; what is so little that all of its row were negligible goes.
+    # Only what lies between needs an order.
+    kept = moves_k > NEGLIGIBLE_K
+    least = ~kept & (moves_k * np.bincount(row[~kept], minlength=rows)[row] <= NEGLIGIBLE_K)
+    least_k = np.bincount(row[least], moves_k[least], minlength=rows)
+    between = np.flatnonzero(~(kept | least))
+    order = between[np.lexsort((moves_k[between], row[between]))]
+    total_k = np.concatenate([[0.0], np.cumsum(moves_k[order])])
+    before_k = total_k[np.searchsorted(row[order], np.arange(rows))] - least_k
+    kept[order] = total_k[1:] - before_k[row[order]] > NEGLIGIBLE_K
+    return sparse.csr_array((gain.data[kept], (row[kept], column[kept])), shape=gain.shape)

@@ -69,6 +69,21 @@ def test_warmer_water_warms_the_second_hall_alone() -> None:
     assert np.array_equal(warmer.history.limited_c, plain.history.limited_c, equal_nan=True)
 
 
+def test_power_is_of_what_each_hall_reaches_and_not_of_what_it_asks_for() -> None:
+    frame = record()
+    tag = "cdu1.tcs_supply_temperature_setpoint"
+    frame[tag] = small_site().actuators[tag].maximum
+    out_of_reach_c = small_site().actuators[tag].minimum
+    replica = lived(frame, [(tag, out_of_reach_c)])
+    column = list(small_site().groups).index(small_site().actuators[tag].group)
+    ours, plant = replica.reached[-60:, column], replica.reached_plant[-60:, column]
+    assert (replica.setpoints[-60:, column] == out_of_reach_c).all()
+    assert (ours > out_of_reach_c + 1.0).all()
+    assert (ours < plant).all()
+    flows = [g for g, name in enumerate(small_site().groups) if "flow" in name or "fan" in name]
+    assert np.array_equal(replica.reached[:, flows], replica.setpoints[:, flows])
+
+
 def test_the_snapshot_shows_our_values_and_names_the_gaps() -> None:
     frame = record()
     tag = "cdu1.tcs_supply_temperature_setpoint"

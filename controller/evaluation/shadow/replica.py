@@ -78,6 +78,10 @@ class Replica:
         self._supply: Mapping[str, float] = {}
         self.setpoints = np.array(self.history.setpoints)
         """(N, G) of our hall; those of rows to come are the plant's own."""
+        self.reached = np.array(self.history.setpoints)
+        """(N, G) the same as far as our hall gets to them: supplies where one is measured."""
+        self.reached_plant = np.array(self.history.setpoints)
+        """And of the recorded plant, by the same model."""
 
     @property
     def now_s(self) -> float:
@@ -124,6 +128,8 @@ class Replica:
         self.limited_c = shown.limited_c[0]
         self.warmer_k = self.limited_c - theirs.limited_c[0]
         self._supply = _supplies(shown)
+        self.reached[row] = self._reached(mine, self._supply)
+        self.reached_plant[row] = self._reached(inputs, _supplies(theirs))
         return True
 
     def hold(self, actuator: str, value: float) -> None:
@@ -161,6 +167,14 @@ class Replica:
     def recent(self) -> pd.DataFrame:
         """The record's last minutes as known now: nothing later is in it."""
         return self._known.iloc[max(0, self.row - FACTORS_ROWS) : self.row]
+
+    def _reached(self, inputs: Inputs, supply: Mapping[str, float]) -> Array:
+        """(G,) setpoints of one row, but for supplies what a hall reached of them."""
+        found = np.array(inputs.setpoints[0])
+        for node in self._thermal.layout.nodes:
+            if node.setpoint >= 0 and node.tag is not None:
+                found[node.setpoint] = supply[node.id]
+        return found
 
     def _mine(self, row: int) -> Array:
         """(G,) our setpoints in a row, and kept as such: ours where we hold, else the plant's."""

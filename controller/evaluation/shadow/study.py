@@ -152,9 +152,9 @@ def _study(
 ) -> ShadowStudy:
     """Both halls' energy and temperatures over the usable minutes since the start."""
     site, history = replica.site, replica.history.part(first, replica.history.rows)
-    rows, plant = whole_inputs(history, history.setpoints)
-    setpoints = replica.setpoints[first:]
-    _, ours = whole_inputs(history, setpoints)
+    # Power is of what machines reach: a setpoint below costs no more, on either side.
+    rows, plant = whole_inputs(history, replica.reached_plant[first:])
+    _, ours = whole_inputs(history, replica.reached[first:])
     still = replace(plant, setpoints=_daily_means(history.time_s[rows], plant.setpoints))
     room = beside.room_k[rows]
     limits_c = np.array([rack.limit_c for rack in site.racks.values()])
@@ -174,8 +174,8 @@ def _study(
         wet_bulb_c=plant.wet_bulb_c,
         room_plant_k=_least(limits_c - history.limited_c[rows]),
         room_ours_k=_least(room),
-        setpoints_plant=plant.setpoints,
-        setpoints_ours=ours.setpoints,
+        setpoints_plant=history.setpoints[rows],
+        setpoints_ours=replica.setpoints[first:][rows],
         held_share=counts.held_minutes / max(len(rows) * len(site.actuators), 1),
         would_be=would_be,
         ticks=counts.ticks,

@@ -9,8 +9,12 @@ import pytest
 
 from controller.evaluation.shadow import ShadowError
 from controller.evaluation.shadow.inputs import learned_parts, read_record
+from controller.evaluation.shadow.replica import modes_beside
+from facility.commands import Mode
+from facility.quantities import CHARGE, STAGE_REQUEST
 from models import registry
 from tests.models_hall import small_bundle, small_history, small_site
+from tests.planning_plant import reference_site
 
 SITE = small_site()
 HEAD = small_history(1.0).head(3)
@@ -56,3 +60,12 @@ def test_how_fast_the_machine_is_decides_nothing_in_a_shadow_run(
 ) -> None:
     monkeypatch.setattr(registry.Bundle, "load", lambda *_: small_bundle())
     assert learned_parts(SITE, tmp_path).settings.stage_time_s is None
+
+
+def test_tanks_and_stages_stay_with_the_recorded_plant() -> None:
+    for name in ("campus-storage", "campus-stages"):
+        site = reference_site(name)
+        modes = modes_beside(site)
+        off = {site.actuators[tag].quantity for tag, mode in modes.items() if mode is Mode.OFF}
+        assert off == {CHARGE if name == "campus-storage" else STAGE_REQUEST}
+        assert set(modes) == set(site.actuators)

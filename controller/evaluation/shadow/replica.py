@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from controller.estimation.history import tags_used
 from controller.estimation.learned import LearnedEstimator
 from controller.evaluation.shadow.beside import shown
+from facility.commands import Mode
+from facility.quantities import DISPENSABLE
 from facility.site import Site
 from facility.telemetry import Quality, Reading, Snapshot
 from models.contract import Array, Inputs, Trajectory
@@ -162,7 +164,8 @@ class Replica:
             else Reading(value, Quality.GOOD, now_s)
             for tag, value in values.items()
         }
-        return shown(self.site, now_s, readings, self.armed, self._own)
+        seen = shown(self.site, now_s, readings, self.armed, self._own)
+        return replace(seen, modes=modes_beside(self.site))
 
     def recent(self) -> pd.DataFrame:
         """The record's last minutes as known now: nothing later is in it."""
@@ -211,6 +214,18 @@ class ReplicaEstimator:
     def time_s(self, state: ThermalState) -> float:
         """The moment that a state is of."""
         return state.time_s
+
+
+def modes_beside(site: Site) -> dict[str, Mode]:
+    """By actuator: what a second hall may be asked for.
+
+    Not the charge of a storage tank or the machines of a sequencer: what they then hold and run
+    would have to be lived through, and the record has those of the plant.
+    """
+    return {
+        actuator.id: Mode.OFF if actuator.quantity in DISPENSABLE else Mode.AUTOMATIC
+        for actuator in site.actuators.values()
+    }
 
 
 def whole_inputs(history: History, setpoints: Array) -> tuple[NDArray[np.intp], Inputs]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import psychrolib
 import pytest
 import torch
 from torch import nn
@@ -209,3 +210,28 @@ def test_the_weather_reaches_power_only_through_the_towers_approach() -> None:
     for name in ("chillers", "tower_pumps", "fws_pumps"):
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
     assert (after["tower_fans"] > before["tower_fans"]).all()
+
+
+def test_a_tower_with_the_same_heat_and_air_has_the_same_feature_in_all_weathers() -> None:
+    """Held against a tower of constant effectiveness (Braun 1989), worked out by itself."""
+    saturated_c = np.linspace(-5.0, 50.0, 5501)
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    enthalpy = np.array([psychrolib.GetSatAirEnthalpy(float(t), 101_325.0) for t in saturated_c])
+    wet_bulb_c = np.array([2.0, 6.0, 10.0, 15.0, 20.0, 25.0])
+    at_wet_bulb = np.interp(wet_bulb_c, saturated_c, enthalpy)
+    # Heat = effectiveness x air x (enthalpy of air saturated at the warm water less the air's):
+    # of one heat and one air, that difference is one, here that of a usual day.
+    usual = np.interp(15.0 + 5.0 + 5.0, saturated_c, enthalpy) - np.interp(
+        15.0, saturated_c, enthalpy
+    )
+    warm_c = np.interp(at_wet_bulb + usual, enthalpy, saturated_c)
+    inputs = small_inputs(len(wet_bulb_c), 300.0, 3)
+    tower = LAYOUT.groups.index("tower_water.cw_supply_temperature_setpoint")
+    setpoints = np.tile(inputs.setpoints[:1], (len(wet_bulb_c), 1))
+    setpoints[:, tower] = warm_c - 5.0
+    there = replace(inputs, setpoints=setpoints, wet_bulb_c=wet_bulb_c)
+    layout = random_power(4).layout
+    found = layout.features(there)[0][:, 0]
+    assert np.ptp(found) / found.mean() < 0.15
+    approach = (warm_c - 5.0 - wet_bulb_c) * layout.gain(wet_bulb_c)[:, 0]
+    assert np.ptp(approach) / approach.mean() > 0.3, "the approach alone would do"

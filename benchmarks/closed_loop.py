@@ -128,6 +128,7 @@ class _Hall:
         self.held: dict[str, float] = {}
         self._tags = [p.tag for p in site.points.values() if p.access is not Access.WRITE]
         self._own: dict[str, dict[str, Reading]] = {name: {} for name in site.devices}
+        self._row: tuple[float, dict[str, float | None]] | None = None
 
     @property
     def now_s(self) -> float:
@@ -135,13 +136,15 @@ class _Hall:
         return self.simulation.now_s
 
     def row(self) -> tuple[float, dict[str, float | None]]:
-        """What sensors show now."""
-        return self.now_s, {tag: self.simulation.read(tag).value for tag in self._tags}
+        """What sensors show now; read once a moment."""
+        if self._row is None or self._row[0] != self.now_s:
+            self._row = self.now_s, {tag: self.simulation.read(tag).value for tag in self._tags}
+        return self._row
 
     def snapshot(self) -> Snapshot:
         """The plant now; what has just been set is shown as in force."""
         now_s, (_, values) = self.now_s, self.row()
-        values |= {self.site.actuators[name].read_back: v for name, v in self.held.items()}
+        values = values | {self.site.actuators[name].read_back: v for name, v in self.held.items()}
         readings = {
             tag: Reading(None, Quality.BAD, now_s)
             if value is None

@@ -22,17 +22,12 @@ from facility.quantities import CHARGE, CHARGE_RATE, CHILLER_STAGE, QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from models.contract import Array, Inputs
+from models.gaps import blank_frozen, bridged
 from models.layout import Layout, layout_of
 from models.storage import CHARGE_PCT, measured_tag
 
 STEP_S = 60.0
 """Spacing of every table that models see."""
-BRIDGE_ROWS = 10
-"""A gap in a load or the weather is bridged in a straight line up to so many minutes."""
-FROZEN_ROWS = 180
-"""A temperature that shows one value for so many minutes while its rack's load moves is frozen."""
-FROZEN_LOAD_SHARE = 0.05
-"""Range of the rack's power over that time, as a share of its rating, that counts as moving."""
 OUTDOOR = "outdoor"
 METERED = ("power", "fan_power", "pump_power", CHILLER_STAGE)
 """Electric meters, and the chillers that they are the power of."""
@@ -344,11 +339,11 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         wanted = pd.DataFrame(columns([asked[i] for i in charges]), columns=charges).ffill()
         said[charges] = said[charges].fillna(wanted).fillna(0.0)
     held = said.T.groupby(np.array([g for g, _ in members])).mean().T.to_numpy(dtype=float)
-    it_power = _bridged(columns([site.tag(rack, "it_power") for rack in layout.racks]))
+    it_power = bridged(columns([site.tag(rack, "it_power") for rack in layout.racks]))
     limited = columns(layout.limited_tags)
-    _blank_frozen(limited, it_power / layout.rated_kw, layout, notes)
+    blank_frozen(limited, it_power / layout.rated_kw, layout, notes)
     outdoor = ("wet_bulb_temperature", "dry_bulb_temperature")
-    wet_bulb, dry_bulb = _bridged(columns([site.tag(OUTDOOR, quantity) for quantity in outdoor])).T
+    wet_bulb, dry_bulb = bridged(columns([site.tag(OUTDOOR, quantity) for quantity in outdoor])).T
     known = np.concatenate([held, it_power, wet_bulb[:, None], dry_bulb[:, None]], axis=1)
     usable = ~np.isnan(known).any(axis=1)
     if not usable.all():
@@ -372,40 +367,6 @@ def _arrays(site: Site, layout: Layout, frame: pd.DataFrame) -> History:
         usable=usable,
         notes=tuple(notes),
     )
-
-
-def _bridged(values: Array) -> Array:
-    """``values`` (N, k) with gaps of up to `BRIDGE_ROWS` filled in a straight line.
-
-    Longer ones stay whole: their first minutes are as unknown as the last. So do those at an end.
-    """
-    for column in np.flatnonzero(np.isnan(values).any(axis=0)):
-        gap = np.isnan(values[:, column])
-        known, missing = np.flatnonzero(~gap), np.flatnonzero(gap)
-        after = np.searchsorted(known, missing)
-        inside = (after > 0) & (after < len(known))
-        missing, after = missing[inside], after[inside]
-        short = missing[known[after] - known[after - 1] - 1 <= BRIDGE_ROWS]
-        if len(short):
-            values[short, column] = np.interp(short, known, values[known, column])
-    return values
-
-
-def _blank_frozen(limited: Array, load: Array, layout: Layout, notes: list[str]) -> None:
-    """Set a temperature to NaN where it stood still for hours while its rack's load moved."""
-    if len(limited) < FROZEN_ROWS:
-        return
-    for rack in range(limited.shape[1]):
-        values = limited[:, rack]
-        changes = np.flatnonzero(np.diff(values, prepend=np.nan) != 0.0)
-        ends = np.append(changes[1:], len(values))
-        long = ends - changes >= FROZEN_ROWS
-        for start, end in zip(changes[long], ends[long], strict=True):
-            if np.isnan(values[start]):
-                continue
-            if np.ptp(load[start:end, rack]) > FROZEN_LOAD_SHARE:
-                limited[start:end, rack] = np.nan
-                notes.append(f"{layout.limited_tags[rack]}: frozen for {end - start} minutes")
 
 
 def _few(names: Iterable[object]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,12 @@ class Layout:
     """(Rd, R): share of the rated heat of all doors of its hall for each kW of a rack."""
     tanks: Ints
     """Places in ``liquid`` of immersion tanks."""
+
+    @cached_property
+    def supplied(self) -> tuple[tuple[int, int], ...]:
+        """Groups that set a supply which is measured, and the node of each."""
+        nodes = enumerate(self.nodes)
+        return tuple((n.setpoint, i) for i, n in nodes if n.setpoint >= 0 and n.tag is not None)
 
     @property
     def levels(self) -> tuple[Ints, ...]:

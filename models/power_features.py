@@ -86,8 +86,8 @@ class PowerLayout:
     maximum: Array
     cooling: Array
     """(G,) -1 where lower is more cooling, 1 where higher is."""
-    measured: tuple[int, ...]
-    """(G,) node whose supply the group's setpoint sets; -1 where none is measured."""
+    supplied: tuple[tuple[int, int], ...]
+    """As `Layout.supplied`."""
     charge: Array
     """(G, E) load that a unit of a storage tank's setpoint adds; 0 of all others."""
     stages: tuple[tuple[int, str], ...] = ()
@@ -134,10 +134,6 @@ class PowerLayout:
         to_air = np.array([r.to_air_share for r in racks])
         heat = np.array([r.rated_kw for r in racks])
         members = [site.groups[g] for g in layout.groups]
-        measured = [-1] * len(layout.groups)
-        for index, node in enumerate(layout.nodes):
-            if node.setpoint >= 0 and node.tag is not None:
-                measured[node.setpoint] = index
         liquid_kw = max(float((heat * (1.0 - to_air)).sum()), 1e-9)
         air_kw = max(float((heat * to_air).sum()), 1e-9)
         charge = np.stack(charge_heat(site, layout), axis=1) / (liquid_kw, air_kw)
@@ -156,7 +152,7 @@ class PowerLayout:
                     for m in members
                 ]
             ),
-            measured=tuple(measured),
+            supplied=layout.supplied,
             charge=charge,
             stages=tuple(
                 (g, tag)
@@ -207,10 +203,9 @@ class PowerLayout:
         chillers that run count, not those that were asked for.
         """
         reached = self.staged_as_run(history)
-        for group, node in enumerate(self.measured):
-            if node >= 0:
-                supply = history.supply_c[:, node]
-                reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
+        for group, node in self.supplied:
+            supply = history.supply_c[:, node]
+            reached[:, group] = np.where(np.isfinite(supply), supply, reached[:, group])
         return reached
 
     def staged_as_run(self, history: History) -> Array:

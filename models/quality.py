@@ -18,7 +18,8 @@ from facility.quantities import QUANTITIES
 from facility.site import Site
 from facility.units import Kind
 from models.contract import Array
-from models.dataset import BRIDGE_ROWS, DatasetError, History
+from models.dataset import DatasetError, History
+from models.gaps import BRIDGE_ROWS
 
 COARSE_S = 120.0
 HOUR_S = 3600.0

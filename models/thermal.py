@@ -127,9 +127,8 @@ class ThermalModel:
             supply = self.net.supplies.settled(supply_drive(self.layout, inputs))
         ends = supply[inner_steps(inputs) - 1 :: inner_steps(inputs)].numpy()
         found = np.array(inputs.setpoints, dtype=np.float64)
-        for index, node in enumerate(self.layout.nodes):
-            if node.setpoint >= 0 and node.tag is not None:
-                found[:, node.setpoint] = ends[:, index]
+        for group, node in self.layout.supplied:
+            found[:, group] = ends[:, node]
         return found
 
     def trace(self, state: ThermalState, inputs: Inputs, sub: int, fine: int) -> Array:

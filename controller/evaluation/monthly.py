@@ -33,11 +33,10 @@ class _Rows:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> _Rows:
-        apart_s = _apart_s(frame)
-        if float(np.median(apart_s)) < MINUTE_S:
+        apart_s, usual_s = _apart_s(frame)
+        if usual_s < MINUTE_S:
             frame = frame.resample(f"{MINUTE_S:g}s").mean()
-            apart_s = _apart_s(frame)
-        usual_s = float(np.median(apart_s)) if len(apart_s) else MINUTE_S
+            apart_s, usual_s = _apart_s(frame)
         known_s = np.where(apart_s > GAP * usual_s, usual_s, apart_s)
         return cls(frame, np.append(known_s, usual_s))
 
@@ -174,9 +173,10 @@ def _charts(site: Site, frame: pd.DataFrame) -> list[Chart]:
     ]
 
 
-def _apart_s(frame: pd.DataFrame) -> Array:
-    """(N - 1,) seconds from each row to the next."""
-    return np.asarray(np.diff(pd.DatetimeIndex(frame.index).as_unit("ns").asi8) / 1e9)
+def _apart_s(frame: pd.DataFrame) -> tuple[Array, float]:
+    """(N - 1,) seconds from each row to the next, and as usual; a minute where there is one row."""
+    apart_s = np.asarray(np.diff(pd.DatetimeIndex(frame.index).as_unit("ns").asi8) / 1e9)
+    return apart_s, float(np.median(apart_s)) if len(apart_s) else MINUTE_S
 
 
 def _energy_kwh(rows: _Rows, tags: list[str]) -> float | None:

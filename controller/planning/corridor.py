@@ -195,11 +195,15 @@ class Corridor:
         return lower, np.maximum(lower, upper)
 
     @cached_property
-    def _economy_lower(self) -> Array:
-        """(G,) lower ends for economy alone, where it alone counts."""
+    def least_approach(self) -> Array:
+        """(G,) lower ends for economy alone; minus infinity where there is none."""
         found = [limit.economy_lower for limit in self.request.limits]
-        lower = np.array([-np.inf if value is None else value for value in found])
-        return np.where(self.economical, lower, -np.inf)
+        return np.array([-np.inf if value is None else value for value in found])
+
+    @cached_property
+    def _economy_lower(self) -> Array:
+        """(G,) those that count."""
+        return np.where(self.economical, self.least_approach, -np.inf)
 
     def lower_name(self, g: int) -> str:
         """What sets the lower end of group ``g``."""

@@ -297,9 +297,7 @@ def unhurried(urgent: Corridor, holding: Array) -> Corridor:
     ``holding`` is (B, G), as ``urgent`` has it. Where it goes below a least approach, the worst
     case asks for that, and the approach does not count.
     """
-    least = [limit.economy_lower for limit in urgent.request.limits]
-    floors = np.array([-np.inf if value is None else value for value in least])
-    quick = replace(urgent, economical=holding.min(axis=0) >= floors)
+    quick = replace(urgent, economical=holding.min(axis=0) >= urgent.least_approach)
     calm = replace(quick, urgent=False)
     moving = np.any(holding != urgent.request.in_force, axis=0)
     hurried = moving & np.any(calm.holding() != holding, axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from controller.evaluation.shadow import ShadowError
 from controller.evaluation.shadow.inputs import learned_parts, read_record
 from controller.evaluation.shadow.replica import modes_beside
+from controller.planning.settings import PlanningSettings
 from facility.commands import Mode
 from facility.quantities import CHARGE, STAGE_REQUEST
 from models import registry
@@ -55,11 +57,13 @@ def test_moments_are_read_in_whatever_zone_they_are_told(zone: str, tmp_path: Pa
         np.testing.assert_allclose(found[HEAD.columns].to_numpy(), HEAD.iloc[1:].to_numpy())
 
 
-def test_how_fast_the_machine_is_decides_nothing_in_a_shadow_run(
+def test_how_fast_the_machine_is_decides_nothing_in_a_shadow_run_or_a_backtest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(registry.Bundle, "load", lambda *_: small_bundle())
     assert learned_parts(SITE, tmp_path).settings.stage_time_s is None
+    given = PlanningSettings(rounds=1, stage_time_s=8.0)
+    assert learned_parts(SITE, tmp_path, given).settings == replace(given, stage_time_s=None)
 
 
 def test_tanks_and_stages_stay_with_the_recorded_plant() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ def learned_parts(
 ) -> LearnedParts:
     """Load a model and make the planner that runs live, in this process.
 
-    Without ``settings`` they are those that run live, but for a limit of time to try other stages.
+    Without ``settings`` they are those that run live. Whichever: plant time stands still while a
+    plan is made, so that no limit of time decides which stages are tried, and no machine's speed.
 
     Raises
     ------
@@ -75,8 +76,7 @@ def learned_parts(
         bundle = Bundle.load(model, site)
     except RegistryError as error:
         raise ShadowError(str(error)) from None
-    # Plant time stands still while a plan is made: the machine's speed decides nothing.
-    settings = settings or PlanningSettings(stage_time_s=None)
+    settings = replace(settings or PlanningSettings(), stage_time_s=None)
     maker = PlanMaker(site, LearnedPredictor(site, bundle), settings)
     return LearnedParts(bundle, InProcessPlanner(maker), settings)
 

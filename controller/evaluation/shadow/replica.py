@@ -73,6 +73,7 @@ class Replica:
         self.armed: set[str] = set()
         """Devices that we hold."""
         self._own: dict[str, dict[str, Reading]] = {name: {} for name in site.devices}
+        self._modes = modes_beside(site)
         self.limited_c: Array = self.history.limited_c[self.row - 1]
         """(R,) of our hall, at the end of the last minute."""
         self.warmer_k: Array = np.zeros_like(self.limited_c)
@@ -165,7 +166,7 @@ class Replica:
             for tag, value in values.items()
         }
         seen = shown(self.site, now_s, readings, self.armed, self._own)
-        return replace(seen, modes=modes_beside(self.site))
+        return replace(seen, modes=self._modes)
 
     def recent(self) -> pd.DataFrame:
         """The record's last minutes as known now: nothing later is in it."""
@@ -174,9 +175,9 @@ class Replica:
     def _reached(self, inputs: Inputs, supply: Mapping[str, float]) -> Array:
         """(G,) setpoints of one row, but for supplies what a hall reached of them."""
         found = np.array(inputs.setpoints[0])
-        for node in self._thermal.layout.nodes:
-            if node.setpoint >= 0 and node.tag is not None:
-                found[node.setpoint] = supply[node.id]
+        layout = self._thermal.layout
+        for group, node in layout.supplied:
+            found[group] = supply[layout.nodes[node].id]
         return found
 
     def _mine(self, row: int) -> Array:
